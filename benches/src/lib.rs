@@ -1,0 +1,1 @@
+//! Workloads shared by the benches of qpair.

@@ -1,0 +1,7 @@
+//! Queue pairs with completion queues in plain user space, modelled on Windows NDK.
+
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!("qpair needs a 64-bit target: addresses, tickets and counters are 64 bits wide");
+
+pub mod ring;
+pub(crate) mod sync;

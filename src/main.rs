@@ -1,0 +1,3 @@
+//! The `qpair` command.
+
+fn main() {}
