@@ -5,3 +5,7 @@ compile_error!("qpair needs a 64-bit target: addresses, tickets and counters are
 
 pub mod ring;
 pub(crate) mod sync;
+#[cfg(not(qpair_loom))]
+pub(crate) mod time;
+#[cfg(not(qpair_loom))]
+pub(crate) mod work;

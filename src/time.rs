@@ -1,0 +1,91 @@
+//! Time and chance as every layer above knows them: plain numbers that are passed in.
+//!
+//! Nothing outside `fabric` reads a clock and nothing draws chance of its own, else no run could be
+//! replayed. May come in: arithmetic on time, seeded chance. Not here: clocks.
+
+use std::ops::{Add, Sub};
+
+/// A point in time, in nanoseconds since its clock began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Time(u64);
+
+/// A length of time in nanoseconds; about 584 years at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span(u64);
+
+impl Time {
+    /// The point at which the clock began.
+    pub const ZERO: Self = Self(0);
+
+    /// The point `nanos` nanoseconds after the clock began.
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// Nanoseconds since the clock began.
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+}
+
+impl Span {
+    /// No time at all.
+    pub const ZERO: Self = Self(0);
+
+    /// A span of `nanos` nanoseconds.
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// A span of `millis` milliseconds, the longest span where that is too long to hold.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis.saturating_mul(1_000_000))
+    }
+
+    /// A span of `secs` seconds, the longest span where that is too long to hold.
+    pub const fn from_secs(secs: u64) -> Self {
+        Self(secs.saturating_mul(1_000_000_000))
+    }
+
+    /// Length in nanoseconds.
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+}
+
+impl From<std::time::Duration> for Span {
+    fn from(duration: std::time::Duration) -> Self {
+        Self(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
+impl Add<Span> for Time {
+    type Output = Self;
+
+    /// Stops at the end of time instead of wrapping.
+    fn add(self, span: Span) -> Self {
+        Self(self.0.saturating_add(span.0))
+    }
+}
+
+impl Sub for Time {
+    type Output = Span;
+
+    /// Zero where `earlier` is in truth the later one.
+    fn sub(self, earlier: Self) -> Span {
+        Span(self.0.saturating_sub(earlier.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_stops_at_its_ends() {
+        assert_eq!(Time::from_nanos(u64::MAX) + Span::from_secs(1), Time::from_nanos(u64::MAX));
+        assert_eq!(Time::ZERO - Time::from_nanos(5), Span::ZERO);
+        assert_eq!(Time::from_nanos(7) - Time::from_nanos(5), Span::from_nanos(2));
+        assert_eq!(Span::from_millis(u64::MAX), Span::from_nanos(u64::MAX));
+    }
+}

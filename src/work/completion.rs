@@ -1,0 +1,97 @@
+//! What a finished request leaves in a completion queue.
+
+use super::{Detail, Qpn, Status};
+use std::ops::BitOr;
+
+/// Which kind of request completed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum CompletionKind {
+    /// A receive, for a message.
+    #[default]
+    Receive = 0,
+    /// A receive, for a write with immediate.
+    ReceiveWrite = 1,
+    /// A send of any form.
+    Send = 2,
+    /// A write of any form.
+    Write = 3,
+    /// A read.
+    Read = 4,
+    /// A compare and swap.
+    CompareAndSwap = 5,
+    /// A fetch and add.
+    FetchAndAdd = 6,
+}
+
+impl CompletionKind {
+    const ALL: [Self; 7] = [
+        Self::Receive,
+        Self::ReceiveWrite,
+        Self::Send,
+        Self::Write,
+        Self::Read,
+        Self::CompareAndSwap,
+        Self::FetchAndAdd,
+    ];
+
+    pub(crate) fn from_number(number: u8) -> Self {
+        Self::ALL.get(usize::from(number)).copied().unwrap_or_default()
+    }
+}
+
+/// What else a completion tells, a bit each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct CompletionFlags(pub u8);
+
+impl CompletionFlags {
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+    /// `immediate_or_key` holds immediate data.
+    pub const IMMEDIATE: Self = Self(1);
+    /// `immediate_or_key` holds the key that the message invalidated.
+    pub const INVALIDATED: Self = Self(2);
+    /// The sender asked for a solicited event.
+    pub const SOLICITED: Self = Self(4);
+
+    /// All bits of `other` are set.
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+impl BitOr for CompletionFlags {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// An entry of a completion queue, in the engine's own words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Completion {
+    /// The 64 bits given with the request.
+    pub context: u64,
+    /// The 64 bits given with the queue pair.
+    pub qp_context: u64,
+    /// How it ended.
+    pub status: Status,
+    /// Why, where the status does not tell.
+    pub detail: Detail,
+    /// Which kind of request.
+    pub kind: CompletionKind,
+    /// What else.
+    pub flags: CompletionFlags,
+    /// Bytes received, read or sent; 0 on failure.
+    pub length: u32,
+    /// Immediate data or an invalidated key, as `flags` say.
+    pub immediate_or_key: u32,
+    /// The queue pair.
+    pub qpn: Qpn,
+    /// The queue pair that the message came from, for receives.
+    pub source_qpn: Qpn,
+    /// When, in nanoseconds of the device's clock; 0 for a queue that did not ask.
+    pub timestamp: u64,
+}

@@ -1,0 +1,99 @@
+//! What a request asks for.
+
+use super::Key;
+use std::ops::BitOr;
+
+/// A scatter/gather entry: a piece of registered memory. Plain data, judged when it is executed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sge {
+    /// Address of the first byte, in the numbering of the region that `token` names.
+    pub address: u64,
+    /// Length in bytes.
+    pub length: u32,
+    /// Key of the region.
+    pub token: Key,
+}
+
+/// The operation of a work request, as it stands in its slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum Opcode {
+    /// Message into the peer's next receive.
+    Send = 0,
+    /// Message with 32 bits of immediate data.
+    SendWithImmediate = 1,
+    /// Message that also invalidates a key of the peer.
+    SendWithInvalidate = 2,
+    /// Write into the peer's memory.
+    Write = 3,
+    /// Write that also consumes a receive and hands over 32 bits.
+    WriteWithImmediate = 4,
+    /// Read from the peer's memory.
+    Read = 5,
+    /// 64-bit atomic compare and swap in the peer's memory.
+    CompareAndSwap = 6,
+    /// 64-bit atomic fetch and add in the peer's memory.
+    FetchAndAdd = 7,
+}
+
+impl Opcode {
+    /// Every opcode there is.
+    pub const ALL: [Self; 8] = [
+        Self::Send,
+        Self::SendWithImmediate,
+        Self::SendWithInvalidate,
+        Self::Write,
+        Self::WriteWithImmediate,
+        Self::Read,
+        Self::CompareAndSwap,
+        Self::FetchAndAdd,
+    ];
+
+    pub(crate) fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
+    /// Consumes a receive of the peer.
+    pub fn takes_receive(self) -> bool {
+        matches!(
+            self,
+            Self::Send | Self::SendWithImmediate | Self::SendWithInvalidate | Self::WriteWithImmediate
+        )
+    }
+
+    /// Works on eight bytes of the peer's memory.
+    pub fn is_atomic(self) -> bool {
+        matches!(self, Self::CompareAndSwap | Self::FetchAndAdd)
+    }
+}
+
+/// What else a request asks for, a bit each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct RequestFlags(pub u8);
+
+impl RequestFlags {
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+    /// A success leaves no completion.
+    pub const SILENT_SUCCESS: Self = Self(1);
+    /// Starts only when all earlier reads of the queue pair are complete.
+    pub const READ_FENCE: Self = Self(2);
+    /// The peer's completion is solicited.
+    pub const SOLICITED: Self = Self(4);
+    /// The data lies in the slot.
+    pub const INLINE: Self = Self(8);
+
+    /// All bits of `other` are set.
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+impl BitOr for RequestFlags {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}

@@ -1,0 +1,294 @@
+//! Requests and completions as the 56 bytes of a ring slot.
+//!
+//! A send slot's seven words, low bits first:
+//!
+//! | word | plain | inline | atomic |
+//! |---|---|---|---|
+//! | 0 | context | context | context |
+//! | 1 | opcode 8, entries 8, flags 16, immediate or key 32 | same | same |
+//! | 2 | remote address (UD: address handle 32, QPN 24) | same | same |
+//! | 3 | R_Key (UD: Q_Key) 32, length of entry 0 | R_Key 32, length 32 | R_Key 32, token 32 |
+//! | 4 | token of entry 0, 32 free (XRC: SRQ number) | data | compare or add |
+//! | 5 | address of entry 0 | data | address of the 8 bytes for the old value |
+//! | 6 | total length of all entries | data | swap |
+//!
+//! Entries after the first, and inline data over 24 bytes, lie in the side array of the slot.
+
+use super::{Completion, CompletionFlags, CompletionKind, Detail, Key, Opcode, Qpn, RequestFlags, Sge, Status};
+
+/// Bytes of inline data that fit the slot itself.
+pub const INLINE_IN_SLOT: usize = 24;
+
+/// A request of the send queue, but for its data entries after the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SendRequest {
+    /// The 64 bits given with the request.
+    pub context: u64,
+    /// What to do.
+    pub opcode: Opcode,
+    /// How.
+    pub flags: RequestFlags,
+    /// Count of scatter/gather entries; 0 when inline.
+    pub entries: u8,
+    /// Immediate data, or the key to invalidate at the peer.
+    pub immediate_or_key: u32,
+    /// Where in the peer's memory.
+    pub remote_address: u64,
+    /// The peer's key.
+    pub rkey: Key,
+    /// The first entry; of an atomic, the eight bytes for the old value.
+    pub first: Sge,
+    /// Total length in bytes.
+    pub length: u32,
+    /// What an atomic compares with, or adds.
+    pub compare_or_add: u64,
+    /// What an atomic swaps in.
+    pub swap: u64,
+}
+
+impl SendRequest {
+    /// The slot words; the data of an inline request is put in afterwards with [`SendRequest::put_inline`].
+    #[inline]
+    pub fn encode(&self, words: &mut [u64; 7]) {
+        words[0] = self.context;
+        words[1] = self.opcode as u64
+            | u64::from(self.entries) << 8
+            | u64::from(self.flags.0) << 16
+            | u64::from(self.immediate_or_key) << 32;
+        words[2] = self.remote_address;
+        if self.opcode.is_atomic() {
+            words[3] = u64::from(self.rkey.0) | u64::from(self.first.token.0) << 32;
+            words[4] = self.compare_or_add;
+            words[5] = self.first.address;
+            words[6] = self.swap;
+        } else if self.flags.contains(RequestFlags::INLINE) {
+            words[3] = u64::from(self.rkey.0) | u64::from(self.length) << 32;
+        } else {
+            words[3] = u64::from(self.rkey.0) | u64::from(self.first.length) << 32;
+            words[4] = u64::from(self.first.token.0);
+            words[5] = self.first.address;
+            words[6] = u64::from(self.length);
+        }
+    }
+
+    /// The request that the words of a slot hold; `None` for an opcode that is none.
+    #[inline]
+    pub fn decode(words: &[u64; 7]) -> Option<Self> {
+        let opcode = Opcode::from_number(words[1] as u8)?;
+        let flags = RequestFlags((words[1] >> 16) as u8);
+        let mut request = Self {
+            context: words[0],
+            opcode,
+            flags,
+            entries: (words[1] >> 8) as u8,
+            immediate_or_key: (words[1] >> 32) as u32,
+            remote_address: words[2],
+            rkey: Key(words[3] as u32),
+            first: Sge::default(),
+            length: 0,
+            compare_or_add: 0,
+            swap: 0,
+        };
+        let upper = (words[3] >> 32) as u32;
+        if opcode.is_atomic() {
+            request.first = Sge { address: words[5], length: 8, token: Key(upper) };
+            request.length = 8;
+            request.compare_or_add = words[4];
+            request.swap = words[6];
+        } else if flags.contains(RequestFlags::INLINE) {
+            request.length = upper;
+        } else {
+            request.first = Sge { address: words[5], length: upper, token: Key(words[4] as u32) };
+            request.length = words[6] as u32;
+        }
+        Some(request)
+    }
+
+    /// Puts `data`, at most [`INLINE_IN_SLOT`] bytes, behind an inline request's header words.
+    #[inline]
+    pub fn put_inline(words: &mut [u64; 7], data: &[u8]) {
+        pack(&mut words[4..7], data);
+    }
+
+    /// Takes the inline bytes out of a slot again; `out` is at most [`INLINE_IN_SLOT`] bytes long.
+    #[inline]
+    pub fn take_inline(words: &[u64; 7], out: &mut [u8]) {
+        unpack(&words[4..7], out);
+    }
+}
+
+/// Packs bytes into words, low bytes first; `words` holds them all.
+pub fn pack(words: &mut [u64], data: &[u8]) {
+    for (word, bytes) in words.iter_mut().zip(data.chunks(8)) {
+        let mut whole = [0; 8];
+        whole[..bytes.len()].copy_from_slice(bytes);
+        *word = u64::from_le_bytes(whole);
+    }
+}
+
+/// Takes bytes out of words again.
+pub fn unpack(words: &[u64], out: &mut [u8]) {
+    for (bytes, word) in out.chunks_mut(8).zip(words) {
+        bytes.copy_from_slice(&word.to_le_bytes()[..bytes.len()]);
+    }
+}
+
+/// Two side words for a scatter/gather entry after the first.
+pub fn sge_to_words(sge: Sge) -> [u64; 2] {
+    [sge.address, u64::from(sge.length) | u64::from(sge.token.0) << 32]
+}
+
+/// The entry that two side words hold.
+pub fn sge_from_words(words: [u64; 2]) -> Sge {
+    Sge { address: words[0], length: words[1] as u32, token: Key((words[1] >> 32) as u32) }
+}
+
+/// A request of a receive queue, but for its entries after the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReceiveRequest {
+    /// The 64 bits given with the request.
+    pub context: u64,
+    /// Count of scatter/gather entries.
+    pub entries: u8,
+    /// The first entry.
+    pub first: Sge,
+    /// Total length in bytes.
+    pub length: u64,
+}
+
+impl ReceiveRequest {
+    /// The slot words.
+    #[inline]
+    pub fn encode(&self, words: &mut [u64; 7]) {
+        let [address, rest] = sge_to_words(self.first);
+        *words = [self.context, u64::from(self.entries), address, rest, self.length, 0, 0];
+    }
+
+    /// The request that the words of a slot hold.
+    #[inline]
+    pub fn decode(words: &[u64; 7]) -> Self {
+        Self {
+            context: words[0],
+            entries: words[1] as u8,
+            first: sge_from_words([words[2], words[3]]),
+            length: words[4],
+        }
+    }
+}
+
+/// The seven words of a completion ring's slot.
+pub type CompletionWords = [u64; 7];
+
+impl Completion {
+    /// The slot words.
+    #[inline]
+    pub fn encode(&self) -> CompletionWords {
+        [
+            self.context,
+            self.qp_context,
+            u64::from(self.status as u8)
+                | u64::from(self.detail as u8) << 8
+                | u64::from(self.kind as u8) << 16
+                | u64::from(self.flags.0) << 24
+                | u64::from(self.length) << 32,
+            u64::from(self.immediate_or_key) | u64::from(self.qpn.0) << 32,
+            u64::from(self.source_qpn.0),
+            self.timestamp,
+            0,
+        ]
+    }
+
+    /// The completion that the words hold.
+    #[inline]
+    pub fn decode(words: &CompletionWords) -> Self {
+        Self {
+            context: words[0],
+            qp_context: words[1],
+            status: Status::from_verbs(words[2] as u8),
+            detail: Detail::from_number((words[2] >> 8) as u8),
+            kind: CompletionKind::from_number((words[2] >> 16) as u8),
+            flags: CompletionFlags((words[2] >> 24) as u8),
+            length: (words[2] >> 32) as u32,
+            immediate_or_key: words[3] as u32,
+            qpn: Qpn((words[3] >> 32) as u32),
+            source_qpn: Qpn(words[4] as u32),
+            timestamp: words[5],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn sge() -> impl Strategy<Value = Sge> {
+        (any::<u64>(), any::<u32>(), any::<u32>()).prop_map(|(address, length, token)| Sge {
+            address,
+            length,
+            token: Key(token),
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn plain_send_survives_its_slot(first in sge(), context: u64, address: u64, key: u32, imm: u32, length: u32) {
+            for opcode in Opcode::ALL.into_iter().filter(|o| !o.is_atomic()) {
+                let request = SendRequest {
+                    context, opcode, flags: RequestFlags::READ_FENCE, entries: 3, immediate_or_key: imm,
+                    remote_address: address, rkey: Key(key), first, length, compare_or_add: 0, swap: 0,
+                };
+                let mut words = [0; 7];
+                request.encode(&mut words);
+                prop_assert_eq!(SendRequest::decode(&words), Some(request));
+            }
+        }
+
+        #[test]
+        fn atomic_survives_its_slot(first in sge(), context: u64, address: u64, key: u32, a: u64, b: u64) {
+            let first = Sge { length: 8, ..first };
+            let request = SendRequest {
+                context, opcode: Opcode::CompareAndSwap, flags: RequestFlags::NONE, entries: 1,
+                immediate_or_key: 0, remote_address: address, rkey: Key(key), first, length: 8,
+                compare_or_add: a, swap: b,
+            };
+            let mut words = [0; 7];
+            request.encode(&mut words);
+            prop_assert_eq!(SendRequest::decode(&words), Some(request));
+        }
+
+        #[test]
+        fn inline_data_survives_its_slot(data in proptest::collection::vec(any::<u8>(), 0..=INLINE_IN_SLOT)) {
+            let request = SendRequest {
+                context: 1, opcode: Opcode::Send, flags: RequestFlags::INLINE, entries: 0, immediate_or_key: 9,
+                remote_address: 0, rkey: Key(0), first: Sge::default(), length: data.len() as u32,
+                compare_or_add: 0, swap: 0,
+            };
+            let mut words = [0; 7];
+            request.encode(&mut words);
+            SendRequest::put_inline(&mut words, &data);
+            prop_assert_eq!(SendRequest::decode(&words), Some(request));
+            let mut out = vec![0; data.len()];
+            SendRequest::take_inline(&words, &mut out);
+            prop_assert_eq!(out, data);
+        }
+
+        #[test]
+        fn receive_survives_its_slot(first in sge(), context: u64, entries: u8, length: u64) {
+            let request = ReceiveRequest { context, entries, first, length };
+            let mut words = [0; 7];
+            request.encode(&mut words);
+            prop_assert_eq!(ReceiveRequest::decode(&words), request);
+        }
+
+        #[test]
+        fn completion_survives_its_slot(context: u64, qp_context: u64, length: u32, key: u32, stamp: u64) {
+            let completion = Completion {
+                context, qp_context, status: Status::RemoteAccess, detail: Detail::OutOfRange,
+                kind: CompletionKind::FetchAndAdd, flags: CompletionFlags::SOLICITED, length,
+                immediate_or_key: key, qpn: Qpn(7), source_qpn: Qpn(0xff_ffff), timestamp: stamp,
+            };
+            prop_assert_eq!(Completion::decode(&completion.encode()), completion);
+        }
+    }
+}
