@@ -1,1 +1,33 @@
-//! Lock-free rings.
+//! Lock-free rings, claim, pins and lists: the concurrent core, which knows nothing of RDMA.
+//!
+//! Public without promise before 1.0, for benches and models. What is here knows slots, cursors and orderings:
+//!
+//! - [`WorkQueue`]: send and receive queues. Many posters, one engine by claim, flush as a mark.
+//! - [`CompletionRing`]: completion queues. Many producers, many pollers, arm and overrun.
+//! - [`SharedRing`]: shared receive queues, with a list of those who wait.
+//! - [`Gate`], [`EventCounter`]: a claim counter, and the same as "something to tell".
+//! - [`IndexList`], [`ReadyList`]: who waits, who is ready.
+//! - [`Pins`], [`Table`]: what a pass may touch, and when it may go.
+//!
+//! No *call* here ever waits for another thread. As *queues* the rings are not lock-free: a thread preempted
+//! between its claim and its publication hides later entries of that ring until it runs again.
+//!
+//! May come in: protocols on words, with their models in `loom-tests`. Not here: RDMA, time, user callbacks.
+
+mod claim;
+mod completion;
+mod entries;
+mod list;
+mod pins;
+mod queue;
+mod shared;
+mod slots;
+mod table;
+
+pub use claim::Gate;
+pub use completion::{Announcement, ArmLevel, Class, CompletionRing, Pushed};
+pub use list::{EventCounter, IndexList, Link, ReadyList};
+pub use pins::{Pin, PinHandle, Pins};
+pub use queue::{End, Engine, HeldQueue, NoRoom, Offered, Pass, Payload, Post, Posted, Ran, Step, WorkQueue};
+pub use shared::{SHARED_SIDE_MAX, SharedRing};
+pub use table::{Retired, Table, TableFull};

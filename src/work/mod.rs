@@ -11,7 +11,7 @@ mod status;
 
 pub use completion::{Completion, CompletionFlags, CompletionKind};
 pub use request::{Opcode, RequestFlags, Sge};
-pub use slot::{CompletionWords, ReceiveRequest, SendRequest, INLINE_IN_SLOT};
+pub use slot::{CompletionWords, INLINE_IN_SLOT, ReceiveRequest, SendRequest};
 pub use status::{Detail, Status};
 
 /// The number of a queue pair: 24 bits, unique among the living queue pairs of an adapter.

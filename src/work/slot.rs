@@ -14,7 +14,9 @@
 //!
 //! Entries after the first, and inline data over 24 bytes, lie in the side array of the slot.
 
-use super::{Completion, CompletionFlags, CompletionKind, Detail, Key, Opcode, Qpn, RequestFlags, Sge, Status};
+use super::{
+    Completion, CompletionFlags, CompletionKind, Detail, Key, Opcode, Qpn, RequestFlags, Sge, Status,
+};
 
 /// Bytes of inline data that fit the slot itself.
 pub const INLINE_IN_SLOT: usize = 24;

@@ -1,0 +1,88 @@
+//! The shared receive queue: one ring of receives that the engines of many queue pairs take from.
+//!
+//! Whoever finds it empty lists itself and looks again; whoever posts looks at the list afterwards and wakes
+//! everybody on it, since the one woken may have been served meanwhile.
+
+use super::entries::{Class, EntryRing};
+use super::list::{IndexList, Link};
+use super::slots::Payload;
+use crate::sync::{fence, recheck};
+
+/// The most words that may lie beside a receive's payload.
+pub const SHARED_SIDE_MAX: usize = 32;
+
+/// A ring of receives with a list of those who wait for one.
+#[derive(Debug)]
+pub struct SharedRing {
+    entries: EntryRing,
+    waiting: IndexList,
+}
+
+impl SharedRing {
+    /// A ring of `depth` receives, at least 1 and at most 65,535, with `side_words` words beside each.
+    ///
+    /// # Panics
+    /// When `side_words` exceeds [`SHARED_SIDE_MAX`].
+    pub fn new(depth: u32, side_words: usize) -> Self {
+        assert!(side_words <= SHARED_SIDE_MAX, "at most {SHARED_SIDE_MAX} side words, not {side_words}");
+        Self { entries: EntryRing::new(depth, side_words), waiting: IndexList::new() }
+    }
+
+    /// Receives that fit.
+    pub fn depth(&self) -> u64 {
+        self.entries.depth()
+    }
+
+    /// Receives queued, at some moment during the call.
+    pub fn len(&self) -> u64 {
+        self.entries.len()
+    }
+
+    /// No receive is queued, at some moment during the call.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Posts up to `n` receives, in order; the count taken, fewer than `n` when the ring is full.
+    ///
+    /// [`wake`](SharedRing::wake) who waits afterwards, unless nothing was taken.
+    pub fn post(&self, n: usize, mut write: impl FnMut(usize, &mut Payload, &mut [u64])) -> usize {
+        // The overrun bit is never set here, so a claim takes what has room.
+        let Ok(claim) = self.entries.claim(n as u64) else { return 0 };
+        for (index, ticket) in (claim.first..claim.first + claim.count).enumerate() {
+            let (mut payload, mut side) = ([0; 7], [0; SHARED_SIDE_MAX]);
+            let side = &mut side[..self.entries.side_words()];
+            write(index, &mut payload, side);
+            self.entries.publish(ticket, Class::Ordinary, &payload, side);
+        }
+        claim.count as usize
+    }
+
+    /// Takes the oldest receive; its side words go to `side`.
+    pub fn take(&self, side: &mut [u64]) -> Option<Payload> {
+        let mut taken = [0; 7];
+        let count = self.entries.take(1, |_, payload, words| {
+            taken = payload;
+            words.copy_to(side);
+        });
+        (count == 1).then_some(taken)
+    }
+
+    /// As [`take`](SharedRing::take); without a receive, `index` is listed and woken by a later post.
+    pub fn take_or_wait(&self, index: u32, link: &Link, side: &mut [u64]) -> Option<Payload> {
+        if let Some(taken) = self.take(side) {
+            return Some(taken);
+        }
+        self.waiting.push(index, link);
+        fence!(SharedWaitFence, "list before looking again: the post sees the list, or its entry is seen");
+        if recheck!(SharedWaitRecheck, true) { self.take(side) } else { None }
+    }
+
+    /// Wakes everybody who waits for a receive; a post calls it, and who is about to go.
+    pub fn wake<'l>(&self, link_of: impl Fn(u32) -> Option<&'l Link>, visit: impl FnMut(u32)) {
+        fence!(SharedPostFence, "publish before looking at the list");
+        if !self.waiting.is_empty() {
+            self.waiting.take(link_of, visit);
+        }
+    }
+}

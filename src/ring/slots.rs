@@ -1,0 +1,531 @@
+//! The slots of a submission ring, their tickets, and who may touch a payload when.
+//!
+//! A ticket is a position since creation, 48 bits, never used twice. Ticket `t` lies in slot `t mod size`,
+//! whose word says `(t + 1) << 4 | state`; the `+ 1` keeps a zeroed slot from matching anything.
+//!
+//! | state | payload belongs to |
+//! |---|---|
+//! | (claimed, word not yet written) | the poster that claimed the ticket |
+//! | POSTED, DEFERRED | the role holder, who reads it |
+//! | INFLIGHT | nobody |
+//! | BUSY | the one completer whose compare-and-swap took the ticket from INFLIGHT |
+//! | DONE, CANCELLED | the role holder, who reads it and then frees the slot |
+//!
+//! Every cursor lives in here: the tail word (bit 63 closed, bit 62 the last claim was deferred), a cache of
+//! `free` for posters, and `free` itself, below which slots may be claimed again.
+//!
+//! This file may use `unsafe`: it reads and writes payloads under the rules of the table.
+
+use super::claim::{Held, Role};
+use crate::sync::{AtomicU64, Backoff, UnsafeCell, mutant, ord};
+use std::fmt;
+
+/// What a slot carries besides its word: 56 bytes that this module does not look into.
+pub type Payload = [u64; 7];
+
+const TICKET: u64 = (1 << 48) - 1;
+const CLOSED: u64 = 1 << 63;
+const LAST_DEFERRED: u64 = 1 << 62;
+const STATE_BITS: u32 = 4;
+
+/// State of a published slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub(super) enum State {
+    Posted = 1,
+    Deferred = 2,
+    InFlight = 3,
+    Busy = 4,
+    Done = 5,
+    Cancelled = 6,
+}
+
+fn word(ticket: u64, state: State) -> u64 {
+    (ticket + 1) << STATE_BITS | state as u64
+}
+
+fn state_of(word: u64, ticket: u64) -> Option<State> {
+    if word >> STATE_BITS != ticket + 1 {
+        return None;
+    }
+    [State::Posted, State::Deferred, State::InFlight, State::Busy, State::Done, State::Cancelled]
+        .into_iter()
+        .find(|state| *state as u64 == word & ((1 << STATE_BITS) - 1))
+}
+
+/// In a model, a cell written with a payload of atomic words and read with it.
+///
+/// Loom has no load buffering, so only a race on plain memory shows that a slot is handed back too early.
+#[cfg(qpair_loom)]
+#[derive(Debug)]
+pub(super) struct Witness(UnsafeCell<u8>);
+
+// SAFETY: models only, where loom reports any race on the cell: that is its purpose.
+#[cfg(qpair_loom)]
+unsafe impl Sync for Witness {}
+
+#[cfg(qpair_loom)]
+impl Witness {
+    pub(super) fn new() -> Self {
+        Self(UnsafeCell::new(0))
+    }
+
+    /// A producer writes the payload that this cell stands for.
+    pub(super) fn write(&self) {
+        // SAFETY: the slot is claimed by the caller, and by nobody else until it is published.
+        self.0.with_mut(|byte| unsafe { *byte = byte.read().wrapping_add(1) });
+    }
+
+    /// The one consumer copies the payload.
+    pub(super) fn read(&self) {
+        // SAFETY: the slot is published, and the one consumer has not moved the head beyond it yet.
+        self.0.with(|byte| std::hint::black_box(unsafe { *byte }));
+    }
+}
+
+#[repr(C, align(64))]
+struct Slot {
+    word: AtomicU64,
+    payload: UnsafeCell<Payload>,
+}
+
+// SAFETY: the word is an atomic; the payload is plain data reached only by the unsafe blocks below, under the table above.
+unsafe impl Sync for Slot {}
+
+/// Cursors that posters write.
+#[derive(Debug)]
+pub(super) struct Posters {
+    tail: AtomicU64,
+    free_cached: AtomicU64,
+}
+
+/// Words beside the role's state; `free` is written by its holder, the others rarely by anyone.
+#[derive(Debug)]
+pub(super) struct Shared {
+    free: AtomicU64,
+    /// Everything below is exposed, deferred or not.
+    pub(super) doorbell: AtomicU64,
+    /// Everything below is flushed.
+    pub(super) mark: AtomicU64,
+    /// Not 0: a sender waits for a receive of this queue.
+    pub(super) waiter: AtomicU64,
+}
+
+/// The role holder's cursors.
+#[derive(Debug, Default)]
+pub(super) struct Consumer {
+    /// Next ticket to execute.
+    pub(super) head: u64,
+    /// Next ticket to retire; equals `free`.
+    retired: u64,
+    /// The mark up to which requests in flight have been cancelled.
+    pub(super) mark_seen: u64,
+}
+
+impl Consumer {
+    pub(super) fn retired(&self) -> u64 {
+        self.retired
+    }
+}
+
+pub(super) type HeldSlots<'r> = Held<'r, Posters, Shared, Consumer>;
+
+/// Why a claim took nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoRoom {
+    /// Every slot is busy.
+    Full,
+    /// The queue takes no requests.
+    Closed,
+}
+
+/// A submission ring: many posters, one role holder at a time, slots freed in order.
+pub(super) struct SlotRing {
+    role: Role<Posters, Shared, Consumer>,
+    slots: Box<[Slot]>,
+    side: Side,
+    depth: u64,
+}
+
+impl SlotRing {
+    pub(super) fn new(depth: u32, side_words: usize, closed: bool) -> Self {
+        let size = depth.max(1).next_power_of_two() as usize;
+        let tail = if closed { CLOSED } else { 0 };
+        let slot = |_| Slot { word: AtomicU64::new(0), payload: UnsafeCell::new([0; 7]) };
+        Self {
+            role: Role::new(
+                Posters { tail: AtomicU64::new(tail), free_cached: AtomicU64::new(0) },
+                Shared {
+                    free: AtomicU64::new(0),
+                    doorbell: AtomicU64::new(0),
+                    mark: AtomicU64::new(0),
+                    waiter: AtomicU64::new(0),
+                },
+                Consumer::default(),
+            ),
+            slots: (0..size).map(slot).collect(),
+            side: Side::new(size, side_words),
+            depth: u64::from(depth),
+        }
+    }
+
+    pub(super) fn depth(&self) -> u64 {
+        self.depth
+    }
+
+    #[inline]
+    pub(super) fn shared(&self) -> &Shared {
+        self.role.shared()
+    }
+
+    #[inline]
+    pub(super) fn kick(&self) -> Option<HeldSlots<'_>> {
+        self.role.kick()
+    }
+
+    pub(super) fn resume(&self) -> Option<HeldSlots<'_>> {
+        self.role.resume()
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.role.is_idle()
+    }
+
+    #[inline]
+    fn slot(&self, ticket: u64) -> &Slot {
+        // The length is a power of two, so the mask is exact and the compiler sees the index in bounds.
+        &self.slots[ticket as usize & (self.slots.len() - 1)]
+    }
+
+    /// Claims up to `n` consecutive tickets, at least one, without waiting.
+    #[inline]
+    pub(super) fn claim(&self, n: u64, deferred: bool) -> Result<Claimed<'_>, NoRoom> {
+        let posters = self.role.posters();
+        let backoff = Backoff::new();
+        let tail_order =
+            ord!(ClaimTail: Acquire, "a cached free that an earlier claimer read is part of my past too");
+        let mut tail = posters.tail.load(tail_order);
+        loop {
+            if tail & CLOSED != 0 {
+                return Err(NoRoom::Closed);
+            }
+            let first = tail & TICKET;
+            let Some(room) = self.room(first, n) else {
+                backoff.spin();
+                tail = posters.tail.load(tail_order);
+                continue;
+            };
+            if room == 0 {
+                return Err(NoRoom::Full);
+            }
+            let count = n.min(room);
+            let deferred_bit = if deferred { LAST_DEFERRED } else { 0 };
+            let claimed = posters.tail.compare_exchange_weak(
+                tail,
+                (first + count) | deferred_bit,
+                ord!(ClaimCas: Release, "passes on the free that I read, with the ticket after mine"),
+                ord!(ClaimLost: Acquire, "as ClaimTail, for the next attempt"),
+            );
+            match claimed {
+                Ok(_) => {
+                    let after_deferred = tail & LAST_DEFERRED != 0;
+                    return Ok(Claimed { ring: self, first, count, after_deferred, written: 0 });
+                }
+                Err(now) => {
+                    backoff.spin();
+                    tail = now;
+                }
+            }
+        }
+    }
+
+    /// Free slots from ticket `first` on; `None` when `first` is out of date.
+    #[inline]
+    fn room(&self, first: u64, n: u64) -> Option<u64> {
+        let posters = self.role.posters();
+        let cached = posters.free_cached.load(
+            ord!(FreeCachedLoad: Acquire, "pairs with FreeCachedStore: the slots below were let go before"),
+        );
+        let room = |free: u64| {
+            Some(
+                self.depth
+                    - mutant!(FullOffByOne => first.checked_sub(free)?.saturating_sub(1), first.checked_sub(free)?),
+            )
+        };
+        match room(cached) {
+            Some(enough) if enough >= n => return Some(enough),
+            _ => {}
+        }
+        let free = self
+            .shared()
+            .free
+            .load(ord!(FreeLoad: Acquire, "pairs with FreeStore: the holder has read the slots I overwrite"));
+        posters
+            .free_cached
+            .store(free, ord!(FreeCachedStore: Release, "passes FreeLoad on to posters that read the cache"));
+        room(free)
+    }
+
+    /// The ticket after the last claimed one, and whether the last claim was deferred.
+    pub(super) fn tail(&self) -> (u64, bool) {
+        // Relaxed: a post that happened before this call is below the value by coherence; nothing is read through it.
+        let tail = self.role.posters().tail.load(crate::sync::Ordering::Relaxed);
+        (tail & TICKET, tail & LAST_DEFERRED != 0)
+    }
+
+    /// Refuses claims from now on; returns the ticket after the last one that succeeded.
+    pub(super) fn close(&self) -> u64 {
+        let order = ord!(CloseTail: AcqRel, "in one order with the claims: each is below the value returned, or refused");
+        let look_first = mutant!(CloseThenLook => Some(self.tail().0), None);
+        let tail = self.role.posters().tail.fetch_or(CLOSED, order) & TICKET;
+        look_first.unwrap_or(tail)
+    }
+
+    /// Takes claims from now on.
+    pub(super) fn open(&self) {
+        self.role.posters().tail.fetch_and(
+            !CLOSED,
+            ord!(OpenTail: AcqRel, "a poster that sees the queue open sees what was set up before"),
+        );
+    }
+
+    /// State of `ticket`, if it is published and not retired.
+    #[inline]
+    pub(super) fn state(&self, consumer: &Consumer, ticket: u64) -> Option<State> {
+        debug_assert!(ticket >= consumer.retired);
+        state_of(
+            self.slot(ticket)
+                .word
+                .load(ord!(WordLoad: Acquire, "pairs with WordPublish and WordDone: the payload is whole")),
+            ticket,
+        )
+    }
+
+    /// Reads the payload of a ticket in one of the states that belong to the role holder, and the state.
+    #[inline]
+    pub(super) fn read<R>(
+        &self,
+        consumer: &Consumer,
+        ticket: u64,
+        read: impl FnOnce(&Payload, &[u64]) -> R,
+    ) -> Option<R> {
+        match self.state(consumer, ticket)? {
+            State::InFlight | State::Busy => return None,
+            State::Posted | State::Deferred | State::Done | State::Cancelled => {}
+        }
+        let slot = self.slot(ticket);
+        // SAFETY: the word, read with Acquire, says that `ticket` is published and its payload the role holder's, who we
+        // are: `Consumer` exists once, in the role's state. No poster writes it: the next ticket of this slot is
+        // claimed only above a `free` beyond `ticket`, and `free` moves only in `retire`, with this consumer, in order.
+        // No completer writes it: one writes only after a CAS from INFLIGHT, which only the holder sets.
+        let index = self.index(ticket);
+        Some(slot.payload.with(|payload| unsafe { read(&*payload, self.side.words(index)) }))
+    }
+
+    fn index(&self, ticket: u64) -> usize {
+        ticket as usize & (self.slots.len() - 1)
+    }
+
+    /// Hands a posted ticket to a completer on another thread.
+    pub(super) fn set_in_flight(&self, consumer: &mut Consumer) {
+        let ticket = consumer.head;
+        debug_assert!(matches!(self.state(consumer, ticket), Some(State::Posted | State::Deferred)));
+        consumer.head += 1;
+        // A swap, since completers compare and swap this word.
+        self.slot(ticket).word.swap(
+            word(ticket, State::InFlight),
+            ord!(WordInFlight: AcqRel, "the completer writes the payload after we have read it"),
+        );
+    }
+
+    /// Turns a ticket in flight into a cancelled one, unless its completer was first.
+    pub(super) fn cancel_in_flight(&self, ticket: u64) {
+        let order =
+            ord!(WordCancel: AcqRel, "decides against the completer's compare-and-swap on the same word");
+        let slot = self.slot(ticket);
+        let relaxed = crate::sync::Ordering::Relaxed; // a failure reads nothing through the word
+        let _completed_first = slot.word.compare_exchange(
+            word(ticket, State::InFlight),
+            word(ticket, State::Cancelled),
+            order,
+            relaxed,
+        );
+    }
+
+    /// Ends a ticket in flight with a result written into its payload; false if it was cancelled first.
+    pub(super) fn finish(&self, ticket: u64, write: impl FnOnce(&mut Payload)) -> bool {
+        let slot = self.slot(ticket);
+        let taken = slot.word.compare_exchange(
+            word(ticket, State::InFlight),
+            word(ticket, State::Busy),
+            ord!(WordTake: AcqRel, "Acquire: the holder has read the payload that I overwrite"),
+            crate::sync::Ordering::Relaxed, // a failure reads nothing through the word
+        );
+        if taken.is_err() {
+            return false;
+        }
+        // SAFETY: the compare-and-swap from INFLIGHT to BUSY succeeded for this ticket, so this call owns the payload: the
+        // holder reads only in other states, and no poster gets the slot before the holder has retired the ticket.
+        slot.payload.with_mut(|payload| write(unsafe { &mut *payload }));
+        slot.word.swap(word(ticket, State::Done), ord!(WordDone: AcqRel, "the result before DONE"));
+        true
+    }
+
+    /// Marks the head as executed or cancelled although earlier tickets are still in flight.
+    pub(super) fn settle_head(
+        &self,
+        consumer: &mut Consumer,
+        state: State,
+        write: impl FnOnce(&mut Payload),
+    ) {
+        let ticket = consumer.head;
+        assert!(
+            matches!(self.state(consumer, ticket), Some(State::Posted | State::Deferred)),
+            "the head is posted"
+        );
+        let slot = self.slot(ticket);
+        // SAFETY: as in `read`: POSTED and DEFERRED belong to the role holder, who we are, and `&mut Consumer` keeps this
+        // thread from a `read` at the same time.
+        slot.payload.with_mut(|payload| write(unsafe { &mut *payload }));
+        consumer.head += 1;
+        // Relaxed would do: only the holder reads it, and the role orders holders; a swap, as completers may follow.
+        slot.word.swap(word(ticket, state), crate::sync::Ordering::Relaxed);
+    }
+
+    /// Retires the oldest ticket if it is the role holder's to retire; posters get its slot with the next `free`.
+    #[inline]
+    pub(super) fn retire<R>(
+        &self,
+        consumer: &mut Consumer,
+        read: impl FnOnce(&Payload, &[u64]) -> R,
+    ) -> Option<R> {
+        if mutant!(FreeBeforeRead => true, false) {
+            self.shared().free.store(consumer.retired + 1, crate::sync::Ordering::Release); // the slip itself
+        }
+        let result = self.read(consumer, consumer.retired, read)?;
+        consumer.retired += 1;
+        consumer.head = consumer.head.max(consumer.retired);
+        Some(result)
+    }
+
+    /// Lets posters have the slots of what was retired.
+    #[inline]
+    pub(super) fn free(&self, consumer: &Consumer) {
+        self.shared().free.store(
+            consumer.retired,
+            ord!(FreeStore: Release, "we have read the payloads before posters overwrite them"),
+        );
+    }
+
+    pub(super) fn free_seen(&self) -> u64 {
+        self.shared().free.load(crate::sync::Ordering::Relaxed) // a count for observers
+    }
+}
+
+impl fmt::Debug for SlotRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SlotRing")
+            .field("role", &self.role)
+            .field("depth", &self.depth)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Consecutive tickets that one poster owns until it publishes them.
+#[must_use = "a claim that is never published blocks the queue"]
+pub(super) struct Claimed<'r> {
+    ring: &'r SlotRing,
+    first: u64,
+    count: u64,
+    after_deferred: bool,
+    written: u64,
+}
+
+impl Claimed<'_> {
+    pub(super) fn first(&self) -> u64 {
+        self.first
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The claim before this one was deferred, so something below may wait for a doorbell.
+    pub(super) fn after_deferred(&self) -> bool {
+        self.after_deferred
+    }
+
+    /// Writes the payload of the next ticket that has none yet.
+    ///
+    /// # Panics
+    /// When all have theirs.
+    #[inline]
+    pub(super) fn write(&mut self, write: impl FnOnce(&mut Payload, &mut [u64])) {
+        assert!(self.written < self.count, "one payload a ticket");
+        let ticket = self.first + self.written;
+        self.written += 1;
+        let slot = self.ring.slot(ticket);
+        // SAFETY: the claim's compare-and-swap gave `ticket` to this value alone. The slot's earlier ticket is below the
+        // `free` that the claim read (Acquire, from FreeStore), so the holder is done with it, and the new one is not
+        // published, so nobody else looks. `&mut self` keeps this thread from a second reference.
+        slot.payload.with_mut(|payload| unsafe {
+            write(&mut *payload, self.ring.side.words_mut(self.ring.index(ticket)));
+        });
+    }
+
+    /// Publishes all tickets; the first goes last and makes the chain visible at once.
+    #[inline]
+    pub(super) fn publish(self, deferred: bool) {
+        assert!(self.written == self.count, "a payload for each ticket");
+        let state = if deferred { State::Deferred } else { State::Posted };
+        for step in 0..self.count {
+            let ticket = self.first + mutant!(PublishAscending => step, self.count - 1 - step);
+            let order = ord!(WordPublish: Release, "the payload before its word");
+            // Nobody else writes this word before it is published; then it may be compared and swapped, hence no plain store
+            // in a model (loom reorders those against read-modify-writes, issues 282 and 389).
+            #[cfg(not(qpair_loom))]
+            self.ring.slot(ticket).word.store(word(ticket, state), order);
+            #[cfg(qpair_loom)]
+            self.ring.slot(ticket).word.swap(word(ticket, state), order);
+        }
+    }
+}
+
+/// Words beside the slots, for what is too long for a payload; a slot's words belong to whoever its payload does.
+struct Side {
+    words: Box<[std::cell::UnsafeCell<u64>]>,
+    stride: usize,
+}
+
+// SAFETY: the words are plain data; `words` and `words_mut` are unsafe and demand the payload's rules of their callers.
+unsafe impl Sync for Side {}
+
+impl Side {
+    fn new(slots: usize, stride: usize) -> Self {
+        Self { words: (0..slots * stride).map(|_| std::cell::UnsafeCell::new(0)).collect(), stride }
+    }
+
+    fn of(&self, index: usize) -> &[std::cell::UnsafeCell<u64>] {
+        &self.words[index * self.stride..(index + 1) * self.stride]
+    }
+
+    /// # Safety
+    /// The caller may read the payload of slot `index` for as long as it keeps the result.
+    #[inline]
+    unsafe fn words(&self, index: usize) -> &[u64] {
+        let words = self.of(index);
+        // SAFETY: `UnsafeCell<u64>` has the layout of `u64`; the slice is in bounds; nobody writes it, by the caller's duty.
+        unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), words.len()) }
+    }
+
+    /// # Safety
+    /// The caller may write the payload of slot `index` for as long as it keeps the result, and makes one only.
+    #[inline]
+    #[expect(clippy::mut_from_ref, reason = "the payload's owner is the one writer, see above")]
+    unsafe fn words_mut(&self, index: usize) -> &mut [u64] {
+        let words = self.of(index);
+        let start = std::cell::UnsafeCell::raw_get(words.as_ptr());
+        // SAFETY: as in `words`, and nobody else reads or writes it, by the caller's duty.
+        unsafe { std::slice::from_raw_parts_mut(start, words.len()) }
+    }
+}
