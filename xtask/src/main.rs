@@ -5,8 +5,9 @@
 
 mod steps;
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use steps::{Needs, Step};
@@ -104,14 +105,51 @@ fn run(step: &Step, root: &Path) -> Outcome {
     let [program, arguments @ ..] = step.command.as_slice() else {
         return Outcome::Failed("its command is empty".to_owned(), Duration::ZERO);
     };
-    let status =
-        Command::new(program).args(arguments).envs(step.env.iter().copied()).current_dir(root).status();
+    let mut command = Command::new(program);
+    command.args(arguments).envs(step.env.iter().copied()).current_dir(root);
+    let result = if step.is_test() { run_tests(&mut command) } else { run_plain(&mut command) };
     let time = begin.elapsed();
-    match status {
-        Ok(status) if status.success() => Outcome::Passed(time),
-        Ok(status) => Outcome::Failed(status.to_string(), time),
-        Err(error) => Outcome::Failed(format!("cannot start {program}: {error}"), time),
+    match result {
+        Ok(()) => Outcome::Passed(time),
+        Err(why) => Outcome::Failed(why, time),
     }
+}
+
+fn run_plain(command: &mut Command) -> Result<(), String> {
+    let status = command.status().map_err(|error| cannot_start(command, &error))?;
+    if status.success() { Ok(()) } else { Err(status.to_string()) }
+}
+
+/// Runs a command of test programs; passing without a single test is a failure.
+///
+/// A filter that matches nothing any more, or models compiled out, would else look like success.
+fn run_tests(command: &mut Command) -> Result<(), String> {
+    let child = command.stdout(Stdio::piped()).spawn();
+    let mut child = child.map_err(|error| cannot_start(command, &error))?;
+    let mut tests = 0;
+    if let Some(output) = child.stdout.take() {
+        for line in BufReader::new(output).lines() {
+            let line = line.map_err(|error| format!("cannot read its output: {error}"))?;
+            println!("{line}");
+            tests += tests_announced(&line);
+        }
+    }
+    let status = child.wait().map_err(|error| format!("cannot wait for it: {error}"))?;
+    match (status.success(), tests) {
+        (false, _) => Err(status.to_string()),
+        (true, 0) => Err("no test ran; the filter matches nothing, or there is nothing to test".to_owned()),
+        (true, _) => Ok(()),
+    }
+}
+
+/// The count in a test program's `running 3 tests`; zero for any other line.
+fn tests_announced(line: &str) -> usize {
+    let count = line.strip_prefix("running ").and_then(|rest| rest.split_once(" test"));
+    count.and_then(|(number, _)| number.parse().ok()).unwrap_or(0)
+}
+
+fn cannot_start(command: &Command, error: &std::io::Error) -> String {
+    format!("cannot start {}: {error}", command.get_program().to_string_lossy())
 }
 
 /// Sees to it that what a step needs is there; the error is the reason to skip the step.
@@ -151,4 +189,17 @@ fn rustup(arguments: &[&str]) -> Result<String, String> {
     let complaint = String::from_utf8_lossy(&output.stderr);
     let last = complaint.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no reason given").trim();
     Err(format!("{command} failed: {last}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tests_announced;
+
+    #[test]
+    fn announced_tests_are_counted() {
+        assert_eq!(tests_announced("running 12 tests"), 12);
+        assert_eq!(tests_announced("running 1 test"), 1);
+        assert_eq!(tests_announced("running late"), 0);
+        assert_eq!(tests_announced("test running 3 tests"), 0);
+    }
 }

@@ -19,6 +19,14 @@ pub struct Step {
     pub in_ci: bool,
 }
 
+impl Step {
+    /// Whether the command runs test programs, so that it must run at least one test.
+    pub fn is_test(&self) -> bool {
+        let own = self.command.iter().take_while(|word| *word != "--");
+        own.skip(1).any(|word| word == "test")
+    }
+}
+
 /// What must be there before a step can run.
 #[derive(Clone, Copy)]
 pub enum Needs {
