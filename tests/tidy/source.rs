@@ -83,8 +83,8 @@ impl Source {
 
     /// The comments that belong to the statement on `line`: on it, or on the lines directly above it.
     ///
-    /// The walk up passes attributes and the earlier lines of the same statement, and stops at a blank
-    /// line or at the end of another statement.
+    /// The walk up passes attributes, the earlier lines of the same statement and the heads of loops and
+    /// branches around it, and stops at a blank line or at another statement.
     pub fn comments_at(&self, line: usize) -> String {
         let mut found: Vec<&str> = self.on(line).collect();
         let mut above = line;
@@ -92,7 +92,8 @@ impl Source {
             above -= 1;
             let text = self.lines[above - 1].trim();
             let code = text.split("//").next().unwrap_or("").trim();
-            let ends = code.ends_with([';', '{', '}']);
+            let head = ["for ", "while ", "if ", "match ", "loop "].iter().any(|word| code.starts_with(word));
+            let ends = code.ends_with([';', '}']) || (code.ends_with('{') && !head);
             if text.is_empty() || (!code.is_empty() && ends) {
                 break;
             }
@@ -236,4 +237,9 @@ fn a_statement_knows_its_comments() {
     assert_eq!(source.comments_at(4), "// of b");
     assert_eq!(source.comments_at(1), "// of a");
     assert_eq!(source.comments_at(9), "");
+    let nested =
+        Source::new("x.rs", "// why\nfor a in b {\n    c();\n    d();\n}\n// of f\nfn f() {\n    e()\n}\n");
+    assert_eq!(nested.comments_at(3), "// why");
+    assert_eq!(nested.comments_at(4), "");
+    assert_eq!(nested.comments_at(8), "");
 }
