@@ -13,7 +13,13 @@ pub(crate) use facade::*;
 mod facade {
     pub(crate) use std::sync::Arc;
     pub(crate) use std::sync::Mutex;
-    pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering, fence};
+    pub(crate) use std::sync::atomic::{Ordering, fence};
+
+    // Names of our own, so that clippy tells the facade's atomics from std's, which it bans elsewhere.
+    #[expect(clippy::disallowed_types, reason = "the facade over std's atomics")]
+    pub(crate) type AtomicU64 = std::sync::atomic::AtomicU64;
+    #[expect(clippy::disallowed_types, reason = "the facade over std's atomics")]
+    pub(crate) type AtomicPtr<T> = std::sync::atomic::AtomicPtr<T>;
 
     /// A cell whose accesses loom can watch; here a plain one.
     #[derive(Debug)]

@@ -1,0 +1,205 @@
+//! The habits of the project as commands: `cargo xtask ci` runs them all, `cargo xtask TASK` runs one.
+//!
+//! Steps are rows of a table (`steps`); this file runs them, times them and adds up. May come in: a task
+//! that every contributor runs. Not here: anything that only one machine can do.
+
+mod steps;
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use steps::{Needs, Step};
+
+enum Outcome {
+    Passed(Duration),
+    Failed(String, Duration),
+    Skipped(String),
+}
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let root = root();
+    let steps = steps::all(&examples(&root));
+    let [task] = words.as_slice() else {
+        eprintln!("{}", usage(&steps));
+        return ExitCode::from(2);
+    };
+    let chosen: Vec<&Step> = steps.iter().filter(|s| s.task == *task || (task == "ci" && s.in_ci)).collect();
+    if chosen.is_empty() && task == "examples" {
+        println!("no example in examples/ yet");
+        return ExitCode::SUCCESS;
+    }
+    if chosen.is_empty() {
+        eprintln!("xtask: no task {task:?}\n{}", usage(&steps));
+        return ExitCode::from(2);
+    }
+    run_all(&chosen, &root)
+}
+
+fn usage(steps: &[Step]) -> String {
+    let mut tasks: Vec<&str> = steps.iter().map(|step| step.task).chain(["examples"]).collect();
+    tasks.sort_unstable();
+    tasks.dedup();
+    format!("usage: cargo xtask TASK\n  ci   all tasks but bench\n  one: {}", tasks.join(" "))
+}
+
+/// The root of the repository: the folder above this package's.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+}
+
+/// Names of the programs in `examples/`, sorted; none while the folder is not there.
+fn examples(root: &Path) -> Vec<String> {
+    let Ok(folder) = std::fs::read_dir(root.join("examples")) else { return Vec::new() };
+    let files = folder.filter_map(|entry| Some(entry.ok()?.path()));
+    let programs = files.filter(|path| path.extension().is_some_and(|e| e == "rs"));
+    let mut names: Vec<String> =
+        programs.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
+    names.sort();
+    names
+}
+
+/// Runs every step, also after a failure, and ends with one line that adds them up.
+fn run_all(steps: &[&Step], root: &Path) -> ExitCode {
+    let mut lines = Vec::new();
+    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    for step in steps {
+        let title = format!("{}: {}", step.task, step.covers);
+        println!("\n=== {title}\n    {}", shown(step));
+        let line = match run(step, root) {
+            Outcome::Passed(time) => {
+                passed += 1;
+                format!("passed   {:>6.1} s  {title}", time.as_secs_f64())
+            }
+            Outcome::Failed(why, time) => {
+                failed += 1;
+                format!("FAILED   {:>6.1} s  {title}: {why}", time.as_secs_f64())
+            }
+            Outcome::Skipped(why) => {
+                skipped += 1;
+                format!("skipped            {title}: {why}")
+            }
+        };
+        println!("--- {line}");
+        lines.push(line);
+    }
+    println!("\n{}\n", lines.join("\n"));
+    println!("{passed} passed, {failed} failed, {skipped} skipped");
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The command as it can be pasted into a shell.
+fn shown(step: &Step) -> String {
+    let env = step.env.iter().map(|(name, value)| format!("{name}=\"{value}\" "));
+    env.collect::<String>() + &step.command.join(" ")
+}
+
+#[expect(clippy::disallowed_methods, reason = "times its own steps; nothing here is replayed")]
+fn run(step: &Step, root: &Path) -> Outcome {
+    if let Err(why) = provide(step.needs, root) {
+        return Outcome::Skipped(why);
+    }
+    let begin = std::time::Instant::now();
+    let [program, arguments @ ..] = step.command.as_slice() else {
+        return Outcome::Failed("its command is empty".to_owned(), Duration::ZERO);
+    };
+    let mut command = Command::new(program);
+    command.args(arguments).envs(step.env.iter().copied()).current_dir(root);
+    let result = if step.is_test() { run_tests(&mut command) } else { run_plain(&mut command) };
+    let time = begin.elapsed();
+    match result {
+        Ok(()) => Outcome::Passed(time),
+        Err(why) => Outcome::Failed(why, time),
+    }
+}
+
+fn run_plain(command: &mut Command) -> Result<(), String> {
+    let status = command.status().map_err(|error| cannot_start(command, &error))?;
+    if status.success() { Ok(()) } else { Err(status.to_string()) }
+}
+
+/// Runs a command of test programs; passing without a single test is a failure.
+///
+/// A filter that matches nothing any more, or models compiled out, would else look like success.
+fn run_tests(command: &mut Command) -> Result<(), String> {
+    let child = command.stdout(Stdio::piped()).spawn();
+    let mut child = child.map_err(|error| cannot_start(command, &error))?;
+    let mut tests = 0;
+    if let Some(output) = child.stdout.take() {
+        for line in BufReader::new(output).lines() {
+            let line = line.map_err(|error| format!("cannot read its output: {error}"))?;
+            println!("{line}");
+            tests += tests_announced(&line);
+        }
+    }
+    let status = child.wait().map_err(|error| format!("cannot wait for it: {error}"))?;
+    match (status.success(), tests) {
+        (false, _) => Err(status.to_string()),
+        (true, 0) => Err("no test ran; the filter matches nothing, or there is nothing to test".to_owned()),
+        (true, _) => Ok(()),
+    }
+}
+
+/// The count in a test program's `running 3 tests`; zero for any other line.
+fn tests_announced(line: &str) -> usize {
+    let count = line.strip_prefix("running ").and_then(|rest| rest.split_once(" test"));
+    count.and_then(|(number, _)| number.parse().ok()).unwrap_or(0)
+}
+
+fn cannot_start(command: &Command, error: &std::io::Error) -> String {
+    format!("cannot start {}: {error}", command.get_program().to_string_lossy())
+}
+
+/// Sees to it that what a step needs is there; the error is the reason to skip the step.
+fn provide(needs: Needs, root: &Path) -> Result<(), String> {
+    match needs {
+        Needs::Nothing => Ok(()),
+        Needs::OneOf(files) if files.iter().any(|file| root.join(file).exists()) => Ok(()),
+        Needs::OneOf(files) => Err(format!("there is no {}", files.join(" nor "))),
+        Needs::Target(target) => {
+            if lists(&["target", "list", "--installed"], target)? {
+                return Ok(());
+            }
+            rustup(&["target", "add", target]).map(drop)
+        }
+        Needs::Miri => {
+            if lists(&["component", "list", "--installed", "--toolchain", "nightly"], "miri")? {
+                return Ok(());
+            }
+            rustup(&["component", "add", "miri", "rust-src", "--toolchain", "nightly"]).map(drop)
+        }
+    }
+}
+
+/// Whether a line of rustup's answer begins with `name`.
+fn lists(question: &[&str], name: &str) -> Result<bool, String> {
+    Ok(rustup(question)?.lines().any(|line| line.starts_with(name)))
+}
+
+/// What rustup prints; the error says the command and its last line of complaint.
+fn rustup(arguments: &[&str]) -> Result<String, String> {
+    let command = format!("rustup {}", arguments.join(" "));
+    let output = Command::new("rustup").args(arguments).output();
+    let output = output.map_err(|error| format!("cannot start {command}: {error}"))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    let last = complaint.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no reason given").trim();
+    Err(format!("{command} failed: {last}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tests_announced;
+
+    #[test]
+    fn announced_tests_are_counted() {
+        assert_eq!(tests_announced("running 12 tests"), 12);
+        assert_eq!(tests_announced("running 1 test"), 1);
+        assert_eq!(tests_announced("running late"), 0);
+        assert_eq!(tests_announced("test running 3 tests"), 0);
+    }
+}
