@@ -21,6 +21,12 @@ use super::{
 /// Bytes of inline data that fit the slot itself.
 pub const INLINE_IN_SLOT: usize = 24;
 
+/// The most bytes of inline data; they lie beside the slot, so an engine can take them up on its stack.
+pub const INLINE_MAX: usize = 256;
+
+/// The most scatter/gather entries of a request, so that an engine can resolve them on its stack.
+pub const SGE_MAX: usize = 16;
+
 /// A request of the send queue, but for its data entries after the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SendRequest {
@@ -106,16 +112,24 @@ impl SendRequest {
         Some(request)
     }
 
-    /// Puts `data`, at most [`INLINE_IN_SLOT`] bytes, behind an inline request's header words.
+    /// Puts the inline bytes of a request, at most [`INLINE_MAX`], into its slot or beside it.
     #[inline]
-    pub fn put_inline(words: &mut [u64; 7], data: &[u8]) {
-        pack(&mut words[4..7], data);
+    pub fn put_inline(words: &mut [u64; 7], side: &mut [u64], data: &[u8]) {
+        let fits = data.len() <= INLINE_IN_SLOT;
+        pack(if fits { &mut words[4..7] } else { side }, data);
     }
 
-    /// Takes the inline bytes out of a slot again; `out` is at most [`INLINE_IN_SLOT`] bytes long.
+    /// Takes the inline bytes out again; `out` is as long as they are.
     #[inline]
-    pub fn take_inline(words: &[u64; 7], out: &mut [u8]) {
-        unpack(&words[4..7], out);
+    pub fn take_inline(&self, words: &[u64; 7], side: &[u64], out: &mut [u8]) {
+        let fits = out.len() <= INLINE_IN_SLOT;
+        unpack(if fits { &words[4..7] } else { side }, out);
+    }
+
+    /// Words needed beside a slot for `entries` scatter/gather entries or `inline` bytes.
+    pub fn side_words(entries: u32, inline: u32) -> usize {
+        let inline = if inline as usize > INLINE_IN_SLOT { inline.div_ceil(8) } else { 0 };
+        (2 * entries.saturating_sub(1)).max(inline) as usize
     }
 }
 
@@ -260,7 +274,7 @@ mod tests {
         }
 
         #[test]
-        fn inline_data_survives_its_slot(data in proptest::collection::vec(any::<u8>(), 0..=INLINE_IN_SLOT)) {
+        fn inline_data_survives_its_slot(data in proptest::collection::vec(any::<u8>(), 0..=INLINE_MAX)) {
             let request = SendRequest {
                 context: 1, opcode: Opcode::Send, flags: RequestFlags::INLINE, entries: 0, immediate_or_key: 9,
                 remote_address: 0, rkey: Key(0), first: Sge::default(), length: data.len() as u32,
@@ -268,10 +282,11 @@ mod tests {
             };
             let mut words = [0; 7];
             request.encode(&mut words);
-            SendRequest::put_inline(&mut words, &data);
+            let mut side = [0; INLINE_MAX / 8];
+            SendRequest::put_inline(&mut words, &mut side, &data);
             prop_assert_eq!(SendRequest::decode(&words), Some(request));
             let mut out = vec![0; data.len()];
-            SendRequest::take_inline(&words, &mut out);
+            request.take_inline(&words, &side, &mut out);
             prop_assert_eq!(out, data);
         }
 

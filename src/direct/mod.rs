@@ -1,0 +1,124 @@
+//! Execution between queue pairs of one process: no packets, a copy from region to region.
+//!
+//! Generic over two [`Host`]s. A request is checked whole before a byte moves, so a request that fails has touched
+//! no memory; a long copy runs in pieces, and between them the caller looks at flush marks, keys and its budget.
+//!
+//! - [`execute`]: writes, reads and atomics, which need nothing of the peer but memory;
+//! - [`Message`]: what a send, or a write with immediate, offers to the peer's next receive.
+//!
+//! May come in: how bytes move between two ends of one process. Not here: queues, completions, states, time.
+
+#![forbid(unsafe_code)]
+
+mod copy;
+mod message;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use message::{Delivered, Message};
+
+use crate::host::Host;
+use crate::memory::{Denied, Grant, LocalAccess, RemoteAccess, View};
+use crate::work::{Detail, INLINE_MAX, Opcode, RequestFlags, SendRequest, Status};
+use copy::{EntryList, copy_piece, with_views};
+
+/// How a request ended, on the side of the queue that it was posted to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) status: Status,
+    pub(crate) detail: Detail,
+    pub(crate) length: u32,
+}
+
+impl Outcome {
+    pub(crate) fn success(length: u32) -> Self {
+        Self { status: Status::Success, detail: Detail::None, length }
+    }
+
+    pub(crate) fn failure(status: Status, detail: Detail) -> Self {
+        Self { status, detail, length: 0 }
+    }
+}
+
+/// What executing a request, or a piece of it, came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Executed {
+    /// It ended.
+    Done(Outcome),
+    /// So many bytes have moved since its beginning; go on from there.
+    Partly(u64),
+}
+
+/// Executes a write, read or atomic, from `progress` bytes on, at most `piece` bytes of it.
+///
+/// `request` is none that takes a receive: those are [`Message`]s.
+#[inline]
+pub(crate) fn execute(
+    request: &SendRequest,
+    side: &[u64],
+    words: &[u64; 7],
+    (here, there): (&impl Host, &impl Host),
+    progress: u64,
+    piece: u64,
+) -> Executed {
+    let length = u64::from(request.length);
+    let remote = |access| {
+        let denied = |denied: Denied| Outcome::failure(Status::RemoteAccess, denied.detail());
+        there.remote(request.rkey, request.remote_address, request.length, access).map_err(denied)
+    };
+    let result = match request.opcode {
+        Opcode::Read => remote(RemoteAccess::Read).and_then(|source| {
+            let list = EntryList::of_send(request, side);
+            let copy = |sinks: &[View<'_>]| copy_piece(&[source.view()], sinks, length, progress, piece);
+            with_views(list, |sge| here.local(sge, LocalAccess::Write), copy).map_err(local_protection)
+        }),
+        Opcode::CompareAndSwap | Opcode::FetchAndAdd => {
+            let word = remote(RemoteAccess::Atomic);
+            return Executed::Done(atomic(request, here, word).unwrap_or_else(|failed| failed));
+        }
+        _ => remote(RemoteAccess::Write).and_then(|sink| {
+            let copy = |sources: &[View<'_>]| copy_piece(sources, &[sink.view()], length, progress, piece);
+            with_source(request, side, words, here, copy).map_err(local_protection)
+        }),
+    };
+    match result {
+        Ok(moved) if moved < length => Executed::Partly(moved),
+        Ok(_) => Executed::Done(Outcome::success(request.length)),
+        Err(failed) => Executed::Done(failed),
+    }
+}
+
+fn local_protection(denied: Denied) -> Outcome {
+    Outcome::failure(Status::LocalProtection, denied.detail())
+}
+
+/// Gives `work` the data of a request: the views of its entries, or its inline bytes.
+#[inline]
+fn with_source<R>(
+    request: &SendRequest,
+    side: &[u64],
+    words: &[u64; 7],
+    here: &impl Host,
+    work: impl FnOnce(&[View<'_>]) -> R,
+) -> Result<R, Denied> {
+    if request.flags.contains(RequestFlags::INLINE) {
+        let mut bytes = [0; INLINE_MAX];
+        let bytes = &mut bytes[..request.length as usize];
+        request.take_inline(words, side, bytes);
+        return Ok(work(&[View::of_mut(bytes)]));
+    }
+    with_views(EntryList::of_send(request, side), |sge| here.local(sge, LocalAccess::Read), work)
+}
+
+fn atomic(request: &SendRequest, here: &impl Host, there: Result<Grant<'_>, Outcome>) -> Result<Outcome, Outcome> {
+    // The place for the old value is checked first: an atomic that fails has changed nothing.
+    let place = here.local(request.first, LocalAccess::Write).map_err(local_protection)?.view();
+    let word = there?.view();
+    let old = match request.opcode {
+        Opcode::CompareAndSwap => word.compare_exchange_u64(0, request.compare_or_add, request.swap),
+        _ => word.fetch_add_u64(0, request.compare_or_add),
+    };
+    let old = old.ok_or(Outcome::failure(Status::RemoteInvalidRequest, Detail::Misaligned))?;
+    place.write(0, &old.to_ne_bytes()).ok_or(local_protection(Denied::OutOfRange))?;
+    Ok(Outcome::success(8))
+}
