@@ -2,6 +2,8 @@
 //!
 //! - [`Memory`] owns bytes and gives them back when nobody else holds them.
 //! - [`View`] is the one way to bytes that others may change at any time.
+//! - [`KeyTable`] knows the regions by their keys; only its checks make a [`Grant`] to touch one. A region that is
+//!   deregistered is refused at once and let go when the last pass that may have found it is over.
 //!
 //! May come in: whatever decides who may touch which bytes. Not here: rings, queue pairs, packets, and any
 //! `&[u8]` over memory that a peer can reach. `unsafe` only in `view` and its parts, and in `owner`.
@@ -35,8 +37,12 @@
 //! What is *not* claimed: that mixing assembly with `AtomicU64` on the same bytes follows from the language's
 //! model. It rests on the compiler's treating assembly as opaque, as every kernel and shared-memory queue does.
 
+mod keys;
 mod owner;
+mod region;
 mod view;
 
+pub use keys::{Deregistering, Grant, KeyTable, LocalAccess, RegisterError, Registration, RemoteAccess};
 pub use owner::{Memory, MemoryError};
+pub use region::{Denied, Rights};
 pub use view::View;
