@@ -76,8 +76,8 @@ pub struct Registration {
     pub range: Range<usize>,
     /// The number of its first byte, as work requests will give it.
     ///
-    /// Any number will do, but remote atomics are judged by the machine address: where users see to the alignment
-    /// by their own numbers, these should be congruent to it modulo 8.
+    /// Any number will do, but remote atomics are judged by the machine address: where users see to the
+    /// alignment by their own numbers, these should be congruent to it modulo 8.
     pub base: u64,
 }
 
@@ -86,7 +86,7 @@ pub struct Registration {
 #[non_exhaustive]
 pub enum RegisterError {
     /// The range is not part of the memory.
-    #[error("register: bytes {0} to {1} of a memory of {length}; name a range inside of it", range.start, range.end)]
+    #[error("register: bytes {range:?} of a memory of {length}; name a range inside of it")]
     OutsideOfMemory {
         /// The range asked for.
         range: Range<usize>,

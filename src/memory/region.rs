@@ -141,8 +141,8 @@ impl Region {
         if !self.rights.contains(access.right) {
             return Err(Denied::MissingRight);
         }
-        // An address below the base wraps to an offset beyond any length, for base + length <= 2^64 (`register`)
-        // and a length is less than 2^63.
+        // An address below the base wraps to an offset of at least 2^64 - base, hence of at least the length,
+        // since base + length <= 2^64 (`register`); and an access has at least one byte (`KeyTable::check`).
         let offset = access.address.wrapping_sub(self.base) as usize;
         self.bytes.view().slice(offset, access.length).ok_or(Denied::OutOfRange)
     }

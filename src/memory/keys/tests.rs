@@ -123,7 +123,7 @@ fn impossible_registrations_are_refused() {
     let memory = memory(16);
     let outside = Registration { pd: 1, rights: WRITABLE, range: 8..17, base: 0 };
     let error = table.register(&memory, outside).unwrap_err();
-    assert_eq!(error.to_string(), "register: bytes 8 to 17 of a memory of 16; name a range inside of it");
+    assert_eq!(error.to_string(), "register: bytes 8..17 of a memory of 16; name a range inside of it");
     let error = table.register(&memory, whole(&memory, 1, Rights::REMOTE_WRITE, 0)).unwrap_err();
     assert_eq!(error, RegisterError::NeedsLocalWrite { rights: Rights::REMOTE_WRITE });
     assert_eq!(Arc::strong_count(&memory), 1, "nothing was kept");
