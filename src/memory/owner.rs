@@ -127,8 +127,8 @@ impl Memory {
     ///
     /// # Safety
     /// As long as the slice lives, nothing is written to these bytes: no view writes, no work request names
-    /// them as its target, no peer has a key with which it could, and no region of them is bound or registered
-    /// anew.
+    /// them as its target, no peer has a key with which it could, and no region of them is bound or
+    /// registered anew.
     pub unsafe fn as_slice(&self) -> &[u8] {
         // SAFETY: valid and initialised while `self` lives; that nobody writes is the caller's promise.
         unsafe { slice::from_raw_parts(self.base.as_ptr(), self.length) }
@@ -159,8 +159,8 @@ impl Memory {
 impl Drop for Memory {
     fn drop(&mut self) {
         match self.origin {
-            // SAFETY: as in `into_vec`; this is the last use of `base`.
             Origin::Vec { capacity } => {
+                // SAFETY: as in `into_vec`; this is the last use of `base`.
                 drop(unsafe { Vec::from_raw_parts(self.base.as_ptr(), self.length, capacity) })
             }
             // SAFETY: `base` came from `alloc_zeroed` with this very layout, and this is its last use.

@@ -19,8 +19,8 @@ use miri_word::Word;
 /// Cheap to copy, and only good while the memory it was made from lives. A copy that meets a write to the
 /// same bytes yields any mix of old and new bytes; what holds all the same:
 ///
-/// - **Order.** The last piece of a copy, the largest of 8, 4, 2 or 1 bytes that is aligned and ends where the
-///   copy ends, is stored whole and after all bytes before it: whoever sees it by [`View::load_u8`] or
+/// - **Order.** The last piece of a copy, the largest of 8, 4, 2 or 1 bytes that is aligned and ends where
+///   the copy ends, is stored whole and after all bytes before it: whoever sees it by [`View::load_u8`] or
 ///   [`View::load_u64`] sees those too. This is what programs rely on that poll the last byte of a message.
 /// - **Words.** The `*_u64` calls are single atomic instructions, also towards the last piece of a copy when
 ///   that is the same eight bytes. No other bytes of a copy are promised to appear together.
@@ -50,8 +50,8 @@ impl<'a> View<'a> {
     /// For all of `'a`, the caller sees to it that
     /// - `base` is valid for reads and writes of `length` bytes, all in one allocation, at most `isize::MAX`;
     /// - the bytes are initialised;
-    /// - nobody holds a `&[u8]` or `&mut [u8]` to them or touches them by plain loads and stores, except while
-    ///   no access through any view of them can be going on: views, atomics and other processes only.
+    /// - nobody holds a `&[u8]` or `&mut [u8]` to them or touches them by plain loads and stores, except
+    ///   while no access through any view of them can be going on: views, atomics and other processes only.
     pub unsafe fn new(base: NonNull<u8>, length: usize) -> Self {
         Self { base, length, memory: PhantomData }
     }
@@ -123,10 +123,11 @@ impl<'a> View<'a> {
         let byte = self.slice(offset, 1)?;
         // SAFETY: `byte` is one byte of this view, and a view's bytes are accessed as atomics or in assembly.
         let byte = unsafe { std::sync::atomic::AtomicU8::from_ptr(byte.as_ptr()) };
-        Some(byte.load(Ordering::Acquire)) // pairs with the last piece of a copy, as the docs of `View` promise
+        Some(byte.load(Ordering::Acquire)) // pairs with the last piece of a copy (docs of `View`)
     }
 
-    /// The eight bytes at `offset` in the order of this machine. `None` when misaligned or outside of the view.
+    /// The eight bytes at `offset` in the order of this machine. `None` when misaligned or outside of the
+    /// view.
     ///
     /// Alignment, here and below, is that of the machine address.
     #[inline]
@@ -134,7 +135,8 @@ impl<'a> View<'a> {
         Some(self.word(offset)?.load(Ordering::Acquire)) // pairs with a copy's last piece and with store_u64
     }
 
-    /// Stores eight bytes after all that this thread has stored. `None` when misaligned or outside of the view.
+    /// Stores eight bytes after all that this thread has stored. `None` when misaligned or outside of the
+    /// view.
     #[inline]
     pub fn store_u64(&self, offset: usize, value: u64) -> Option<()> {
         self.word(offset)?.store(value, Ordering::Release); // pairs with load_u64: a flag after its data
@@ -144,7 +146,7 @@ impl<'a> View<'a> {
     /// Stores eight bytes and returns those before. `None` when misaligned or outside of the view.
     #[inline]
     pub fn swap_u64(&self, offset: usize, value: u64) -> Option<u64> {
-        Some(self.word(offset)?.swap(value, Ordering::AcqRel)) // a remote atomic orders like a lock of the host
+        Some(self.word(offset)?.swap(value, Ordering::AcqRel)) // orders like a lock of the host
     }
 
     /// Stores `new` where `expected` stands; returns what stood there. `None` when misaligned or outside.
@@ -158,7 +160,7 @@ impl<'a> View<'a> {
     /// Adds, wrapping, and returns what stood there before. `None` when misaligned or outside of the view.
     #[inline]
     pub fn fetch_add_u64(&self, offset: usize, add: u64) -> Option<u64> {
-        Some(self.word(offset)?.fetch_add(add, Ordering::AcqRel)) // a remote atomic orders like a lock of the host
+        Some(self.word(offset)?.fetch_add(add, Ordering::AcqRel)) // orders like a lock of the host
     }
 
     #[inline]

@@ -1,5 +1,7 @@
-//! Moves of aarch64. Stores may become visible in any order, so the last piece is a store-release (STLR), which comes
-//! after all before it, vectors included.
+//! Moves of aarch64.
+//!
+//! Stores may become visible in any order, so the last piece is a store-release (STLR), which comes after all
+//! before it, vectors included.
 
 use std::arch::asm;
 

@@ -16,7 +16,8 @@ fn copies_like_a_plain_copy(to: usize, from: usize, length: usize) {
     let mut expected = blank.clone();
     expected[to..to + length].copy_from_slice(&source[from..from + length]);
 
-    let ways: [(&str, fn(View<'_>, View<'_>)); 4] = [
+    type Way = fn(View<'_>, View<'_>);
+    let ways: [(&str, Way); 4] = [
         ("copy_from", |target, source| assert_eq!(target.copy_from(source), source.len())),
         ("words", |target, source| target.copy_from_by_words(source)),
         ("read and write", |target, source| {

@@ -52,7 +52,7 @@ unsafe fn load_word<const SHARED: bool>(word: *const u8) -> u64 {
     // SAFETY: valid for eight bytes, says the caller; as an atomic only when aligned.
     unsafe {
         if SHARED && word.cast::<u64>().is_aligned() {
-            AtomicU64::from_ptr(word.cast_mut().cast()).load(Ordering::Relaxed) // a copy orders only its target
+            AtomicU64::from_ptr(word.cast_mut().cast()).load(Ordering::Relaxed) // as load_byte
         } else {
             u64::from_ne_bytes(std::array::from_fn(|i| load_byte::<SHARED>(word.add(i))))
         }
