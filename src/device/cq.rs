@@ -1,0 +1,211 @@
+//! Completion queues: a ring, an arm, and how its user is told.
+
+use super::callbacks::{Deliver, Outbox};
+use super::lifetime::Life;
+use super::qp::Qp;
+use super::{Device, Frame};
+use crate::ring::{Announcement, ArmLevel, Class, CompletionRing, EventCounter, Payload, Pushed};
+use crate::sync::{AtomicU64, Ordering};
+use crate::work::Completion;
+use event_listener::{Event, EventListener};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+/// What a notification says of its completion queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CqState {
+    Working,
+    /// More completions came than it holds: it and its queue pairs are dead.
+    Overrun,
+}
+
+/// What is called when the armed queue has something to say; calls for one queue never overlap.
+pub(crate) type Notify = Box<dyn Fn(CqState) + Send + Sync>;
+
+/// A completion queue.
+pub(crate) struct Cq {
+    pub(crate) life: Arc<Life>,
+    device: Arc<Device>,
+    ring: CompletionRing,
+    /// Fired arms and overruns that the user has not been told yet.
+    events: EventCounter,
+    /// Arms among them: an overrun that met no arm tells the queue pairs, not the user.
+    fired: AtomicU64,
+    notify: Mutex<Option<Arc<Notify>>>,
+    waiters: Event,
+    qps: Mutex<Vec<Weak<Qp>>>,
+    overrun_told: AtomicU64,
+}
+
+impl Cq {
+    pub(crate) fn new(device: Arc<Device>, life: Arc<Life>, depth: u32, notify: Option<Notify>) -> Arc<Self> {
+        Arc::new(Self {
+            life,
+            device,
+            ring: CompletionRing::new(depth),
+            events: EventCounter::new(),
+            fired: AtomicU64::new(0),
+            notify: Mutex::new(notify.map(Arc::new)),
+            waiters: Event::new(),
+            qps: Mutex::new(Vec::new()),
+            overrun_told: AtomicU64::new(0),
+        })
+    }
+
+    pub(crate) fn depth(&self) -> u64 {
+        self.ring.depth()
+    }
+
+    /// Completions in the queue, at some moment during the call.
+    pub(crate) fn len(&self) -> u64 {
+        self.ring.len()
+    }
+
+    pub(crate) fn state(&self) -> CqState {
+        if self.ring.has_overrun() { CqState::Overrun } else { CqState::Working }
+    }
+
+    /// Takes up to `out.len()` completions, oldest first; lock-free.
+    #[inline]
+    pub(crate) fn poll<T>(&self, out: &mut [T], mut make: impl FnMut(&Completion) -> T) -> usize {
+        self.ring.poll(out.len(), |index, payload| out[index] = make(&Completion::decode(&payload)))
+    }
+
+    /// Arms, or strengthens the arm; new completions that satisfy it notify at once.
+    pub(crate) fn arm(self: &Arc<Self>, level: ArmLevel) {
+        if self.ring.arm(level) {
+            let mut outbox = Outbox::new();
+            self.fire(&mut outbox);
+            outbox.emit();
+        }
+    }
+
+    /// A wait for the next notification; listen first, then arm, then poll again, then wait.
+    pub(crate) fn listen(&self) -> EventListener {
+        self.waiters.listen()
+    }
+
+    pub(super) fn attach(&self, qp: &Arc<Qp>) {
+        let mut qps = self.qps.lock().unwrap_or_else(PoisonError::into_inner);
+        qps.retain(|known| known.strong_count() > 0);
+        qps.push(Arc::downgrade(qp));
+    }
+
+    /// Drops the user's closure as soon as it is not running, and tells who still waits.
+    pub(crate) fn silence(&self) {
+        let closure = self.notify.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(closure);
+        self.waiters.notify(usize::MAX);
+    }
+
+    /// One more fired arm for the user to hear of.
+    fn fire(self: &Arc<Self>, outbox: &mut Outbox) {
+        self.fired.fetch_add(1, Ordering::Relaxed); // the counter's read-modify-writes order it
+        self.raise(outbox);
+    }
+
+    fn raise(self: &Arc<Self>, outbox: &mut Outbox) {
+        if self.events.raise() {
+            outbox.push(Arc::clone(self) as Arc<dyn Deliver>);
+        }
+    }
+
+    fn tell_queue_pairs(&self) {
+        if self.overrun_told.swap(1, Ordering::AcqRel) != 0 {
+            return; // once: the swap decides among deliveries, which do not overlap anyway
+        }
+        let qps: Vec<_> = {
+            let qps = self.qps.lock().unwrap_or_else(PoisonError::into_inner);
+            qps.iter().filter_map(Weak::upgrade).collect()
+        };
+        let mut frame = Frame::new();
+        for qp in qps {
+            self.device.enter_error(&qp, &mut frame);
+        }
+        self.device.settle(frame);
+    }
+
+    fn tell_user(&self) {
+        self.ring.note_notified();
+        self.waiters.notify(usize::MAX);
+        let notify = self.notify.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(notify) = notify {
+            notify(self.state());
+        }
+    }
+}
+
+impl Deliver for Cq {
+    fn deliver(self: Arc<Self>) {
+        // Closing waits for this call: the close callback is the last one.
+        let Some(_hold) = self.life.try_hold() else {
+            self.events.deliver(|| ());
+            return;
+        };
+        self.events.deliver(|| {
+            if self.ring.has_overrun() {
+                self.tell_queue_pairs();
+            }
+            // Relaxed: the event counter's read-modify-writes order it.
+            if self.fired.swap(0, Ordering::Relaxed) != 0 && !self.life.is_closing() {
+                self.tell_user();
+            }
+        });
+    }
+}
+
+impl fmt::Debug for Cq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cq").field("ring", &self.ring).finish_non_exhaustive()
+    }
+}
+
+/// Completions of one queue on their way to their completion queue.
+///
+/// Few, since it lies on the stack of every pass; the arm is looked at once, at the end.
+pub(super) struct Batch<'q, const N: usize> {
+    cq: &'q Arc<Cq>,
+    entries: [(Class, Payload); N],
+    count: usize,
+    note: Announcement,
+    overrun: bool,
+}
+
+impl<'q, const N: usize> Batch<'q, N> {
+    #[inline]
+    pub(super) fn new(cq: &'q Arc<Cq>) -> Self {
+        let entries = [(Class::Ordinary, [0; 7]); N];
+        Self { cq, entries, count: 0, note: Announcement::default(), overrun: false }
+    }
+
+    /// Adds one; true when the batch is full.
+    #[inline]
+    pub(super) fn add(&mut self, class: Class, completion: &Completion) -> bool {
+        self.entries[self.count] = (class, completion.encode());
+        self.count += 1;
+        self.count == N
+    }
+
+    /// Puts the batch into the queue; false: it has overrun.
+    #[inline]
+    pub(super) fn push(&mut self) -> bool {
+        let count = std::mem::take(&mut self.count);
+        if count > 0 && self.cq.ring.push(&self.entries[..count], &mut self.note) != Pushed::All {
+            self.overrun = true;
+        }
+        !self.overrun
+    }
+
+    /// Looks at the arm for everything pushed.
+    #[inline]
+    pub(super) fn announce(mut self, outbox: &mut Outbox) {
+        self.push();
+        let fired = self.cq.ring.announce(self.note);
+        if fired {
+            self.cq.fire(outbox);
+        }
+        if self.overrun {
+            self.cq.raise(outbox);
+        }
+    }
+}
