@@ -2,7 +2,8 @@
 
 use super::limits::ReadLimits;
 use super::message::{Attempt, Body, Message, PrivateData, QpAddress, RejReason, Reply, Request, Route};
-use super::state::{self, CallName, Input, Move, Outcome, Refusal, State, Step, Unreachable};
+use super::moves;
+use super::state::{CallName, Input, Move, Outcome, Refusal, State, Step, Unreachable};
 use crate::time::{Span, Time};
 
 /// How long a connector waits for its **peer**; the local consumer is never hurried.
@@ -132,8 +133,11 @@ pub struct ConnectionData<'a> {
 ///
 /// Feed it with [`call`](Self::call), [`handle_message`](Self::handle_message),
 /// [`handle_notice`](Self::handle_notice) and [`handle_timeout`](Self::handle_timeout); each adds to a list
-/// of actions, which the device carries out in order. After any of them [`next_timeout`](Self::next_timeout)
-/// may have moved. The getters change nothing.
+/// of actions. After any of them [`next_timeout`](Self::next_timeout) may have moved. The getters change nothing.
+///
+/// The actions of one connector are carried out in the order in which they came, also where two threads
+/// made them: a queue pair told to send after it was told of the end would send for ever. No lock may be
+/// held meanwhile that a callback or the peer's connector could want.
 #[derive(Clone, Debug)]
 pub struct Connector {
     state: State,
@@ -190,7 +194,7 @@ impl Connector {
     /// [`CallError`] if the state does not allow the call. A call that was taken ends with one
     /// [`Action::Complete`], a close with [`Action::Ended`]; both may be among the actions of this very call.
     pub fn call(&mut self, now: Time, call: Call, out: &mut Vec<Action>) -> Result<(), CallError> {
-        match state::next(self.state, call.input()) {
+        match moves::next(self.state, call.input()) {
             Move::To(next, steps) => {
                 let words = self.keep_arguments(call);
                 self.go(now, next, steps, words, out);
@@ -206,7 +210,7 @@ impl Connector {
         if message.attempt != self.attempt {
             return;
         }
-        if let Move::To(next, steps) = state::next(self.state, message.body.input()) {
+        if let Move::To(next, steps) = moves::next(self.state, message.body.input()) {
             self.keep_answer(message.body);
             self.go(now, next, steps, PrivateData::none(), out);
         }
@@ -256,7 +260,7 @@ impl Connector {
 
     /// What the peer said: from its answer or request until accept or complete connect is called.
     ///
-    /// `None` before and after (ndkpi.md 4.2). After a reject it holds the rejecting consumer's words (CONN-7).
+    /// `None` before and after (ndkpi.md 4.2). After a reject: the rejecting consumer's words (CONN-7).
     pub fn connection_data(&self) -> Option<ConnectionData<'_>> {
         use State::{Accepted, AcceptedGone, Created, Incoming, IncomingGone};
         let readable = match self.state {
@@ -306,7 +310,7 @@ impl Connector {
     }
 
     fn take(&mut self, now: Time, input: Input, out: &mut Vec<Action>) {
-        if let Move::To(next, steps) = state::next(self.state, input) {
+        if let Move::To(next, steps) = moves::next(self.state, input) {
             self.go(now, next, steps, PrivateData::none(), out);
         }
     }

@@ -12,8 +12,9 @@ type Port = (IpAddr, u16);
 
 /// The port space of a set of addresses: shared by all who open them.
 ///
-/// Each reference is a [`Hold`], given back with [`release`](Self::release). An endpoint is free when its last
-/// one is: a listener's outlives it in the connectors accepted there, a shared one in those that connected.
+/// Each reference is a [`Hold`], given back with [`release`](Self::release). An endpoint is free when the
+/// last one is given back: a listener's lives on in the connectors accepted there, a shared one in those
+/// that connected.
 #[derive(Debug, Default)]
 pub struct Endpoints {
     addresses: BTreeSet<IpAddr>,

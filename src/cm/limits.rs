@@ -1,7 +1,7 @@
 //! Read limits: how many RDMA reads and atomics may be under way, and how two sides agree on it.
 
 /// Reads and atomics in progress at one time, in each direction; 0 means none in that direction.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ReadLimits {
     /// Those of the peer that this side serves (responder resources).
     pub inbound: u32,

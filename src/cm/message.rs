@@ -17,7 +17,7 @@ pub const ANSWER_DATA_MAX: usize = 148;
 /// Bytes that a consumer sends along with a connect, an accept or a reject.
 ///
 /// That its length is legal was checked when it was made, so a call that carries it cannot fail by it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct PrivateData(Box<[u8]>);
 
 impl PrivateData {
@@ -70,7 +70,7 @@ pub struct TooLong {
 }
 
 /// What the peer must know of a queue pair to reach it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct QpAddress {
     /// Its number.
     pub qpn: Qpn,
@@ -79,7 +79,7 @@ pub struct QpAddress {
 }
 
 /// Both ends of a connection, as one side sees them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Route {
     /// This side's address and port.
     pub local: SocketAddr,
@@ -125,7 +125,7 @@ impl Message {
 }
 
 /// What a message says, by the names of the CM messages of IBTA 12.6.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Body {
     /// Active: may I connect?
     Req(Request),
@@ -149,7 +149,7 @@ pub enum Body {
 }
 
 /// The content of a REQ.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Request {
     /// Both ends, as the active side sees them.
     pub route: Route,
@@ -162,7 +162,7 @@ pub struct Request {
 }
 
 /// The content of a REP.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Reply {
     /// The passive queue pair.
     pub qp: QpAddress,

@@ -2,7 +2,7 @@
 //!
 //! Sans-IO: a [`Connector`] takes calls of its consumer, messages of its peer and notices of its device,
 //! and answers with [`Action`]s that the device carries out **in their order**. The moves are one table,
-//! [`state::next`], whose whole matrix is a snapshot (`snapshots/`), so a change of protocol shows as a
+//! [`moves::next`], whose whole matrix is a snapshot (`snapshots/`), so a change of protocol shows as a
 //! change of table. Three legs make a connection, and the active consumer drives the third:
 //!
 //! ```text
@@ -28,7 +28,8 @@ mod endpoints;
 mod limits;
 mod listener;
 mod message;
-pub mod state;
+mod moves;
+mod state;
 #[cfg(test)]
 mod tests;
 

@@ -1,9 +1,10 @@
-//! Every order of calls, deliveries and accidents: each call ends once, the two sides never disagree.
+//! Orders of calls, deliveries and accidents by chance, with several attempts: each call ends once, the two
+//! sides never disagree.
 
 use super::pair::*;
+use super::witness::{Witness, fits};
 use crate::cm::*;
 use proptest::prelude::*;
-use std::collections::HashMap;
 
 /// One thing that may happen next; what is impossible at the time is skipped.
 #[derive(Clone, Copy, Debug)]
@@ -33,82 +34,6 @@ fn step() -> impl Strategy<Value = Step> {
         1 => end().prop_map(Step::TimeOut),
         1 => any::<bool>().prop_map(Step::PauseListener),
     ]
-}
-
-fn nth_call(number: usize) -> Call {
-    match number {
-        0 => connect(),
-        1 => accept(),
-        2 => Call::CompleteConnect,
-        3 => reject(),
-        4 => Call::Disconnect,
-        _ => Call::Close,
-    }
-}
-
-/// What the consumer and the queue pair of one side may rely on, checked action by action.
-#[derive(Default)]
-struct Witness {
-    pending: HashMap<CallName, u32>,
-    events: u32,
-    /// The consumer has disconnected or closed itself.
-    has_left: bool,
-    /// A queue pair is tied to the connector and has not been let go.
-    tied: bool,
-    receives: bool,
-    sends: bool,
-    ended: bool,
-}
-
-impl Witness {
-    fn called(&mut self, call: usize) {
-        const NAMES: [CallName; 5] = [
-            CallName::Connect,
-            CallName::Accept,
-            CallName::CompleteConnect,
-            CallName::Reject,
-            CallName::Disconnect,
-        ];
-        if let Some(name) = NAMES.get(call) {
-            *self.pending.entry(*name).or_default() += 1;
-        }
-        self.tied |= call < 2;
-        self.has_left |= call >= 4;
-    }
-
-    fn saw(&mut self, action: Action) {
-        assert!(!self.ended, "{action:?} after the end");
-        match action {
-            Action::Send(_) => {}
-            Action::Complete(call, _) => {
-                let pending = self.pending.get_mut(&call).expect("never called");
-                assert_eq!(*pending, 1, "{call:?} ended twice");
-                *pending = 0;
-            }
-            Action::Disconnected => {
-                assert!(self.receives && !self.has_left, "event for a connection that the consumer left");
-                self.events += 1;
-                assert_eq!(self.events, 1, "a second event");
-            }
-            Action::QpReadyToReceive => {
-                assert!(self.tied && !self.receives);
-                self.receives = true;
-            }
-            Action::QpReadyToSend => {
-                assert!(self.tied && self.receives && !self.sends);
-                self.sends = true;
-            }
-            Action::QpRelease => {
-                assert!(self.tied && !self.sends, "a connected queue pair is not as it was before");
-                (self.tied, self.receives) = (false, false);
-            }
-            Action::QpError | Action::QpDisconnect => assert!(self.tied && self.sends),
-            Action::Ended => {
-                assert!(self.pending.values().all(|pending| *pending == 0), "ended with calls pending");
-                self.ended = true;
-            }
-        }
-    }
 }
 
 struct World {
@@ -153,8 +78,8 @@ impl World {
     fn step(&mut self, step: Step) {
         match step {
             Step::Call(end, number) => self.call(end, number),
-            Step::Deliver(end) => drop(self.pair.deliver(end)),
-            Step::EndDma(end) => drop(self.pair.end_dma(end)),
+            Step::Deliver(end) => _ = self.pair.deliver(end),
+            Step::EndDma(end) => _ = self.pair.end_dma(end),
             Step::QpFatal(end) if self.exists(end) => self.pair.notice(end, Notice::QpFatal),
             // A first message can arrive only when the active side has begun to send.
             Step::Established if self.active.sends && self.exists(Passive) => {
@@ -198,16 +123,7 @@ impl World {
         self.observe();
         let Some(passive) = self.state(Passive) else { return };
         let active = self.state(Active).unwrap();
-        use State::*;
-        let fits = match passive {
-            Incoming => active == Connecting,
-            Accepting => active == Accepted,
-            Connected => active == Connected,
-            PeerDisconnected => active == Disconnecting,
-            Disconnecting => active == PeerDisconnected,
-            _ => !matches!(active, Connecting | Accepted | Connected | PeerDisconnected | Disconnecting),
-        };
-        assert!(fits, "active {active:?}, passive {passive:?}");
+        assert!(fits(active, passive), "active {active:?}, passive {passive:?}");
     }
 
     fn close(&mut self) {

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 pub(super) const MAXIMUM: ReadLimits = ReadLimits { inbound: 16, outbound: 16 };
 
 /// One side: the connector, what the peer has sent, and what the device was told, but for messages.
+#[derive(Clone)]
 pub(super) struct Side {
     pub(super) connector: Connector,
     pub(super) inbox: VecDeque<Message>,
@@ -42,6 +43,7 @@ impl Side {
 }
 
 /// The active and the passive side. Nothing moves but by [`Pair::drive`].
+#[derive(Clone)]
 pub(super) struct Pair {
     pub(super) now: Time,
     pub(super) active: Side,
@@ -208,6 +210,18 @@ pub(super) fn accept() -> Call {
 
 pub(super) fn reject() -> Call {
     Call::Reject(PrivateData::for_answer(b"no").unwrap())
+}
+
+/// The calls by number, so that chance or a search can choose one.
+pub(super) fn nth_call(number: usize) -> Call {
+    match number {
+        0 => connect(),
+        1 => accept(),
+        2 => Call::CompleteConnect,
+        3 => reject(),
+        4 => Call::Disconnect,
+        _ => Call::Close,
+    }
 }
 
 /// The completion of a call.
