@@ -23,6 +23,8 @@
 //! decides the fate of a connection. Not here: clocks, locks, threads, packets, queue pairs (they are told
 //! what to do by actions), and who holds whom until when (that is the device's).
 
+#![forbid(unsafe_code)]
+
 mod connector;
 mod endpoints;
 mod limits;
