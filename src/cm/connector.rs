@@ -133,10 +133,11 @@ pub struct ConnectionData<'a> {
 ///
 /// Feed it with [`call`](Self::call), [`handle_message`](Self::handle_message),
 /// [`handle_notice`](Self::handle_notice) and [`handle_timeout`](Self::handle_timeout); each adds to a list
-/// of actions. After any of them [`next_timeout`](Self::next_timeout) may have moved. The getters change nothing.
+/// of actions. After any of them [`next_timeout`](Self::next_timeout) may have moved. The getters change
+/// nothing.
 ///
 /// The actions of one connector are carried out in the order in which they came, also where two threads
-/// made them: a queue pair told to send after it was told of the end would send for ever. No lock may be
+/// made them: a queue pair told to send after it was told of the end would go on sending. No lock may be
 /// held meanwhile that a callback or the peer's connector could want.
 #[derive(Clone, Debug)]
 pub struct Connector {

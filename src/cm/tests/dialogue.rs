@@ -159,7 +159,8 @@ fn conn_21_a_second_connect_is_told_active() {
 fn conn_23_each_retryable_failure_leaves_the_connector_usable() {
     use crate::cm::Unreachable::{Host, Network};
     let unreachable = |how| move |pair: &mut Pair| pair.notice(Active, Notice::Unreachable(how));
-    let failures: [(&dyn Fn(&mut Pair), Outcome); 3] = [
+    type Failure<'a> = (&'a dyn Fn(&mut Pair), Outcome);
+    let failures: [Failure<'_>; 3] = [
         (&unreachable(Network), NetworkUnreachable),
         (&unreachable(Host), HostUnreachable),
         (&|pair| pair.time_out(Active), TimedOut),

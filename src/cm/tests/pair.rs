@@ -172,13 +172,13 @@ impl Pair {
         for message in self.side(end).obey(actions) {
             match end {
                 Passive => self.active.inbox.push_back(message),
-                Active => self.to_passive(message),
+                Active => self.deliver_to_passive(message),
             }
         }
     }
 
     /// A request goes through the listener and makes a connector, the rest to the connector of its attempt.
-    fn to_passive(&mut self, message: Message) {
+    fn deliver_to_passive(&mut self, message: Message) {
         let refusal = message.refusal(RejReason::NoListener);
         match (message.body, self.listener.arrival()) {
             (Body::Req(request), Arrival::HandOver) => {
