@@ -3,6 +3,8 @@
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("qpair needs a 64-bit target: addresses, tickets and counters are 64 bits wide");
 
+#[cfg(not(qpair_loom))]
+pub(crate) mod cm;
 pub mod ring;
 pub(crate) mod sync;
 
