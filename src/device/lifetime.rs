@@ -224,13 +224,6 @@ pub(crate) struct Hold {
     life: Arc<Life>,
 }
 
-impl Hold {
-    /// The life that is held.
-    pub(crate) fn life(&self) -> &Arc<Life> {
-        &self.life
-    }
-}
-
 impl Clone for Hold {
     fn clone(&self) -> Self {
         self.life.hold()
