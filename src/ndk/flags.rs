@@ -28,7 +28,8 @@ impl OpFlags {
     pub const INLINE: Self = Self(0x040);
     /// The new registration may take the data of a read.
     pub const RDMA_READ_SINK: Self = Self(0x080);
-    /// Success of the read also invalidates the token of its first entry (0x100, not the 0x200 of the page: Q-1).
+    /// Success of the read also invalidates the token of its first entry (0x100, not the 0x200 of the page:
+    ///
     pub const RDMA_READ_LOCAL_INVALIDATE: Self = Self(0x100);
     /// A hint that the request may wait for the next one without this flag.
     pub const DEFER: Self = Self(0x200);
@@ -36,7 +37,8 @@ impl OpFlags {
 
 /// The rights of a registration (`NDK_MR_FLAG_*`).
 ///
-/// Test them with [`contains`](Self::contains): remote write is two bits, and one of them alone is local write.
+/// Test them with [`contains`](Self::contains): remote write is two bits, and one of them alone is local
+/// write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct MrFlags(pub u32);
 

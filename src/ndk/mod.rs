@@ -1,8 +1,9 @@
 //! The NDK face: the object model of Windows Network Direct Kernel, in Rust and in user space.
 //!
-//! Names, numbers and statuses are NDK's; what it leaves open follows the rulings of the conformance statements.
-//! Whatever may pend returns a [`Request`], the one asynchronous form. A failed call says which argument was
-//! wrong, what the limit is and what to do: [`Error`], and [`PostError`] for the calls that post work.
+//! Names, numbers and statuses are NDK's; what it leaves open follows the rulings of the conformance
+//! statements. Whatever may pend returns a [`Request`], the one asynchronous form. A failed call says which
+//! argument was wrong, what the limit is and what to do: [`Error`], and [`PostError`] for the calls that
+//! post work.
 //!
 //! May come in: the handles (adapter, protection domain, queue pair and so on), their descriptions, the
 //! translation of names, flags, statuses and lifetimes between a user and the device. Not here: protocol

@@ -1,9 +1,9 @@
 //! The one asynchronous form: a request whose result is there already, or comes later.
 //!
-//! A call that may pend returns a [`Request`]; whoever carries it out keeps the [`Completer`]. NDK's three ways
-//! (success inline, error inline, pending with a callback) are the two forms of a request, ready and pending;
-//! a ready one allocates nothing. Callbacks run by the rules of [`callbacks`]: never under a guard, one after
-//! the other on each thread.
+//! A call that may pend returns a [`Request`]; whoever carries it out keeps the [`Completer`]. NDK's three
+//! ways (success inline, error inline, pending with a callback) are the two forms of a request, ready and
+//! pending; a ready one allocates nothing. Callbacks run by the rules of [`callbacks`]: never under a
+//! guard, one after the other on each thread.
 //!
 //! Not here: which call pends and why. May come in: ways to combine requests.
 
@@ -19,8 +19,8 @@ use std::task::{Context, Poll, Waker};
 
 /// The result of a call that may take its time.
 ///
-/// Take it [`now`](Self::now) if it is there, [`wait`](Self::wait) for it, `.await` it, or let it be given to a
-/// callback with [`then`](Self::then). Dropped, the call runs on, and what it brings is closed.
+/// Take it [`now`](Self::now) if it is there, [`wait`](Self::wait) for it, `.await` it, or let it be given
+/// to a callback with [`then`](Self::then). Dropped, the call runs on, and what it brings is closed.
 #[must_use = "dropped, the call runs on and its result is closed"]
 pub struct Request<T> {
     form: Form<T>,
@@ -76,8 +76,8 @@ impl<T> Request<T> {
     /// Only for threads that nobody else waits for: what drives the adapter must go on meanwhile.
     ///
     /// # Errors
-    /// That of the call. Inside a callback, if the request is pending, INVALID_DEVICE_REQUEST, since it could wait
-    /// for that very callback; the request is then dropped. Take it with [`now`](Self::now) or
+    /// That of the call. Inside a callback, if the request is pending, INVALID_DEVICE_REQUEST, since it
+    /// could wait for that very callback; the request is then dropped. Take it with [`now`](Self::now) or
     /// [`then`](Self::then) there.
     pub fn wait(mut self) -> Result<T, Error> {
         if let Some(result) = self.take() {
@@ -113,10 +113,10 @@ impl<T> Request<T> {
 impl<T: Send + 'static> Request<T> {
     /// Gives the result to `callback`, exactly once.
     ///
-    /// If the result is there, that happens before this returns, on this thread; inside a callback, when that
-    /// callback has returned. Otherwise it happens on the thread that completes the request, and the close of the
-    /// object it concerns completes only after the callback has returned (CLOSE-7). The callback must not block,
-    /// and may make any call but the adapter's close.
+    /// If the result is there, that happens before this returns, on this thread; inside a callback, when
+    /// that callback has returned. Otherwise it happens on the thread that completes the request, and the
+    /// close of the object it concerns completes only after the callback has returned (CLOSE-7). The
+    /// callback must not block, and may make any call but the adapter's close.
     ///
     /// # Panics
     /// With the panic of the callback, if it runs before this returns.
@@ -231,7 +231,8 @@ pub(crate) struct Completer<T: Send + 'static> {
 }
 
 impl<T: Send + 'static> Completer<T> {
-    /// Keeps the close of the object that the request is about from completing until the callback has returned.
+    /// Keeps the close of the object that the request is about from completing until the callback has
+    /// returned.
     ///
     /// A result that is waited for, awaited or left lying has no callback: there the hold ends at completion.
     pub(crate) fn with_hold(mut self, hold: Hold) -> Self {

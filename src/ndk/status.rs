@@ -132,8 +132,8 @@ statuses! {
 impl Status {
     /// Of the success or information class (`NT_SUCCESS`).
     ///
-    /// True for [`PENDING`](Self::PENDING) and [`TIMEOUT`](Self::TIMEOUT) as well: it does not say that anything
-    /// is done. For that, compare with [`SUCCESS`](Self::SUCCESS).
+    /// True for [`PENDING`](Self::PENDING) and [`TIMEOUT`](Self::TIMEOUT) as well: it does not say that
+    /// anything is done. For that, compare with [`SUCCESS`](Self::SUCCESS).
     pub const fn is_success(self) -> bool {
         self.0 >> 31 == 0
     }
@@ -145,9 +145,9 @@ impl Status {
 
     /// What NDK reports for `completion`.
     ///
-    /// By the table of completion statuses (conformance notes, 5.4) with these rulings: a refused remote access
-    /// is ACCESS_VIOLATION; a message too long for the peer's receive is REMOTE_RESOURCES at the sender
-    /// and waiting in vain is IO_TIMEOUT, since TIMEOUT is of the success class.
+    /// By the table of completion statuses (conformance notes, 5.4) with these rulings: a refused remote
+    /// access is ACCESS_VIOLATION; a message too long for the peer's receive is REMOTE_RESOURCES at
+    /// the sender; and waiting in vain is IO_TIMEOUT, since TIMEOUT is of the success class.
     pub(crate) fn of_completion(completion: &work::Completion) -> Self {
         use work::{CompletionKind as Kind, Status as Work};
         let receive = matches!(completion.kind, Kind::Receive | Kind::ReceiveWrite);
