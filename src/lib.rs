@@ -13,6 +13,8 @@ pub(crate) mod device;
 #[cfg(not(qpair_loom))]
 pub(crate) mod memory;
 #[cfg(not(qpair_loom))]
+pub mod ndk;
+#[cfg(not(qpair_loom))]
 pub(crate) mod time;
 #[cfg(not(qpair_loom))]
 pub(crate) mod work;

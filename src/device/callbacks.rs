@@ -10,8 +10,8 @@
 //! - **Callbacks do not nest.** What is emitted inside a callback joins the list of the thread and runs when
 //!   that callback has returned. So recursion is bounded, and a chain of closes of any length needs no stack.
 //! - **A panic harms only itself.** The callbacks that still wait run, then the panic goes on in the call
-//!   that delivered them. Of several panics the first goes on, and none does in a thread that unwinds already;
-//!   the panic hook has reported each.
+//!   that delivered them. Of several panics the first goes on, and none does in a thread that unwinds
+//!   already; the panic hook has reported each.
 //!
 //! Not here: which callbacks there are. Membership (one entry for many events of one queue) is kept by who
 //! pushes; a [`Deliver`] takes whatever has gathered by the time it runs.
@@ -222,7 +222,8 @@ impl Delivery {
     }
 
     fn attempt(&mut self, task: impl FnOnce()) {
-        // Unwind safety: `task` is consumed, and what it touched of ours is kept consistent by its own guards.
+        // Unwind safety: `task` is consumed, and what it touched of ours is kept consistent by its own
+        // guards.
         if let Err(payload) = catch_unwind(AssertUnwindSafe(task)) {
             self.panic.get_or_insert(payload);
         }

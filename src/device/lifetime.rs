@@ -10,7 +10,7 @@
 //! 2. the *close callback* runs, and is the last callback of this object ever;
 //! 3. the object is closed, and its holds on its antecedents go, which may complete their closes in turn.
 //!
-//! All of it is delivered by the rules of [`callbacks`](super::callbacks), one object at a time: nothing runs
+//! All of it is delivered by the rules of [`callbacks`], one object at a time: nothing runs
 //! under a lock, and a chain of any length is taken down without recursion. A close cannot fail and never
 //! blocks; an antecedent may be closed before its successors, and its close then pends (CLOSE-1 to CLOSE-4,
 //! CLOSE-6, CLOSE-7, CLOSE-10, CLOSE-11 and CLOSE-13 of the conformance statements rest on this file).
@@ -68,12 +68,14 @@ impl Life {
         Hold { life: Arc::clone(self) }
     }
 
-    /// A hold, unless the last one is gone and the close completes; a close that only has begun is no hindrance.
+    /// A hold, unless the last one is gone and the close completes; a close that only has begun is no
+    /// hindrance.
     pub(crate) fn try_hold(self: &Arc<Self>) -> Option<Hold> {
         // Relaxed: only a start value, the exchange judges it.
         let mut word = self.word.load(Ordering::Relaxed);
         while word & !CLOSING != 0 {
-            // Relaxed: taking a hold publishes nothing; what is read below it was published by who made it known.
+            // Relaxed: taking a hold publishes nothing; what is read below it was published by who made it
+            // known.
             match self.word.compare_exchange_weak(word, word + 1, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return Some(Hold { life: Arc::clone(self) }),
                 Err(now) => word = now,
@@ -111,11 +113,13 @@ impl Life {
         drop(earlier);
     }
 
-    /// Begins the close, which completes when the last hold is gone; at once, through `outbox`, if none is left.
+    /// Begins the close, which completes when the last hold is gone; at once, through `outbox`, if none is
+    /// left.
     ///
     /// False: the close had begun before. Then nothing happens, and `callback` is dropped unused.
     pub(crate) fn begin_close(self: &Arc<Self>, callback: Option<Task>, outbox: &mut Outbox) -> bool {
-        // Relaxed: the bit alone decides who closes; the callback is handed over by the lock and the release below.
+        // Relaxed: the bit alone decides who closes; the callback is handed over by the lock and the
+        // release below.
         if self.word.fetch_or(CLOSING, Ordering::Relaxed) & CLOSING != 0 {
             return false;
         }
@@ -197,7 +201,8 @@ impl Drop for Life {
     fn drop(&mut self) {
         let state = take(self.state.get_mut().unwrap_or_else(PoisonError::into_inner));
         if !state.antecedents.is_empty() {
-            // Never closed. As a callback, so that a chain of such lives is dropped one by one, not recursively.
+            // Never closed. As a callback, so that a chain of such lives is dropped one by one, not
+            // recursively.
             callbacks::call(move || drop(state.antecedents));
         }
     }
@@ -222,13 +227,6 @@ impl fmt::Debug for Life {
 #[must_use = "a hold ends where it is dropped"]
 pub(crate) struct Hold {
     life: Arc<Life>,
-}
-
-impl Hold {
-    /// The life that is held.
-    pub(crate) fn life(&self) -> &Arc<Life> {
-        &self.life
-    }
 }
 
 impl Clone for Hold {

@@ -303,8 +303,8 @@ proptest! {
         });
         let lines = diary.lines();
         prop_assert_eq!(lines.len(), 2 * plans.len());
-        for n in 0..plans.len() {
-            prop_assert!(lives[n].is_closed());
+        for (n, life) in lives.iter().enumerate() {
+            prop_assert!(life.is_closed());
             let returned = place(&lines, &format!("{n} returns"));
             for m in relies_on(&plans, n) {
                 let begins = place(&lines, &format!("{m} begins"));
