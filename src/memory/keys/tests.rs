@@ -1,3 +1,5 @@
+//! Keys: grants, refusals and deregistration, and any access against an oracle.
+
 use super::*;
 use crate::work::Detail;
 use proptest::prelude::*;

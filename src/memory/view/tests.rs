@@ -1,3 +1,5 @@
+//! Copies against plain copies, atomics, and what a poller of the last byte may rely on.
+
 use super::*;
 use crate::memory::Memory;
 use proptest::prelude::*;
