@@ -40,6 +40,27 @@ impl Outcome {
     }
 }
 
+/// The word of a slot's payload that holds the outcome of a request which waits for earlier ones in flight.
+const STASH: usize = 6;
+
+impl Outcome {
+    /// Puts the outcome where [`Outcome::unstash`] finds it; context, opcode and flags stay.
+    pub(crate) fn stash(self, payload: &mut [u64; 7]) {
+        payload[STASH] =
+            u64::from(self.status as u8) | u64::from(self.detail as u8) << 8 | u64::from(self.length) << 32;
+    }
+
+    /// The outcome that was put there.
+    pub(crate) fn unstash(payload: &[u64; 7]) -> Self {
+        let word = payload[STASH];
+        Self {
+            status: Status::from_verbs(word as u8),
+            detail: Detail::from_number((word >> 8) as u8),
+            length: (word >> 32) as u32,
+        }
+    }
+}
+
 /// What executing a request, or a piece of it, came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Executed {
@@ -110,7 +131,11 @@ fn with_source<R>(
     with_views(EntryList::of_send(request, side), |sge| here.local(sge, LocalAccess::Read), work)
 }
 
-fn atomic(request: &SendRequest, here: &impl Host, there: Result<Grant<'_>, Outcome>) -> Result<Outcome, Outcome> {
+fn atomic(
+    request: &SendRequest,
+    here: &impl Host,
+    there: Result<Grant<'_>, Outcome>,
+) -> Result<Outcome, Outcome> {
     // The place for the old value is checked first: an atomic that fails has changed nothing.
     let place = here.local(request.first, LocalAccess::Write).map_err(local_protection)?.view();
     let word = there?.view();

@@ -4,7 +4,7 @@ use super::View;
 use super::owner::{Held, Memory};
 use super::region::{Access, Denied, Region, Rights};
 use crate::ring::{Pin, Pins, Retired, Table, TableFull};
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, AtomicU64, Mutex};
 use crate::work::Key;
 use std::ops::Range;
 
@@ -150,7 +150,7 @@ impl KeyTable {
         let mut key = Key::default();
         self.regions.insert(|index, generation| {
             key = Key::new(index, generation);
-            Region { key, pd, rights, base, bytes }
+            Region { key, pd, rights, base, bytes, invalidated: AtomicU64::new(0) }
         })?;
         Ok(key)
     }
@@ -200,6 +200,16 @@ impl KeyTable {
         }
         let region = self.regions.get(pin, access.key.index()).ok_or(Denied::UnknownKey)?;
         region.check(access).map(Grant)
+    }
+
+    /// Invalidates a key because the peer's message says so (SEND with invalidate).
+    ///
+    /// # Errors
+    /// [`Denied::UnknownKey`] for a key that is none, [`Denied::OtherProtectionDomain`] for one of another domain, and
+    /// [`Denied::MissingRight`] for a region without [`Rights::REMOTE_INVALIDATE`]. Nothing changed.
+    pub fn invalidate(&self, pin: &Pin<'_>, key: Key, pd: u32) -> Result<(), Denied> {
+        let region = self.regions.get(pin, key.index()).filter(|r| r.key == key).ok_or(Denied::UnknownKey)?;
+        region.invalidate(pd)
     }
 
     /// Refuses the key from now on; `None` when no region has it. Control: locks.

@@ -2,6 +2,7 @@
 
 use super::View;
 use super::owner::{Held, Memory};
+use crate::sync::{AtomicU64, Ordering};
 use crate::work::{Detail, Key};
 use std::fmt;
 use std::ops::BitOr;
@@ -24,12 +25,18 @@ impl Rights {
     pub const REMOTE_WRITE: Self = Self(4);
     /// The peer may work on its words by atomics.
     pub const REMOTE_ATOMIC: Self = Self(8);
+    /// A message of the peer may invalidate the key.
+    ///
+    /// Ordinary regions of NDK and verbs never grant it: there only windows and fast registrations, which come later,
+    /// can be invalidated.
+    pub const REMOTE_INVALIDATE: Self = Self(16);
 
-    const NAMES: [(Self, &str); 4] = [
+    const NAMES: [(Self, &str); 5] = [
         (Self::LOCAL_WRITE, "local write"),
         (Self::REMOTE_READ, "remote read"),
         (Self::REMOTE_WRITE, "remote write"),
         (Self::REMOTE_ATOMIC, "remote atomic"),
+        (Self::REMOTE_INVALIDATE, "remote invalidate"),
     ];
 
     /// All bits of `other` are set.
@@ -122,6 +129,8 @@ pub(super) struct Region {
     /// The first byte's number, as work requests give it.
     pub(super) base: u64,
     pub(super) bytes: Held,
+    /// Not 0: the key has been invalidated and grants nothing any more.
+    pub(super) invalidated: AtomicU64,
 }
 
 const _: () = assert!(size_of::<Region>() == 64, "a region is checked on one cache line");
@@ -132,7 +141,8 @@ impl Region {
     /// The checks come in the order key, protection domain, right, range; the first that fails is told.
     #[inline]
     pub(super) fn check(&self, access: Access) -> Result<View<'_>, Denied> {
-        if self.key != access.key {
+        // Acquire: who sees the key invalidated sees what was done before; who does not was granted in time.
+        if self.key != access.key || self.invalidated.load(Ordering::Acquire) != 0 {
             return Err(Denied::UnknownKey);
         }
         if self.pd != access.pd {
@@ -145,6 +155,21 @@ impl Region {
         // since base + length <= 2^64 (`register`); and an access has at least one byte (`KeyTable::check`).
         let offset = access.address.wrapping_sub(self.base) as usize;
         self.bytes.view().slice(offset, access.length).ok_or(Denied::OutOfRange)
+    }
+
+    /// Invalidates the key at the peer's word.
+    pub(super) fn invalidate(&self, pd: u32) -> Result<(), Denied> {
+        if self.pd != pd {
+            return Err(Denied::OtherProtectionDomain);
+        }
+        if !self.rights.contains(Rights::REMOTE_INVALIDATE) {
+            return Err(Denied::MissingRight);
+        }
+        // AcqRel: of two invalidations one is the first; Release as told in `check`.
+        match self.invalidated.swap(1, Ordering::AcqRel) {
+            0 => Ok(()),
+            _ => Err(Denied::UnknownKey),
+        }
     }
 
     pub(super) fn into_memory(self) -> Arc<Memory> {

@@ -61,6 +61,14 @@ impl<'a> View<'a> {
         Self { base: NonNull::dangling(), length: 0, memory: PhantomData }
     }
 
+    /// The view of bytes that nobody else can reach while it lives.
+    pub fn of_mut(bytes: &'a mut [u8]) -> Self {
+        let length = bytes.len();
+        // SAFETY: the exclusive borrow lasts for `'a`, so the bytes are valid and initialised that long and nobody touches
+        // them but through this view and its copies.
+        unsafe { Self::new(NonNull::from(bytes).cast(), length) }
+    }
+
     /// Length in bytes.
     pub const fn len(&self) -> usize {
         self.length

@@ -19,6 +19,11 @@ impl Link {
     pub fn new() -> Self {
         Self { queued: AtomicU64::new(0), next: AtomicU64::new(0) }
     }
+
+    /// The member is listed, or a taker has not come to it yet.
+    pub fn is_listed(&self) -> bool {
+        self.queued.load(ord!(ListLook: Acquire, "not listed: the taker has read my link")) != 0
+    }
 }
 
 /// A list of indices.
@@ -36,9 +41,14 @@ impl IndexList {
 
     /// Lists `index` unless it is listed already; true if the list was empty.
     pub fn push(&self, index: u32, link: &Link) -> bool {
+        self.join(index, link) == Some(true)
+    }
+
+    /// Lists `index`: `None`, it is listed already; else whether the list was empty.
+    pub fn join(&self, index: u32, link: &Link) -> Option<bool> {
         let order = ord!(ListQueued: AcqRel, "in one order with the taker's swap: listed once, or taken and listed again");
         if link.queued.swap(1, order) != 0 {
-            return false;
+            return None;
         }
         let backoff = Backoff::new();
         let mut first = self.first.load(Ordering::Relaxed); // the compare-and-swap decides
@@ -51,7 +61,7 @@ impl IndexList {
                 Ordering::Relaxed,
             );
             match pushed {
-                Ok(_) => return first == 0,
+                Ok(_) => return Some(first == 0),
                 Err(now) => {
                     backoff.spin();
                     first = now;

@@ -27,7 +27,7 @@ mod table;
 pub use claim::Gate;
 pub use completion::{Announcement, ArmLevel, Class, CompletionRing, Pushed};
 pub use list::{EventCounter, IndexList, Link, ReadyList};
-pub use pins::{Pin, PinHandle, Pins};
+pub use pins::{Grace, Pin, PinHandle, Pins};
 pub use queue::{End, Engine, HeldQueue, NoRoom, Offered, Pass, Payload, Post, Posted, Ran, Step, WorkQueue};
 pub use shared::{SHARED_SIDE_MAX, SharedRing};
 pub use table::{Retired, Table, TableFull};

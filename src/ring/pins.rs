@@ -32,7 +32,7 @@ impl Pins {
     }
 
     /// What must pass before the things hidden just now are out of everybody's hands.
-    pub(super) fn grace(&self) -> Grace {
+    pub fn grace(&self) -> Grace {
         fence!(
             GraceFence,
             "hide before looking: a pass that we miss here began later, and sees the thing hidden"
@@ -126,13 +126,13 @@ impl Drop for Pin<'_> {
 
 /// The passes that were under way when something was hidden.
 #[derive(Debug)]
-pub(super) struct Grace {
+pub struct Grace {
     passes: Vec<(Word, u64)>,
 }
 
 impl Grace {
     /// True once each of them is over; never blocks.
-    pub(super) fn is_over(&mut self) -> bool {
+    pub fn is_over(&mut self) -> bool {
         let order =
             ord!(GraceRecheck: Acquire, "pairs with the stores of pin and unpin: that pass is done reading");
         self.passes.retain(|(word, pass)| word.load(order) == *pass);

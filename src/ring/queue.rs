@@ -229,7 +229,22 @@ impl WorkQueue {
         self.ring.open();
     }
 
+    /// As [`flush_for_ever`](WorkQueue::flush_for_ever), but leaves the kick, which must follow, to the caller.
+    pub fn mark_for_ever(&self) {
+        self.mark_below(u64::MAX);
+    }
+
+    /// As [`close`](WorkQueue::close), but leaves the kick, which must follow, to the caller.
+    pub fn mark_closed(&self) {
+        self.mark_below(self.ring.close());
+    }
+
     fn flush_below(&self, mark: u64) -> Option<HeldQueue<'_>> {
+        self.mark_below(mark);
+        self.kick()
+    }
+
+    fn mark_below(&self, mark: u64) {
         // Release: who acts on the mark also sees why (an error's cause, say).
         let order = ord!(MarkMax: Release, "what led to the flush, for an engine that reads the mark");
         mutant!(MarkStore => self.ring.shared().mark.swap(mark, order), self.ring.shared().mark.fetch_max(mark, order));
@@ -237,7 +252,6 @@ impl WorkQueue {
             FlushFence,
             "mark before the kick: a quiet post that is late sees the mark, or its slot is seen"
         );
-        self.kick()
     }
 
     fn mark(&self) -> u64 {

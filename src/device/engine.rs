@@ -1,0 +1,391 @@
+//! What the engines of send and receive queues do with requests: execute them through `direct`, and complete.
+
+use super::Device;
+use super::agenda::{Frame, Task};
+use super::cq::Batch;
+use super::qp::Qp;
+use super::rnr::Patience;
+use crate::direct::{self, Delivered, Executed, Message, Outcome};
+use crate::host::Host;
+use crate::memory::{Denied, Grant, LocalAccess, RemoteAccess};
+use crate::observe;
+use crate::ring::{Class, End, Engine, Offered, Payload, Pin, Post, SHARED_SIDE_MAX, Step};
+use crate::sync::Ordering;
+use crate::work::{
+    Completion, CompletionFlags, CompletionKind, Detail, Key, Opcode, ReceiveRequest, RequestFlags,
+    SendRequest, Sge, Status,
+};
+use std::sync::Arc;
+
+/// Longest stretch of a copy without a look at flush marks, keys and budget, in bytes.
+const PIECE: u64 = 1 << 20;
+/// Bytes that a poster moves at most before the driver goes on.
+const BYTES: u64 = 16 << 20;
+/// Requests that a poster executes at most, in queue depths.
+const DEPTHS: u64 = 4;
+/// A request that moved so much has its completion pushed at once: the next one may take as long.
+const PUSH_AT_ONCE: u32 = 4096;
+
+/// What a thread may still do for a queue before the driver goes on with it.
+pub(super) struct Budget {
+    requests: u64,
+    bytes: u64,
+}
+
+impl Budget {
+    #[inline]
+    pub(super) fn of(qp: &Qp) -> Self {
+        Self { requests: DEPTHS * qp.sq.depth().max(16), bytes: BYTES }
+    }
+}
+
+/// One end of a connection for the length of a pass.
+struct HostEnd<'p> {
+    device: &'p Device,
+    pin: &'p Pin<'p>,
+    pd: u32,
+}
+
+impl Host for HostEnd<'_> {
+    #[inline]
+    fn local(&self, sge: Sge, access: LocalAccess) -> Result<Grant<'_>, Denied> {
+        self.device.keys.check_local(self.pin, sge.token, self.pd, sge.address, sge.length, access)
+    }
+
+    #[inline]
+    fn remote(&self, key: Key, address: u64, length: u32, access: RemoteAccess) -> Result<Grant<'_>, Denied> {
+        self.device.keys.check_remote(self.pin, key, self.pd, address, length, access)
+    }
+
+    fn invalidate(&self, key: Key) -> Result<(), Detail> {
+        self.device.keys.invalidate(self.pin, key, self.pd).map_err(Denied::detail)
+    }
+}
+
+/// The engine of a send queue.
+pub(super) struct SendEngine<'p> {
+    device: &'p Device,
+    pin: &'p Pin<'p>,
+    qp: &'p Arc<Qp>,
+    peer: Option<&'p Arc<Qp>>,
+    budget: &'p mut Budget,
+    frame: &'p mut Frame,
+    completions: Batch<'p, 4>,
+    /// The pass stopped for a new pin in the middle of a message, not because the budget is spent.
+    piece: bool,
+}
+
+impl<'p> SendEngine<'p> {
+    #[inline]
+    pub(super) fn new(
+        device: &'p Device,
+        pin: &'p Pin<'p>,
+        qp: &'p Arc<Qp>,
+        budget: &'p mut Budget,
+        frame: &'p mut Frame,
+    ) -> Self {
+        let peer = device.qp(pin, qp.peer());
+        Self { device, pin, qp, peer, budget, frame, completions: Batch::new(&qp.send_cq), piece: false }
+    }
+
+    /// Looks at the arm of the completion queue; true: the pass stopped in the middle of a message.
+    #[inline]
+    pub(super) fn end(self) -> bool {
+        self.completions.announce(&mut self.frame.outbox);
+        self.piece
+    }
+
+    fn dispatch(&mut self, request: &SendRequest, words: &Payload, side: &[u64]) -> Step<Outcome> {
+        let Some(peer) = self.peer.filter(|peer| peer.state().receives() && peer.peer() == self.qp.id())
+        else {
+            return self.ended(Outcome::failure(Status::RetryExceeded, Detail::PeerGone));
+        };
+        // Relaxed: written in this role only.
+        let progress = self.qp.progress.bytes.load(Ordering::Relaxed);
+        if request.opcode.takes_receive() {
+            return self.send(request, words, side, peer, progress);
+        }
+        let ends = (&self.end_of(self.qp), &self.end_of(peer));
+        match direct::execute(request, side, words, ends, progress, PIECE) {
+            Executed::Done(outcome) => {
+                self.budget.bytes = self.budget.bytes.saturating_sub(u64::from(request.length) - progress);
+                self.ended(outcome)
+            }
+            Executed::Partly(bytes) => self.partly(bytes, progress),
+        }
+    }
+
+    fn end_of(&self, qp: &Qp) -> HostEnd<'p> {
+        HostEnd { device: self.device, pin: self.pin, pd: qp.pd }
+    }
+
+    fn send(
+        &mut self,
+        request: &SendRequest,
+        words: &Payload,
+        side: &[u64],
+        peer: &'p Arc<Qp>,
+        progress: u64,
+    ) -> Step<Outcome> {
+        // Relaxed: written in this role only.
+        let receive = self.qp.progress.receive.load(Ordering::Relaxed);
+        let piece = PIECE;
+        let mut message =
+            Message { request, words, side, progress, receive, piece, ended: None, partly: false };
+        let mut engine = ReceiveEngine::new(self.device, self.pin, peer, self.frame);
+        engine.sender = Some((self.qp, &mut message));
+        let offered = offer(peer, self.qp, &mut engine);
+        engine.end();
+        let Some(offered) = offered else {
+            return Step::Spent; // no place for a shared receive just now: the driver tries again
+        };
+        if offered.wake && !offered.done {
+            self.frame.push(Task::Send(self.qp.id()));
+        }
+        match message.ended {
+            Some(outcome) => {
+                self.budget.bytes = self.budget.bytes.saturating_sub(u64::from(request.length) - progress);
+                self.ended(outcome)
+            }
+            None if message.partly => {
+                self.qp.progress.receive.store(message.receive, Ordering::Relaxed); // in this role only
+                self.partly(message.progress, progress)
+            }
+            None => self.park(),
+        }
+    }
+
+    fn park(&mut self) -> Step<Outcome> {
+        self.qp.out.not_ready.add(1);
+        match self.device.wait_for_receive(self.qp) {
+            Patience::Waits => Step::Blocked,
+            Patience::Over => self.ended(Outcome::failure(Status::RnrRetryExceeded, Detail::None)),
+        }
+    }
+
+    fn partly(&mut self, bytes: u64, before: u64) -> Step<Outcome> {
+        self.qp.progress.bytes.store(bytes, Ordering::Relaxed); // in this role only
+        self.budget.bytes = self.budget.bytes.saturating_sub(bytes.saturating_sub(before));
+        self.piece = self.budget.bytes > 0;
+        Step::Spent
+    }
+
+    #[inline]
+    fn ended(&mut self, outcome: Outcome) -> Step<Outcome> {
+        if outcome.status != Status::Success {
+            // Marks both queues: what is behind this request is cancelled in this very pass.
+            self.device.enter_error(self.qp, self.frame);
+        }
+        Step::Done(outcome)
+    }
+}
+
+impl Engine for SendEngine<'_> {
+    type Outcome = Outcome;
+
+    #[inline]
+    fn execute(&mut self, payload: &Payload, side: &[u64], _ticket: u64) -> Step<Outcome> {
+        if self.budget.requests == 0 || self.budget.bytes == 0 {
+            return Step::Spent;
+        }
+        self.budget.requests -= 1;
+        match SendRequest::decode(payload) {
+            Some(request) => self.dispatch(&request, payload, side),
+            None => self.ended(Outcome::failure(Status::LocalQpOperation, Detail::None)),
+        }
+    }
+
+    fn stash(&mut self, outcome: Outcome, payload: &mut Payload) {
+        outcome.stash(payload);
+    }
+
+    #[inline]
+    fn retire(&mut self, payload: &Payload, end: End<Outcome>) -> bool {
+        let progress = &self.qp.progress;
+        // Relaxed: all of it is written in this role only.
+        if progress.bytes.load(Ordering::Relaxed) != 0 {
+            progress.bytes.store(0, Ordering::Relaxed);
+        }
+        if progress.rnr_deadline.load(Ordering::Relaxed) != 0 {
+            progress.rnr_deadline.store(0, Ordering::Relaxed);
+        }
+        let outcome = Outcome::of_end(end, payload);
+        let figures = &self.qp.out;
+        figures.completed.add(1);
+        figures.bytes.add(u64::from(outcome.length));
+        let (opcode, flags) =
+            SendRequest::decode(payload).map_or((Opcode::Send, RequestFlags::NONE), |r| (r.opcode, r.flags));
+        let failed = outcome.status != Status::Success;
+        if failed {
+            figures.failed.add(1);
+        } else if flags.contains(RequestFlags::SILENT_SUCCESS) {
+            observe::silent(self.qp.qpn(), payload[0]);
+            return false;
+        }
+        let completion = Completion {
+            context: payload[0],
+            qp_context: self.qp.context,
+            status: outcome.status,
+            detail: outcome.detail,
+            kind: kind_of(opcode),
+            flags: CompletionFlags::NONE,
+            length: outcome.length,
+            qpn: self.qp.qpn(),
+            ..Completion::default()
+        };
+        observe::completed(&completion);
+        let class = if failed { Class::Solicited } else { Class::Ordinary };
+        self.completions.add(class, &completion) || outcome.length >= PUSH_AT_ONCE
+    }
+
+    #[inline]
+    fn publish(&mut self) {
+        if !self.completions.push() {
+            self.device.enter_error(self.qp, self.frame);
+        }
+    }
+}
+
+fn kind_of(opcode: Opcode) -> CompletionKind {
+    match opcode {
+        Opcode::Send | Opcode::SendWithImmediate | Opcode::SendWithInvalidate => CompletionKind::Send,
+        Opcode::Write | Opcode::WriteWithImmediate => CompletionKind::Write,
+        Opcode::Read => CompletionKind::Read,
+        Opcode::CompareAndSwap => CompletionKind::CompareAndSwap,
+        Opcode::FetchAndAdd => CompletionKind::FetchAndAdd,
+    }
+}
+
+/// Offers a message to the receives of `peer`; parks the sender where there is none. `None`: try again later.
+fn offer(peer: &Arc<Qp>, sender: &Qp, engine: &mut ReceiveEngine<'_, '_>) -> Option<Offered> {
+    let Some(srq) = &peer.srq else {
+        return Some(peer.rq.offer(engine, ReceiveEngine::is_served));
+    };
+    // The queue pair's own queue holds what it took from the shared one: only its peer's engine, which we are, feeds it.
+    if peer.rq.pending() > 0 {
+        let offered = peer.rq.offer(engine, ReceiveEngine::is_served);
+        if offered.done {
+            return Some(offered);
+        }
+        if peer.rq.pending() >= peer.rq.depth() {
+            return None;
+        }
+    }
+    sender.links.waits_at_srq.store(u64::from(srq.index), Ordering::Release); // read once the link is listed
+    let mut words = [0; SHARED_SIDE_MAX];
+    let taken = srq.ring.take_or_wait(sender.id().index(), &sender.links.srq, &mut words);
+    let Some(taken) = taken else { return Some(Offered { done: false, wake: false }) };
+    let posted = peer.rq.post(1, Post::Receive, |_, payload, side| {
+        *payload = taken;
+        side.copy_from_slice(&words[..side.len()]);
+    });
+    // A flush came in between: the receive was in hand, so it is the queue pair's, and cancelled with the others.
+    let wake = posted.held.is_some_and(|held| peer.rq.run(held, engine).wake);
+    let offered = peer.rq.offer(engine, ReceiveEngine::is_served);
+    Some(Offered { done: offered.done, wake: offered.wake || wake })
+}
+
+/// The engine of a receive queue: cancels what is flushed, and delivers at most one message.
+pub(super) struct ReceiveEngine<'e, 'm> {
+    device: &'e Device,
+    pin: &'e Pin<'e>,
+    qp: &'e Arc<Qp>,
+    frame: &'e mut Frame,
+    /// Who sends, and what.
+    pub(super) sender: Option<(&'e Qp, &'e mut Message<'m>)>,
+    completions: Batch<'e, 2>,
+}
+
+impl<'e> ReceiveEngine<'e, '_> {
+    #[inline]
+    pub(super) fn new(device: &'e Device, pin: &'e Pin<'e>, qp: &'e Arc<Qp>, frame: &'e mut Frame) -> Self {
+        Self { device, pin, qp, frame, sender: None, completions: Batch::new(&qp.receive_cq) }
+    }
+
+    /// Looks at the arm of the completion queue.
+    #[inline]
+    pub(super) fn end(self) {
+        self.completions.announce(&mut self.frame.outbox);
+    }
+
+    fn is_served(&self) -> bool {
+        self.sender.as_ref().is_none_or(|(_, message)| message.is_served())
+    }
+}
+
+impl Engine for ReceiveEngine<'_, '_> {
+    type Outcome = Outcome;
+
+    #[inline]
+    fn execute(&mut self, payload: &Payload, side: &[u64], ticket: u64) -> Step<Outcome> {
+        let (device, pin) = (self.device, self.pin);
+        let Some((sender, message)) = self.sender.as_mut().filter(|(_, message)| !message.is_served()) else {
+            return Step::Blocked;
+        };
+        let receive = ReceiveRequest::decode(payload);
+        let end = |qp: &Qp| HostEnd { device, pin, pd: qp.pd };
+        match message.deliver(ticket, &receive, side, (&end(sender), &end(self.qp))) {
+            Delivered::Stays => Step::Blocked,
+            Delivered::Receive(outcome) => {
+                if outcome.status != Status::Success {
+                    self.device.enter_error(self.qp, self.frame);
+                }
+                Step::Done(outcome)
+            }
+        }
+    }
+
+    fn stash(&mut self, outcome: Outcome, payload: &mut Payload) {
+        outcome.stash(payload);
+    }
+
+    #[inline]
+    fn retire(&mut self, payload: &Payload, end: End<Outcome>) -> bool {
+        let delivered = matches!(end, End::Executed(_));
+        let outcome = Outcome::of_end(end, payload);
+        let figures = &self.qp.in_;
+        figures.completed.add(1);
+        figures.bytes.add(u64::from(outcome.length));
+        let mut completion = Completion {
+            context: payload[0],
+            qp_context: self.qp.context,
+            status: outcome.status,
+            detail: outcome.detail,
+            length: outcome.length,
+            qpn: self.qp.qpn(),
+            ..Completion::default()
+        };
+        if outcome.status != Status::Success {
+            figures.failed.add(1);
+        } else if let Some((sender, message)) = self.sender.as_ref().filter(|_| delivered) {
+            completion.kind = message.kind();
+            completion.flags = message.flags();
+            completion.immediate_or_key = message.request.immediate_or_key;
+            completion.source_qpn = sender.qpn();
+        }
+        observe::completed(&completion);
+        let solicited =
+            outcome.status != Status::Success || completion.flags.contains(CompletionFlags::SOLICITED);
+        let class = if solicited { Class::Solicited } else { Class::Ordinary };
+        self.completions.add(class, &completion)
+    }
+
+    #[inline]
+    fn publish(&mut self) {
+        if !self.completions.push() {
+            self.device.enter_error(self.qp, self.frame);
+        }
+    }
+}
+
+impl Outcome {
+    /// How a retired request ended.
+    #[inline]
+    fn of_end(end: End<Self>, payload: &Payload) -> Self {
+        match end {
+            End::Executed(outcome) => outcome,
+            End::Finished => Self::unstash(payload),
+            End::Cancelled => Self::failure(Status::Flushed, Detail::None),
+        }
+    }
+}

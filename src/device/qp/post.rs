@@ -1,0 +1,250 @@
+//! Posting: what a call can see is judged here, and a request that is refused changes nothing.
+
+use super::Qp;
+use crate::ring::{NoRoom, Post};
+use crate::sync::Ordering;
+use crate::work::{
+    INLINE_MAX, Key, MAX_MESSAGE, Opcode, ReceiveRequest, RequestFlags, SendRequest, Sge, sge_to_words,
+};
+use std::sync::Arc;
+
+/// What an initiator request does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    Send,
+    SendWithImmediate(u32),
+    SendWithInvalidate(Key),
+    Write { address: u64, key: Key },
+    WriteWithImmediate { address: u64, key: Key, immediate: u32 },
+    Read { address: u64, key: Key },
+    CompareAndSwap { address: u64, key: Key, compare: u64, swap: u64 },
+    FetchAndAdd { address: u64, key: Key, add: u64 },
+}
+
+/// The data of an initiator request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Data<'a> {
+    Sgl(&'a [Sge]),
+    /// Copied during the call.
+    Inline(&'a [&'a [u8]]),
+}
+
+/// Why a post was refused; nothing of it is queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PostRefused {
+    /// The queue pair is not connected.
+    NotConnected,
+    /// All slots of the queue are busy.
+    Full { depth: u64 },
+    /// More scatter/gather entries than the queue pair allows.
+    TooManyEntries { got: usize, max: u32 },
+    /// More inline bytes than the queue pair allows.
+    InlineTooLong { got: usize, max: u32 },
+    /// More bytes than a message may have.
+    TooLong { got: u64, max: u64 },
+    /// The connection allows no reads or atomics in progress.
+    NoReads,
+    /// An atomic takes one entry of eight bytes for the old value; a read takes no inline data.
+    WrongData { entries: usize, length: u64 },
+    /// Receives are posted to the shared receive queue.
+    HasSharedQueue,
+}
+
+impl Operation {
+    fn request(self, context: u64, flags: RequestFlags) -> SendRequest {
+        let mut request = SendRequest {
+            context,
+            opcode: Opcode::Send,
+            flags,
+            entries: 0,
+            immediate_or_key: 0,
+            remote_address: 0,
+            rkey: Key::default(),
+            first: Sge::default(),
+            length: 0,
+            compare_or_add: 0,
+            swap: 0,
+        };
+        let remote = |request: &mut SendRequest, opcode, address, key| {
+            (request.opcode, request.remote_address, request.rkey) = (opcode, address, key);
+        };
+        match self {
+            Self::Send => {}
+            Self::SendWithImmediate(immediate) => {
+                (request.opcode, request.immediate_or_key) = (Opcode::SendWithImmediate, immediate);
+            }
+            Self::SendWithInvalidate(key) => {
+                (request.opcode, request.immediate_or_key) = (Opcode::SendWithInvalidate, key.0);
+            }
+            Self::Write { address, key } => remote(&mut request, Opcode::Write, address, key),
+            Self::WriteWithImmediate { address, key, immediate } => {
+                remote(&mut request, Opcode::WriteWithImmediate, address, key);
+                request.immediate_or_key = immediate;
+            }
+            Self::Read { address, key } => remote(&mut request, Opcode::Read, address, key),
+            Self::CompareAndSwap { address, key, compare, swap } => {
+                remote(&mut request, Opcode::CompareAndSwap, address, key);
+                (request.compare_or_add, request.swap) = (compare, swap);
+            }
+            Self::FetchAndAdd { address, key, add } => {
+                remote(&mut request, Opcode::FetchAndAdd, address, key);
+                request.compare_or_add = add;
+            }
+        }
+        request
+    }
+
+    fn reads(self) -> bool {
+        matches!(self, Self::Read { .. } | Self::CompareAndSwap { .. } | Self::FetchAndAdd { .. })
+    }
+
+    fn is_atomic(self) -> bool {
+        matches!(self, Self::CompareAndSwap { .. } | Self::FetchAndAdd { .. })
+    }
+}
+
+/// Sum of the lengths; up to 2^32 entries cannot overflow it.
+fn total(sgl: &[Sge]) -> u64 {
+    sgl.iter().map(|sge| u64::from(sge.length)).sum()
+}
+
+impl Qp {
+    /// Posts an initiator request and, unless it is deferred, executes what the queue lets this thread execute.
+    ///
+    /// A post that is refused still exposes what was deferred before it.
+    #[inline]
+    pub(crate) fn post_send(
+        self: &Arc<Self>,
+        operation: &Operation,
+        data: Data<'_>,
+        flags: RequestFlags,
+        deferred: bool,
+        context: u64,
+    ) -> Result<(), PostRefused> {
+        let mut request = operation.request(context, flags);
+        if let Err(refused) = self.judge(operation, data, &mut request) {
+            self.expose_deferred();
+            return Err(refused);
+        }
+        let post = if deferred { Post::Deferred } else { Post::Plain };
+        let posted = self.sq.post(1, post, |_, payload, side| {
+            request.encode(payload);
+            match data {
+                Data::Sgl(sgl) => put_entries(sgl, side),
+                Data::Inline(pieces) => put_inline(&request, pieces, payload, side),
+            }
+        });
+        if let Some(held) = posted.held {
+            self.device.run_posted(self, held);
+        }
+        match posted.refused {
+            None => Ok(()),
+            Some(NoRoom::Full) => Err(PostRefused::Full { depth: self.sq.depth() }),
+            Some(NoRoom::Closed) => Err(PostRefused::NotConnected),
+        }
+    }
+
+    fn judge(
+        &self,
+        operation: &Operation,
+        data: Data<'_>,
+        request: &mut SendRequest,
+    ) -> Result<(), PostRefused> {
+        let length = match data {
+            Data::Sgl(sgl) => {
+                if sgl.len() > self.max.send_sge as usize {
+                    return Err(PostRefused::TooManyEntries { got: sgl.len(), max: self.max.send_sge });
+                }
+                request.entries = sgl.len() as u8;
+                request.first = sgl.first().copied().unwrap_or_default();
+                total(sgl)
+            }
+            Data::Inline(pieces) => {
+                let got = pieces.iter().fold(0usize, |sum, piece| sum.saturating_add(piece.len()));
+                if got > self.max.inline as usize {
+                    return Err(PostRefused::InlineTooLong { got, max: self.max.inline });
+                }
+                request.flags = request.flags | RequestFlags::INLINE;
+                got as u64
+            }
+        };
+        if length > MAX_MESSAGE {
+            return Err(PostRefused::TooLong { got: length, max: MAX_MESSAGE });
+        }
+        request.length = length as u32;
+        if operation.reads() {
+            self.judge_read(operation, data, length)?;
+        }
+        Ok(())
+    }
+
+    fn judge_read(&self, operation: &Operation, data: Data<'_>, length: u64) -> Result<(), PostRefused> {
+        let entries = match data {
+            Data::Sgl(sgl) => sgl.len(),
+            Data::Inline(_) => return Err(PostRefused::WrongData { entries: 0, length }),
+        };
+        if operation.is_atomic() && (entries != 1 || length != 8) {
+            return Err(PostRefused::WrongData { entries, length });
+        }
+        // Relaxed: set before the queue opens; who sees it open, by the claim, sees this.
+        if self.outbound_reads.load(Ordering::Relaxed) == 0 && self.state().receives() {
+            return Err(PostRefused::NoReads);
+        }
+        Ok(())
+    }
+
+    /// Exposes what was deferred, as a call that fails must.
+    pub(crate) fn expose_deferred(self: &Arc<Self>) {
+        if let Some(held) = self.sq.doorbell() {
+            self.device.run_posted(self, held);
+        }
+    }
+
+    /// Posts a receive; works on a queue pair that is not connected.
+    #[inline]
+    pub(crate) fn post_receive(self: &Arc<Self>, context: u64, sgl: &[Sge]) -> Result<(), PostRefused> {
+        if self.srq.is_some() {
+            return Err(PostRefused::HasSharedQueue);
+        }
+        let request = receive_request(context, sgl, self.max.receive_sge)?;
+        let posted = self.rq.post(1, Post::Receive, |_, payload, side| {
+            request.encode(payload);
+            put_entries(sgl, side);
+        });
+        let refused = posted.refused.is_some();
+        if posted.held.is_some() || posted.wake {
+            self.after_receive(posted.held, posted.wake);
+        }
+        if refused { Err(PostRefused::Full { depth: self.rq.depth() }) } else { Ok(()) }
+    }
+}
+
+pub(in crate::device) fn receive_request(
+    context: u64,
+    sgl: &[Sge],
+    max: u32,
+) -> Result<ReceiveRequest, PostRefused> {
+    if sgl.len() > max as usize {
+        return Err(PostRefused::TooManyEntries { got: sgl.len(), max });
+    }
+    let first = sgl.first().copied().unwrap_or_default();
+    Ok(ReceiveRequest { context, entries: sgl.len() as u8, first, length: total(sgl) })
+}
+
+/// Puts the entries after the first beside the slot.
+#[inline]
+pub(in crate::device) fn put_entries(sgl: &[Sge], side: &mut [u64]) {
+    for (words, sge) in side.chunks_exact_mut(2).zip(sgl.iter().skip(1)) {
+        words.copy_from_slice(&sge_to_words(*sge));
+    }
+}
+
+fn put_inline(request: &SendRequest, pieces: &[&[u8]], payload: &mut [u64; 7], side: &mut [u64]) {
+    let mut bytes = [0; INLINE_MAX];
+    let mut at = 0;
+    for piece in pieces {
+        bytes[at..at + piece.len()].copy_from_slice(piece);
+        at += piece.len();
+    }
+    SendRequest::put_inline(payload, side, &bytes[..request.length as usize]);
+}

@@ -1,0 +1,1 @@
+//! Tests of direct execution with a small host.
