@@ -72,7 +72,7 @@ impl Device {
             qps: Table::new(pinned::pins(), REST),
             srqs: Table::new(pinned::pins(), REST),
             keys: KeyTable::new(pinned::pins()),
-            ready: ReadyList::new(),
+            ready: ReadyList::asleep(),
             rnr: rnr::Waits::new(),
             chores: chores::Chores::default(),
             last_pd: AtomicU64::new(0),

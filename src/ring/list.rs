@@ -121,6 +121,11 @@ impl ReadyList {
         Self { list: IndexList::new(), asleep: AtomicU64::new(0) }
     }
 
+    /// An empty list whose taker is to be started by the first push.
+    pub fn asleep() -> Self {
+        Self { list: IndexList::new(), asleep: AtomicU64::new(1) }
+    }
+
     /// Lists `index`; true: the taker sleeps and the caller wakes it.
     #[must_use]
     pub fn push(&self, index: u32, link: &Link) -> bool {

@@ -1,0 +1,159 @@
+//! Two connected queue pairs with all they need.
+
+use crate::device::cq::{Cq, CqState};
+use crate::device::lifetime::Life;
+use crate::device::qp::{PostRefused, Qp, QpDescription};
+use crate::device::srq::Srq;
+use crate::fabric::clock::{Clock, ManualClock};
+use crate::fabric::local::{Net, NetOptions};
+use crate::memory::{Memory, Registration, Rights};
+use crate::ring::ArmLevel;
+use crate::time::Span;
+use crate::work::{Completion, Key, Sge};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+
+static NAMES: LazyLock<AtomicU64> = LazyLock::new(AtomicU64::default);
+
+#[derive(Clone)]
+pub(super) struct World {
+    pub(super) clock: Clock,
+    pub(super) memory: usize,
+    pub(super) depth: u32,
+    pub(super) cq_depth: u32,
+    pub(super) shared_depth: u32,
+    pub(super) rnr_limit: Option<Span>,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        let rnr_limit = None;
+        Self { clock: Clock::system(), memory: 4096, depth: 16, cq_depth: 64, shared_depth: 0, rnr_limit }
+    }
+}
+
+impl World {
+    /// With a clock that stands still.
+    pub(super) fn manual() -> (ManualClock, Self) {
+        let clock = ManualClock::new();
+        (clock.clone(), Self { clock: Clock::Manual(clock), ..Self::default() })
+    }
+}
+
+/// One end.
+pub(super) struct End {
+    _net: Arc<Net>,
+    pub(super) qp: Arc<Qp>,
+    pub(super) cq: Arc<Cq>,
+    pub(super) srq: Option<Arc<Srq>>,
+    pub(super) memory: Arc<Memory>,
+    key: Key,
+    pd: u32,
+    notified: Arc<AtomicU64>,
+}
+
+const BASE: u64 = 0x10_0000;
+
+impl End {
+    fn new(net: &Arc<Net>, world: &World, shared: Option<(&End, Arc<Srq>)>) -> Self {
+        let device = net.device();
+        let pd = shared.as_ref().map_or_else(|| device.new_pd(), |(end, _)| end.pd);
+        let notified = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&notified);
+        let notify = Box::new(move |_: CqState| {
+            count.fetch_add(1, Ordering::Relaxed); // a count for asserts
+        });
+        let cq = Cq::new(Arc::clone(device), Life::new([]), world.cq_depth, Some(notify));
+        let srq = shared.map(|(_, srq)| srq).or_else(|| {
+            (world.shared_depth > 0).then(|| device.create_srq(world.shared_depth, 4, Vec::new()).unwrap())
+        });
+        let description = QpDescription {
+            pd,
+            send_cq: Arc::clone(&cq),
+            receive_cq: Arc::clone(&cq),
+            srq: srq.clone(),
+            context: 99,
+            send_depth: world.depth,
+            receive_depth: world.depth,
+            send_sge: 4,
+            receive_sge: 4,
+            inline: 64,
+            rnr_limit: world.rnr_limit,
+        };
+        let qp = device.create_qp(description, Vec::new()).unwrap();
+        let memory = Arc::new(Memory::zeroed(world.memory).unwrap());
+        let rights = Rights::LOCAL_WRITE | Rights::REMOTE_READ | Rights::REMOTE_WRITE | Rights::REMOTE_ATOMIC;
+        let registration = Registration { pd, rights, range: 0..world.memory, base: BASE };
+        let key = device.keys().register(&memory, registration).unwrap();
+        Self { _net: Arc::clone(net), qp, cq, srq, memory, key, pd, notified }
+    }
+
+    pub(super) fn sge(&self, range: Range<usize>) -> Sge {
+        Sge { address: BASE + range.start as u64, length: range.len() as u32, token: self.key }
+    }
+
+    pub(super) fn remote(&self, offset: u64) -> (u64, Key) {
+        (BASE + offset, self.key)
+    }
+
+    pub(super) fn receive(&self, context: u64, range: Range<usize>) -> Result<(), PostRefused> {
+        self.qp.post_receive(context, &[self.sge(range)])
+    }
+
+    pub(super) fn poll(&self) -> Vec<Completion> {
+        let mut out = [Completion::default(); 64];
+        let count = self.cq.poll(&mut out, |completion| *completion);
+        out[..count].to_vec()
+    }
+
+    /// Waits, armed, for so many completions.
+    pub(super) fn wait_for(&self, count: usize) -> Vec<Completion> {
+        let mut got = Vec::new();
+        while got.len() < count {
+            let listener = self.cq.listen();
+            self.cq.arm(ArmLevel::Any);
+            let now = self.poll();
+            if now.is_empty() {
+                use event_listener::Listener;
+                listener.wait();
+            }
+            got.extend(now);
+        }
+        got
+    }
+
+    pub(super) fn notified(&self) -> u64 {
+        self.notified.load(Ordering::Relaxed) // as where it is counted
+    }
+}
+
+fn connect(a: &End, b: &End) {
+    for (here, there) in [(a, b), (b, a)] {
+        assert!(here.qp.tie());
+        here.qp.ready_to_receive(there.qp.id(), 16, 16);
+    }
+    a.qp.ready_to_send();
+    b.qp.ready_to_send();
+}
+
+pub(super) fn pair() -> (End, End) {
+    pair_with(World::default())
+}
+
+pub(super) fn pair_with(world: World) -> (End, End) {
+    let name = format!("test {}", NAMES.fetch_add(1, Ordering::Relaxed)); // only its being unique counts
+    let net = Net::open(&name, NetOptions { clock: world.clock.clone() }).unwrap();
+    let (a, b) = (End::new(&net, &world, None), End::new(&net, &world, None));
+    connect(&a, &b);
+    (a, b)
+}
+
+/// Another pair on the same NET; its second end shares the receive queue of `b`.
+pub(super) fn pair_on(a: &End, b: &End, world: World) -> (End, End) {
+    let srq = b.srq.clone().expect("b has a shared receive queue");
+    let c = End::new(&a._net, &World { shared_depth: 0, ..world.clone() }, None);
+    let d = End::new(&a._net, &world, Some((b, srq)));
+    connect(&c, &d);
+    (c, d)
+}
