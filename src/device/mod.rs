@@ -14,6 +14,7 @@
 mod agenda;
 pub(crate) mod callbacks;
 mod chores;
+pub(crate) mod connect;
 pub(crate) mod cq;
 mod engine;
 pub(crate) mod lifetime;
