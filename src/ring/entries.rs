@@ -9,7 +9,7 @@
 //! Tail: bit 63 reserved for closing (resize), bit 62 overrun. Head: its top 16 bits are reserved for the
 //! limit of a shared receive queue. A slot's word is `(ticket + 1) << 4 | class << 1 | 1`.
 
-use super::slots::Payload;
+use super::slots::{PAYLOAD_WORDS, Payload};
 use crate::sync::{AtomicU64, Backoff, Ordering, mutant, ord};
 use crossbeam_utils::CachePadded;
 
@@ -32,7 +32,7 @@ pub enum Class {
 #[repr(C, align(64))]
 struct Slot {
     word: AtomicU64,
-    payload: [AtomicU64; 7],
+    payload: [AtomicU64; PAYLOAD_WORDS],
     /// In a model, a cell written with the payload and read with it: loom has no load buffering, so only a race on
     /// plain memory shows that a slot is handed back too early.
     #[cfg(qpair_loom)]

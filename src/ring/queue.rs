@@ -249,9 +249,12 @@ impl WorkQueue {
         self.ring.finish(ticket, write)
     }
 
-    /// Everything posted is retired and nobody holds the role, at some moment during the call.
+    /// Everything posted before the call is retired, and whoever retired it has left the role.
+    ///
+    /// On a closed queue true says for good that no engine touches it any more, but for kicks yet to come.
     pub fn is_quiet(&self) -> bool {
-        self.ring.is_idle() && self.pending() == 0
+        // In this order: the role may be taken, everything retired and the slots freed after a look at the gate.
+        self.pending() == 0 && self.ring.is_idle()
     }
 
     /// Takes the flag of a waiting sender, if one is set.
