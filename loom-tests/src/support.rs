@@ -274,6 +274,12 @@ impl Engine for Journalist<'_> {
         if tag & ASYNC != 0 { Step::InFlight } else { Step::Done(()) }
     }
 
+    fn launched(&mut self, ticket: u64) {
+        if let Some(hook) = &self.queue.hooks.launched {
+            hook(ticket);
+        }
+    }
+
     fn stash(&mut self, (): (), payload: &mut Payload) {
         payload[1] = RESULT;
     }

@@ -19,6 +19,11 @@ impl Link {
     pub fn new() -> Self {
         Self { queued: AtomicU64::new(0), next: AtomicU64::new(0) }
     }
+
+    /// The member is in a list, or a taker has not let go of its link yet: it may not go.
+    pub fn is_listed(&self) -> bool {
+        self.queued.load(ord!(ListedLook: Acquire, "pairs with ListUnqueue: the taker is done with my link")) != 0
+    }
 }
 
 /// A list of indices.

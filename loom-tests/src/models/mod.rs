@@ -4,6 +4,9 @@
 //! asserts the final state after all threads have returned: whatever is not complete then is stranded, and no
 //! sleeping thread is needed to show it. Where one is needed (a lost wake-up), loom reports the deadlock.
 
+mod deferred;
+mod flight;
+mod flush;
 mod work;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +23,9 @@ pub struct Model {
     pub body: fn(),
 }
 
+/// Bound 2 in both batches.
+const B2: (usize, Option<usize>) = (2, Some(2));
+
 const fn model(
     name: &'static str,
     about: &'static str,
@@ -31,7 +37,7 @@ const fn model(
 
 /// Every model.
 pub fn all() -> Vec<Model> {
-    [work::MODELS].concat()
+    [work::MODELS, deferred::MODELS, flush::MODELS, flight::MODELS].concat()
 }
 
 /// Explores `model` up to `bound` preemptions a schedule (`None`: all). Panics or aborts on failure.

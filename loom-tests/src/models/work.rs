@@ -1,6 +1,6 @@
 //! Post against consume: publication, claims, reuse of slots, cached cursors, the claim counter.
 
-use super::{Model, model};
+use super::{B2, Model, model};
 use crate::support::{Arc, Hooks, MORE, Queue, Witness, join, spawn};
 use qpair::ring::{CompletionRing, Post};
 
@@ -15,8 +15,6 @@ pub const MODELS: &[Model] = &[
     model("free_before_completion", "who has polled a completion has room for a post", B2, free_before_completion),
     model("quiet_then_gone", "a queue that is closed and quiet may be let go", B2, quiet_then_gone),
 ];
-
-const B2: (usize, Option<usize>) = (2, Some(2));
 
 fn post_consume() {
     let queue = Arc::new(Queue::new(2));
