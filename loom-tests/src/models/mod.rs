@@ -7,6 +7,8 @@
 mod deferred;
 mod flight;
 mod flush;
+mod pair;
+mod shared;
 mod work;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,7 +39,7 @@ const fn model(
 
 /// Every model.
 pub fn all() -> Vec<Model> {
-    [work::MODELS, deferred::MODELS, flush::MODELS, flight::MODELS].concat()
+    [work::MODELS, deferred::MODELS, flush::MODELS, flight::MODELS, pair::MODELS, shared::MODELS].concat()
 }
 
 /// Explores `model` up to `bound` preemptions a schedule (`None`: all). Panics or aborts on failure.
