@@ -11,7 +11,7 @@
 pub use super::entries::Class;
 use super::entries::EntryRing;
 use super::slots::Payload;
-use crate::sync::{AtomicU64, Ordering, fence, mutant, ord, recheck};
+use crate::sync::{AtomicU64, Ordering, fence, mutant, ord};
 use crossbeam_utils::CachePadded;
 
 /// For which entries an armed queue notifies; stronger levels include the weaker.
@@ -140,15 +140,9 @@ impl CompletionRing {
             return false;
         }
         // A solicited entry behind an unpublished one has fired for nothing: who fills the gap fires for it.
-        let class = mutant!(AnnounceWithoutScan => note.class, note.class.max(self.scan(from)));
+        let uncovered = mutant!(AnnounceWithoutScan => None, self.entries.strongest_from(from));
+        let class = note.class.max(uncovered.unwrap_or_default());
         self.fire(level_of(class))
-    }
-
-    /// Strongest class among the published entries from `ticket` on.
-    fn scan(&self, ticket: u64) -> Class {
-        let published =
-            (ticket..ticket + self.entries.depth()).map_while(|ticket| self.entries.class(ticket));
-        published.max().unwrap_or_default()
     }
 
     /// Takes the arm if it is at least `level`.
@@ -188,15 +182,8 @@ impl CompletionRing {
 
     /// Strongest class among the entries that no notification has covered yet; `None` if there is none.
     fn newest_class(&self) -> Option<Class> {
-        loop {
-            let head = self.entries.head();
-            let from = head.max(self.notified.load(ord!(NotifiedLoad: Acquire, "pairs with NotifiedMax")));
-            let class = self.entries.class(from).map(|class| class.max(self.scan(from)));
-            // Another poller took an entry and a producer used its slot again: the scan stopped at a foreign ticket.
-            if !recheck!(ScanRecheck, self.entries.head() != head) {
-                return class;
-            }
-        }
+        let notified = self.notified.load(ord!(NotifiedLoad: Acquire, "pairs with NotifiedMax"));
+        self.entries.strongest_from(self.entries.head().max(notified))
     }
 
     /// Notes that a notification is being delivered: what is in the queue now is old to the next arm.
@@ -213,7 +200,7 @@ impl CompletionRing {
     fn published_end(&self) -> u64 {
         let head = self.entries.head();
         let published =
-            (head..head + self.entries.depth()).take_while(|ticket| self.entries.class(*ticket).is_some());
+            (head..head + self.entries.depth()).take_while(|ticket| self.entries.is_published(*ticket));
         head + published.count() as u64
     }
 

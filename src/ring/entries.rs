@@ -9,7 +9,7 @@
 //! Tail: bit 63 reserved for closing (resize), bit 62 overrun. Head: its top 16 bits are reserved for the
 //! limit of a shared receive queue. A slot's word is `(ticket + 1) << 4 | class << 1 | 1`.
 
-use super::slots::Payload;
+use super::slots::{PAYLOAD_WORDS, Payload};
 use crate::sync::{AtomicU64, Backoff, Ordering, mutant, ord};
 use crossbeam_utils::CachePadded;
 
@@ -32,7 +32,7 @@ pub enum Class {
 #[repr(C, align(64))]
 struct Slot {
     word: AtomicU64,
-    payload: [AtomicU64; 7],
+    payload: [AtomicU64; PAYLOAD_WORDS],
     /// In a model, a cell written with the payload and read with it: loom has no load buffering, so only a race on
     /// plain memory shows that a slot is handed back too early.
     #[cfg(qpair_loom)]
@@ -210,17 +210,32 @@ impl EntryRing {
         slot.word.store(word, ord!(EntryPublish: Release, "the payload before its word"));
     }
 
-    /// The class of `ticket`, if it is published and its slot not yet used again.
+    /// Ticket plus one, and class, of what the slot of `ticket` holds; 0 for nothing yet.
     #[inline]
-    pub(super) fn class(&self, ticket: u64) -> Option<Class> {
+    fn look(&self, ticket: u64) -> (u64, Class) {
         let word = self
             .slot(ticket)
             .word
             .load(ord!(EntryLoad: Acquire, "pairs with EntryPublish: the payload is whole"));
-        if word >> STATE_BITS != ticket + 1 {
-            return None;
-        }
-        Some(if word & 2 != 0 { Class::Solicited } else { Class::Ordinary })
+        (word >> STATE_BITS, if word & 2 != 0 { Class::Solicited } else { Class::Ordinary })
+    }
+
+    /// `ticket` is published and its slot not yet used again.
+    #[inline]
+    pub(super) fn is_published(&self, ticket: u64) -> bool {
+        self.look(ticket).0 == ticket + 1
+    }
+
+    /// Strongest class among the entries published from `ticket` on, up to the first gap.
+    ///
+    /// Where others have taken an entry meanwhile and a producer has used its slot again, the later entry counts:
+    /// it is newer than `ticket` too, and behind it the look goes on. So one look at each slot suffices.
+    pub(super) fn strongest_from(&self, ticket: u64) -> Option<Class> {
+        let seen = (ticket..ticket + self.slots.len() as u64).map_while(|ticket| {
+            let (end, class) = self.look(ticket);
+            mutant!(ScanStopsAtReused => end == ticket + 1, end > ticket).then_some(class)
+        });
+        seen.max()
     }
 
     /// Takes up to `n` entries; `copy` may be called again for the same index after a lost race.
@@ -235,7 +250,7 @@ impl EntryRing {
             let head = self.head.load(Ordering::Relaxed);
             let first = head & TICKET;
             let mut count = 0;
-            while count < n && self.class(first + count as u64).is_some() {
+            while count < n && self.is_published(first + count as u64) {
                 let ticket = first + count as u64;
                 let slot = self.slot(ticket);
                 copy(

@@ -20,9 +20,9 @@ impl Link {
         Self { queued: AtomicU64::new(0), next: AtomicU64::new(0) }
     }
 
-    /// The member is listed, or a taker has not come to it yet.
+    /// The member is in a list, or a taker has not let go of its link yet: it may not go.
     pub fn is_listed(&self) -> bool {
-        self.queued.load(ord!(ListLook: Acquire, "not listed: the taker has read my link")) != 0
+        self.queued.load(ord!(ListedLook: Acquire, "pairs with ListUnqueue: the taker is done with my link")) != 0
     }
 }
 

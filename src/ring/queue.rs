@@ -48,7 +48,7 @@ pub struct Posted<'q> {
 pub enum Step<O> {
     /// Done, with this outcome.
     Done(O),
-    /// Handed to a completer, which will call [`WorkQueue::finish`].
+    /// To be handed to a completer, by [`Engine::launched`]; it will call [`WorkQueue::finish`].
     InFlight,
     /// Cannot go on now; stays at the head until the next kick.
     Blocked,
@@ -74,6 +74,9 @@ pub trait Engine {
 
     /// Executes the request at the head.
     fn execute(&mut self, payload: &Payload, side: &[u64], ticket: u64) -> Step<Self::Outcome>;
+
+    /// Hands a request in flight to its completer; from here on, and not before, `finish` may be called for it.
+    fn launched(&mut self, ticket: u64);
 
     /// Puts an outcome into the payload, for a request that must wait for earlier ones in flight.
     fn stash(&mut self, outcome: Self::Outcome, payload: &mut Payload);
@@ -263,9 +266,12 @@ impl WorkQueue {
         self.ring.finish(ticket, write)
     }
 
-    /// Everything posted is retired and nobody holds the role, at some moment during the call.
+    /// Everything posted before the call is retired, and whoever retired it has left the role.
+    ///
+    /// On a closed queue true says for good that no engine touches it any more, but for kicks yet to come.
     pub fn is_quiet(&self) -> bool {
-        self.ring.is_idle() && self.pending() == 0
+        // In this order: the role may be taken, everything retired and the slots freed after a look at the gate.
+        self.pending() == 0 && self.ring.is_idle()
     }
 
     /// Takes the flag of a waiting sender, if one is set.
@@ -421,7 +427,11 @@ impl WorkQueue {
                 Step::Blocked => return Stepped::Stop(Pass::Blocked),
                 Step::Spent => return Stepped::Stop(Pass::Spent),
                 Step::InFlight => {
+                    if mutant!(LaunchBeforeInFlight => true, false) {
+                        engine.launched(head);
+                    }
                     self.ring.set_in_flight(consumer);
+                    engine.launched(head);
                     return Stepped::Waits;
                 }
             }

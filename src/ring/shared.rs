@@ -50,7 +50,7 @@ impl SharedRing {
         // The overrun bit is never set here, so a claim takes what has room.
         let Ok(claim) = self.entries.claim(n as u64) else { return 0 };
         for (index, ticket) in (claim.first..claim.first + claim.count).enumerate() {
-            let (mut payload, mut side) = ([0; 7], [0; SHARED_SIDE_MAX]);
+            let (mut payload, mut side) = (Payload::default(), [0; SHARED_SIDE_MAX]);
             let side = &mut side[..self.entries.side_words()];
             write(index, &mut payload, side);
             self.entries.publish(ticket, Class::Ordinary, &payload, side);
@@ -60,7 +60,7 @@ impl SharedRing {
 
     /// Takes the oldest receive; its side words go to `side`.
     pub fn take(&self, side: &mut [u64]) -> Option<Payload> {
-        let mut taken = [0; 7];
+        let mut taken = Payload::default();
         let count = self.entries.take(1, |_, payload, words| {
             taken = payload;
             words.copy_to(side);
@@ -79,6 +79,9 @@ impl SharedRing {
     }
 
     /// Wakes everybody who waits for a receive; a post calls it, and who is about to go.
+    ///
+    /// Who goes calls it when its queue is closed and quiet, since an engine drafted before may list it once more,
+    /// and then waits until its link is no longer [listed](Link::is_listed): another taker may still hold it.
     pub fn wake<'l>(&self, link_of: impl Fn(u32) -> Option<&'l Link>, visit: impl FnMut(u32)) {
         fence!(SharedPostFence, "publish before looking at the list");
         if !self.waiting.is_empty() {

@@ -20,8 +20,11 @@ use super::claim::{Held, Role};
 use crate::sync::{AtomicU64, Backoff, UnsafeCell, mutant, ord};
 use std::fmt;
 
-/// What a slot carries besides its word: 56 bytes that this module does not look into.
-pub type Payload = [u64; 7];
+/// Words of a payload: 56 bytes; two in a model, which shows as much with fewer schedules.
+pub const PAYLOAD_WORDS: usize = if cfg!(qpair_loom) { 2 } else { 7 };
+
+/// What a slot carries besides its word, and what this module does not look into.
+pub type Payload = [u64; PAYLOAD_WORDS];
 
 const TICKET: u64 = (1 << 48) - 1;
 const CLOSED: u64 = 1 << 63;
@@ -151,7 +154,7 @@ impl SlotRing {
     pub(super) fn new(depth: u32, side_words: usize, closed: bool) -> Self {
         let size = depth.max(1).next_power_of_two() as usize;
         let tail = if closed { CLOSED } else { 0 };
-        let slot = |_| Slot { word: AtomicU64::new(0), payload: UnsafeCell::new([0; 7]) };
+        let slot = |_| Slot { word: AtomicU64::new(0), payload: UnsafeCell::new(Payload::default()) };
         Self {
             role: Role::new(
                 Posters { tail: AtomicU64::new(tail), free_cached: AtomicU64::new(0) },
@@ -247,10 +250,9 @@ impl SlotRing {
             ord!(FreeCachedLoad: Acquire, "pairs with FreeCachedStore: the slots below were let go before"),
         );
         let room = |free: u64| {
-            Some(
-                self.depth
-                    - mutant!(FullOffByOne => first.checked_sub(free)?.saturating_sub(1), first.checked_sub(free)?),
-            )
+            let used = first.checked_sub(free)?;
+            // The cache may lag by more than a lap: a poster that read `free` long ago may store it now.
+            Some(self.depth.saturating_sub(mutant!(FullOffByOne => used.saturating_sub(1), used)))
         };
         match room(cached) {
             Some(enough) if enough >= n => return Some(enough),
@@ -418,7 +420,8 @@ impl SlotRing {
     }
 
     pub(super) fn free_seen(&self) -> u64 {
-        self.shared().free.load(crate::sync::Ordering::Relaxed) // a count for observers
+        let order = ord!(FreeSeen: Acquire, "who frees has been counted by the gate: a later look at it is not out of date");
+        self.shared().free.load(order)
     }
 }
 

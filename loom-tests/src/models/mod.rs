@@ -1,0 +1,67 @@
+//! The models, one function each, and their registry.
+//!
+//! Small by intent: depth 1 or 2, so that slots are used again, two or three threads, two payload words. Each
+//! asserts the final state after all threads have returned: whatever is not complete then is stranded, and no
+//! sleeping thread is needed to show it. Where one is needed (a lost wake-up), loom reports the deadlock.
+
+mod deferred;
+mod flight;
+mod flush;
+mod pair;
+mod shared;
+mod work;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// One model.
+#[derive(Clone, Copy, Debug)]
+pub struct Model {
+    pub name: &'static str,
+    pub about: &'static str,
+    /// The preemption bound of the short batch.
+    pub short: usize,
+    /// The preemption bound of the full batch; `None`: every schedule.
+    pub full: Option<usize>,
+    pub body: fn(),
+}
+
+/// Bound 2 in both batches.
+const B2: (usize, Option<usize>) = (2, Some(2));
+
+const fn model(
+    name: &'static str,
+    about: &'static str,
+    (short, full): (usize, Option<usize>),
+    body: fn(),
+) -> Model {
+    Model { name, about, short, full, body }
+}
+
+/// Every model.
+pub fn all() -> Vec<Model> {
+    [work::MODELS, deferred::MODELS, flush::MODELS, flight::MODELS, pair::MODELS, shared::MODELS].concat()
+}
+
+/// Explores `model` up to `bound` preemptions a schedule (`None`: all). Panics or aborts on failure.
+///
+/// Prints how many schedules there were, the failing one included.
+pub fn explore(model: &Model, bound: Option<usize>) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = bound;
+    builder.max_branches = 20_000;
+    builder.max_permutations = None;
+    builder.max_duration = None;
+    let schedules = Arc::new(Mutex::new(0usize));
+    let (counter, body) = (Arc::clone(&schedules), model.body);
+    let report = move || println!("schedules {}", schedules.lock().unwrap_or_else(PoisonError::into_inner));
+    let (on_failure, default) = (report.clone(), std::panic::take_hook());
+    std::panic::set_hook(Box::new(move |panic| {
+        on_failure();
+        default(panic);
+    }));
+    builder.check(move || {
+        *counter.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        body();
+    });
+    report();
+}

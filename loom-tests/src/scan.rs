@@ -1,0 +1,1 @@
+//! The mutations of `qpair::ring`, read from its source.
