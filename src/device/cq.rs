@@ -19,8 +19,18 @@ pub(crate) enum CqState {
     Overrun,
 }
 
-/// What is called when the armed queue has something to say; calls for one queue never overlap.
-pub(crate) type Notify = Box<dyn Fn(CqState) + Send + Sync>;
+/// Who hears when the armed queue has something to say.
+pub(crate) enum Notify {
+    /// Nobody: the queue is polled only. Saves each completion a full fence; arms do nothing.
+    Nobody,
+    /// Who waits for it.
+    Waiters,
+    /// Who waits for it, and a callback; calls for one queue never overlap.
+    Callback(Callback),
+}
+
+/// Hears of a fired arm.
+pub(crate) type Callback = Box<dyn Fn(CqState) + Send + Sync>;
 
 /// A completion queue.
 pub(crate) struct Cq {
@@ -31,21 +41,29 @@ pub(crate) struct Cq {
     events: EventCounter,
     /// Arms among them: an overrun that met no arm tells the queue pairs, not the user.
     fired: AtomicU64,
-    notify: Mutex<Option<Arc<Notify>>>,
+    /// An arm can fire: somebody may hear of it.
+    notifies: bool,
+    callback: Mutex<Option<Arc<Callback>>>,
     waiters: Event,
     qps: Mutex<Vec<Weak<Qp>>>,
     overrun_told: AtomicU64,
 }
 
 impl Cq {
-    pub(crate) fn new(device: Arc<Device>, life: Arc<Life>, depth: u32, notify: Option<Notify>) -> Arc<Self> {
+    pub(crate) fn new(device: Arc<Device>, life: Arc<Life>, depth: u32, notify: Notify) -> Arc<Self> {
+        let notifies = !matches!(notify, Notify::Nobody);
+        let callback = match notify {
+            Notify::Nobody | Notify::Waiters => None,
+            Notify::Callback(callback) => Some(Arc::new(callback)),
+        };
         Arc::new(Self {
             life,
             device,
             ring: CompletionRing::new(depth),
             events: EventCounter::new(),
             fired: AtomicU64::new(0),
-            notify: Mutex::new(notify.map(Arc::new)),
+            notifies,
+            callback: Mutex::new(callback),
             waiters: Event::new(),
             qps: Mutex::new(Vec::new()),
             overrun_told: AtomicU64::new(0),
@@ -73,7 +91,7 @@ impl Cq {
 
     /// Arms, or strengthens the arm; new completions that satisfy it notify at once.
     pub(crate) fn arm(self: &Arc<Self>, level: ArmLevel) {
-        if self.ring.arm(level) {
+        if self.notifies && self.ring.arm(level) {
             let mut outbox = Outbox::new();
             self.fire(&mut outbox);
             outbox.emit();
@@ -93,7 +111,7 @@ impl Cq {
 
     /// Drops the user's closure as soon as it is not running, and tells who still waits.
     pub(crate) fn silence(&self) {
-        let closure = self.notify.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let closure = self.callback.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(closure);
         self.waiters.notify(usize::MAX);
     }
@@ -128,9 +146,9 @@ impl Cq {
     fn tell_user(&self) {
         self.ring.note_notified();
         self.waiters.notify(usize::MAX);
-        let notify = self.notify.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(notify) = notify {
-            notify(self.state());
+        let callback = self.callback.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(callback) = callback {
+            callback(self.state());
         }
     }
 }
@@ -160,48 +178,45 @@ impl fmt::Debug for Cq {
     }
 }
 
-/// Completions of one queue on their way to their completion queue.
+/// A completion of one queue on its way to its completion queue.
 ///
-/// Few, since it lies on the stack of every pass; the arm is looked at once, at the end.
-pub(super) struct Batch<'q, const N: usize> {
+/// One at a time: what lies on the stack of every pass is cleared and moved by every pass. The arm is looked at
+/// once, at the end.
+pub(super) struct Batch<'q> {
     cq: &'q Arc<Cq>,
-    entries: [(Class, Payload); N],
-    count: usize,
+    next: Option<(Class, Payload)>,
     note: Announcement,
     overrun: bool,
 }
 
-impl<'q, const N: usize> Batch<'q, N> {
+impl<'q> Batch<'q> {
     #[inline]
     pub(super) fn new(cq: &'q Arc<Cq>) -> Self {
-        let entries = [(Class::Ordinary, [0; 7]); N];
-        Self { cq, entries, count: 0, note: Announcement::default(), overrun: false }
+        Self { cq, next: None, note: Announcement::default(), overrun: false }
     }
 
-    /// Adds one; true when the batch is full.
+    /// Takes one, which [`Batch::push`] must then put into the queue.
     #[inline]
-    pub(super) fn add(&mut self, class: Class, completion: &Completion) -> bool {
-        self.entries[self.count] = (class, completion.encode());
-        self.count += 1;
-        self.count == N
+    pub(super) fn add(&mut self, class: Class, completion: &Completion) {
+        debug_assert!(self.next.is_none(), "one at a time");
+        self.next = Some((class, completion.encode()));
     }
 
-    /// Puts the batch into the queue; false: it has overrun.
+    /// Puts what was added into the queue; false: it has overrun.
     #[inline]
     pub(super) fn push(&mut self) -> bool {
-        let count = std::mem::take(&mut self.count);
-        if count > 0 && self.cq.ring.push(&self.entries[..count], &mut self.note) != Pushed::All {
-            self.overrun = true;
+        if let Some(entry) = self.next.take() {
+            if self.cq.ring.push(&[entry], &mut self.note) != Pushed::All {
+                self.overrun = true;
+            }
         }
         !self.overrun
     }
 
     /// Looks at the arm for everything pushed.
     #[inline]
-    pub(super) fn announce(mut self, outbox: &mut Outbox) {
-        self.push();
-        let fired = self.cq.ring.announce(self.note);
-        if fired {
+    pub(super) fn announce(self, outbox: &mut Outbox) {
+        if self.cq.notifies && self.cq.ring.announce(self.note) {
             self.cq.fire(outbox);
         }
         if self.overrun {

@@ -23,8 +23,6 @@ const PIECE: u64 = 1 << 20;
 const BYTES: u64 = 16 << 20;
 /// Requests that a poster executes at most, in queue depths.
 const DEPTHS: u64 = 4;
-/// A request that moved so much has its completion pushed at once: the next one may take as long.
-const PUSH_AT_ONCE: u32 = 4096;
 
 /// What a thread may still do for a queue before the driver goes on with it.
 pub(super) struct Budget {
@@ -70,7 +68,7 @@ pub(super) struct SendEngine<'p> {
     peer: Option<&'p Arc<Qp>>,
     budget: &'p mut Budget,
     frame: &'p mut Frame,
-    completions: Batch<'p, 4>,
+    completions: Batch<'p>,
     /// The pass stopped for a new pin in the middle of a message, not because the budget is spent.
     piece: bool,
 }
@@ -217,8 +215,7 @@ impl Engine for SendEngine<'_> {
         let figures = &self.qp.out;
         figures.completed.add(1);
         figures.bytes.add(u64::from(outcome.length));
-        let (opcode, flags) =
-            SendRequest::decode(payload).map_or((Opcode::Send, RequestFlags::NONE), |r| (r.opcode, r.flags));
+        let (opcode, flags) = SendRequest::decode_kind(payload);
         let failed = outcome.status != Status::Success;
         if failed {
             figures.failed.add(1);
@@ -239,7 +236,8 @@ impl Engine for SendEngine<'_> {
         };
         observe::completed(&completion);
         let class = if failed { Class::Solicited } else { Class::Ordinary };
-        self.completions.add(class, &completion) || outcome.length >= PUSH_AT_ONCE
+        self.completions.add(class, &completion);
+        true
     }
 
     #[inline]
@@ -297,7 +295,7 @@ pub(super) struct ReceiveEngine<'e, 'm> {
     frame: &'e mut Frame,
     /// Who sends, and what.
     pub(super) sender: Option<(&'e Qp, &'e mut Message<'m>)>,
-    completions: Batch<'e, 2>,
+    completions: Batch<'e>,
 }
 
 impl<'e> ReceiveEngine<'e, '_> {
@@ -375,7 +373,8 @@ impl Engine for ReceiveEngine<'_, '_> {
         let solicited =
             outcome.status != Status::Success || completion.flags.contains(CompletionFlags::SOLICITED);
         let class = if solicited { Class::Solicited } else { Class::Ordinary };
-        self.completions.add(class, &completion)
+        self.completions.add(class, &completion);
+        true
     }
 
     #[inline]

@@ -113,8 +113,10 @@ struct Helper {
 struct Sleep {
     started: bool,
     stopped: bool,
+    /// Something came up since the thread began its last round.
     roused: bool,
-    /// When the thread will look by itself; `None`: not before it is roused.
+    resting: bool,
+    /// While resting: when the thread will look by itself; `None`: not before it is roused.
     until: Option<Time>,
 }
 
@@ -153,7 +155,7 @@ impl Helper {
     fn rest(&self, until: Option<Time>, at_most: Option<Span>) -> bool {
         let mut sleep = self.lock();
         while !sleep.roused && !sleep.stopped {
-            sleep.until = until;
+            (sleep.resting, sleep.until) = (true, until);
             let real = match &self.clock {
                 Clock::System(_) => until.map(|until| until - self.clock.now()),
                 Clock::Manual(_) => None, // its mover rouses
@@ -170,8 +172,7 @@ impl Helper {
                 break;
             }
         }
-        sleep.roused = false;
-        sleep.until = Some(Time::ZERO); // awake: it looks at everything before it sleeps again
+        (sleep.roused, sleep.resting) = (false, false);
         !sleep.stopped
     }
 }
@@ -202,7 +203,8 @@ impl Driver for Arc<Helper> {
 
     fn wake_at(&self, at: Time) {
         let mut sleep = self.lock();
-        if !sleep.started || sleep.until.is_none_or(|until| at < until) {
+        // Awake, it may have asked for the next time already: it makes another round.
+        if !sleep.resting || sleep.until.is_none_or(|until| at < until) {
             wake(self, &mut sleep);
         }
     }

@@ -112,6 +112,12 @@ impl SendRequest {
         Some(request)
     }
 
+    /// Opcode and flags alone; [`Opcode::Send`] for an opcode that is none.
+    #[inline]
+    pub fn decode_kind(words: &[u64; 7]) -> (Opcode, RequestFlags) {
+        (Opcode::from_number(words[1] as u8).unwrap_or(Opcode::Send), RequestFlags((words[1] >> 16) as u8))
+    }
+
     /// Puts the inline bytes of a request, at most [`INLINE_MAX`], into its slot or beside it.
     #[inline]
     pub fn put_inline(words: &mut [u64; 7], side: &mut [u64], data: &[u8]) {

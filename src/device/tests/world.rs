@@ -1,6 +1,6 @@
 //! Two connected queue pairs with all they need.
 
-use crate::device::cq::{Cq, CqState};
+use crate::device::cq::{Cq, CqState, Notify};
 use crate::device::lifetime::Life;
 use crate::device::qp::{PostRefused, Qp, QpDescription};
 use crate::device::srq::Srq;
@@ -61,10 +61,10 @@ impl End {
         let pd = shared.as_ref().map_or_else(|| device.new_pd(), |(end, _)| end.pd);
         let notified = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&notified);
-        let notify = Box::new(move |_: CqState| {
+        let notify = Notify::Callback(Box::new(move |_: CqState| {
             count.fetch_add(1, Ordering::Relaxed); // a count for asserts
-        });
-        let cq = Cq::new(Arc::clone(device), Life::new([]), world.cq_depth, Some(notify));
+        }));
+        let cq = Cq::new(Arc::clone(device), Life::new([]), world.cq_depth, notify);
         let srq = shared.map(|(_, srq)| srq).or_else(|| {
             (world.shared_depth > 0).then(|| device.create_srq(world.shared_depth, 4, Vec::new()).unwrap())
         });
