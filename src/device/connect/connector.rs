@@ -20,7 +20,7 @@ use std::sync::Arc;
 /// exactly once. A call that was refused has changed nothing and may be made again.
 pub(crate) struct Connector {
     pub(crate) life: Arc<Life>,
-    side: Arc<Side>,
+    pub(super) side: Arc<Side>,
     /// Those of the adapter.
     addresses: Arc<[IpAddr]>,
 }

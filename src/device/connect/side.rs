@@ -464,6 +464,16 @@ impl Deliver for Side {
     }
 }
 
+#[cfg(test)]
+impl Side {
+    /// Runs `during` as if another thread were at the deeds of this side, then does those that have come.
+    pub(super) fn while_served_elsewhere(self: &Arc<Self>, during: impl FnOnce()) {
+        assert!(self.book().deeds.join([Deed::Ended(None)]), "somebody is at it");
+        during();
+        self.serve();
+    }
+}
+
 impl fmt::Debug for Side {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let book = self.book();

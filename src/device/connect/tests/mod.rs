@@ -1,4 +1,7 @@
 //! Connectors over a real device: a NET with a clock that stands still, and a diary of what consumers hear.
+//!
+//! May come in: statements of the conformance list that this layer decides, each by its number. Not here:
+//! the moves (`cm` explores them all), statuses, and what queue pairs do by themselves.
 
 mod closing;
 mod handshake;
@@ -7,7 +10,7 @@ mod parting;
 mod races;
 
 use super::*;
-use crate::cm::{CallName, Outcome, ReadLimits, State, Timeouts};
+use crate::cm::{ReadLimits, State, Timeouts};
 use crate::device::callbacks;
 use crate::device::cq::Cq;
 use crate::device::lifetime::{Life, Task};
