@@ -20,13 +20,13 @@ use std::sync::Arc;
 /// exactly once. A call that was refused has changed nothing and may be made again.
 pub(crate) struct Connector {
     pub(crate) life: Arc<Life>,
-    side: Arc<Side>,
+    pub(super) side: Arc<Side>,
     /// Those of the adapter.
     addresses: Arc<[IpAddr]>,
 }
 
 /// Where a connection starts from.
-enum From<'a> {
+enum Start<'a> {
     Address(SocketAddr),
     Shared(&'a SharedEndpoint),
 }
@@ -62,7 +62,7 @@ impl Connector {
         done: Done,
     ) {
         let words = PrivateData::for_connect(private_data);
-        self.connect_from(qp, From::Address(local), remote, limits, words, done);
+        self.connect_from(qp, Start::Address(local), remote, limits, words, done);
     }
 
     /// As [`connect`](Self::connect), from an endpoint that others may connect from too.
@@ -76,13 +76,13 @@ impl Connector {
         done: Done,
     ) {
         let words = PrivateData::for_connect(private_data);
-        self.connect_from(qp, From::Shared(endpoint), remote, limits, words, done);
+        self.connect_from(qp, Start::Shared(endpoint), remote, limits, words, done);
     }
 
     fn connect_from(
         &self,
         qp: &Arc<Qp>,
-        from: From<'_>,
+        from: Start<'_>,
         remote: SocketAddr,
         limits: ReadLimits,
         words: Result<PrivateData, cm::TooLong>,
@@ -108,15 +108,15 @@ impl Connector {
     /// Takes the local endpoint, and ties this connector to it if it is shared.
     fn endpoint(
         &self,
-        from: &From<'_>,
+        from: &Start<'_>,
         remote: SocketAddr,
     ) -> Result<(Endpoint, Option<Arc<Life>>), EndpointError> {
         match from {
-            From::Address(local) => {
+            Start::Address(local) => {
                 check_address(&self.addresses, *local)?;
                 Ok((self.side.exchange.connect(*local, remote)?, None))
             }
-            From::Shared(shared) => {
+            Start::Shared(shared) => {
                 // Closed, it is nobody's address any more.
                 let gone = EndpointError::InvalidAddress { address: shared.local_address() };
                 let hold = shared.life.try_hold().ok_or(gone)?;
@@ -225,7 +225,7 @@ impl Connector {
     }
 }
 
-impl From<'_> {
+impl Start<'_> {
     fn local(&self) -> SocketAddr {
         match self {
             Self::Address(local) => *local,

@@ -79,7 +79,7 @@ impl Exchange {
 
     /// Ends the waits that are over at `now`; says when to call again.
     ///
-    /// Called by the device's driver at the times for which [`Device::wake_at`] has asked it, holding nothing.
+    /// Called by the device's driver, holding nothing, at the times for which [`Device::wake_at`] has asked.
     pub(crate) fn handle_timeouts(&self, now: Time) -> Option<Time> {
         loop {
             let (due, side) = {

@@ -30,7 +30,11 @@ enum Deed {
     Send(Message, Option<QpId>),
     ReadyToReceive(Arc<Qp>, QpId, ReadLimits),
     ReadyToSend(Arc<Qp>),
-    Release(Arc<Qp>),
+    /// Gives it back; what is closed stays tied until the close is complete (CLOSE-13).
+    Release {
+        qp: Arc<Qp>,
+        untie: bool,
+    },
     Error(Arc<Qp>),
     Disconnect(Arc<Qp>),
     Say(Word),
@@ -245,7 +249,12 @@ impl Side {
     }
 
     /// Gives the local address back where an attempt has failed, so that it can be used for another one.
+    ///
+    /// Not at a close, which gives it back when it is complete.
     fn let_endpoint_go(&self, book: &mut Book, actions: &[Action]) {
+        if book.machine.state() == State::Closed {
+            return;
+        }
         let failed = |action: &Action| matches!(action, Action::Complete(CallName::Connect, end) if *end != Outcome::Success);
         // On the passive side before the active one hears of it: it may try again from the same port.
         let turned_away = book.passive && matches!(book.machine.state(), State::IncomingGone | State::Failed);
@@ -275,10 +284,10 @@ impl Side {
                 qp.ready_to_receive(peer, limits.inbound, limits.outbound);
             }
             Deed::ReadyToSend(qp) => qp.ready_to_send(),
-            Deed::Release(qp) => {
+            Deed::Release { qp, untie } => {
                 qp.on_fatal(None); // before another connector can get it
                 qp.release();
-                drop(self.life.untie(&qp.life));
+                drop(untie.then(|| self.life.untie(&qp.life)));
             }
             Deed::Error(qp) => qp.error(),
             Deed::Disconnect(qp) => {
@@ -391,7 +400,10 @@ impl Book {
                 Deed::ReadyToReceive(Arc::clone(self.qp()), peer, self.machine.limits())
             }
             Action::QpReadyToSend => Deed::ReadyToSend(Arc::clone(self.qp())),
-            Action::QpRelease => Deed::Release(self.qp.take().expect("tied for the attempt that has failed")),
+            Action::QpRelease => {
+                let qp = self.qp.take().expect("tied for the attempt that has failed");
+                Deed::Release { qp, untie: self.machine.state() != State::Closed }
+            }
             Action::QpError => Deed::Error(Arc::clone(self.qp())),
             Action::QpDisconnect => Deed::Disconnect(Arc::clone(self.qp())),
             Action::Ended => Deed::Ended(self.ending.take()),
@@ -449,6 +461,16 @@ impl Deliver for Side {
             }
             None => {}
         }
+    }
+}
+
+#[cfg(test)]
+impl Side {
+    /// Runs `during` as if another thread were at the deeds of this side, then does those that have come.
+    pub(super) fn while_served_elsewhere(self: &Arc<Self>, during: impl FnOnce()) {
+        assert!(self.book().deeds.join([Deed::Ended(None)]), "somebody is at it");
+        during();
+        self.serve();
     }
 }
 
