@@ -151,11 +151,22 @@ pub enum PostCall {
     FastRegister,
     /// Posts a local invalidation.
     Invalidate,
+    /// Posts a send with immediate data (`ext`).
+    SendWithImmediate,
+    /// Posts a write with immediate data (`ext`).
+    WriteWithImmediate,
+    /// Posts a compare and swap (`ext`).
+    CompareAndSwap,
+    /// Posts a fetch and add (`ext`).
+    FetchAndAdd,
 }
 
 impl fmt::Display for PostCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Ndk{self:?}")
+        let beyond_ndk =
+            [Self::SendWithImmediate, Self::WriteWithImmediate, Self::CompareAndSwap, Self::FetchAndAdd];
+        let prefix = if beyond_ndk.contains(self) { "ext::" } else { "Ndk" };
+        write!(f, "{prefix}{self:?}")
     }
 }
 
