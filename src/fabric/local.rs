@@ -29,7 +29,9 @@ impl NetOptions {
 
 /// The NET is open with other options.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("NET `{name}` is open with another clock or other time limits; open it with the same, or under another name")]
+#[error(
+    "NET `{name}` is open with another clock or other time limits; open it with the same, or under another name"
+)]
 pub(crate) struct OtherOptions {
     name: String,
 }

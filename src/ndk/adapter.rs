@@ -105,11 +105,8 @@ impl AdapterOptions {
             Clock::Manual(clock) => clock::Clock::Manual(clock),
         };
         let Timeouts { connect, accept, disconnect } = self.timeouts;
-        let timeouts = cm::Timeouts {
-            connect: connect.into(),
-            accept: accept.into(),
-            disconnect: disconnect.into(),
-        };
+        let timeouts =
+            cm::Timeouts { connect: connect.into(), accept: accept.into(), disconnect: disconnect.into() };
         let options = Options { clock, timeouts };
         let backend = Backend::open(&self.name, options).map_err(|error| refused(&self.name, error))?;
         Ok(Adapter { core: AdapterCore::new(self.name, backend) })
@@ -134,7 +131,10 @@ fn refused(name: &str, error: OpenError) -> Error {
             "open the NET with the clock and time limits it has, or open another one",
         ),
     };
-    Error::new(OPEN, status).with_argument("name", format_args!("`{name}`")).with_hint(hint).with_source(error)
+    Error::new(OPEN, status)
+        .with_argument("name", format_args!("`{name}`"))
+        .with_hint(hint)
+        .with_source(error)
 }
 
 impl Adapter {
@@ -193,7 +193,10 @@ impl Adapter {
     /// `on_connect` is called for each request to connect, perhaps for several at the same time, with a connector to
     /// accept, to reject or to drop, which refuses. It must not block, may make any call but the adapter's close, and
     /// is dropped when the listener is closed and it is not running.
-    pub fn create_listener(&self, on_connect: impl Fn(Connector) + Send + Sync + 'static) -> Request<Listener> {
+    pub fn create_listener(
+        &self,
+        on_connect: impl Fn(Connector) + Send + Sync + 'static,
+    ) -> Request<Listener> {
         request::ready(Ok(Listener::new(&self.core, on_connect)))
     }
 
@@ -209,7 +212,9 @@ impl Adapter {
         drop(self);
         life.wait_closed().map_err(|refused| {
             Error::new("CloseAdapter", Status::INVALID_DEVICE_REQUEST)
-                .with_hint("close it on a thread that is in no callback; it is closing now, without your waiting")
+                .with_hint(
+                    "close it on a thread that is in no callback; it is closing now, without your waiting",
+                )
                 .with_source(refused)
         })
     }

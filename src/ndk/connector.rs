@@ -176,8 +176,9 @@ impl Connector {
     pub fn connection_data(&self) -> Result<ConnectionData, Error> {
         let data = self.connector.connection_data();
         data.map(|(limits, private_data)| ConnectionData { limits, private_data }).ok_or_else(|| {
-            Error::new("NdkGetConnectionData", Status::CONNECTION_INVALID)
-                .with_hint("call it when connect is done or in the connect event, before accept and complete connect")
+            Error::new("NdkGetConnectionData", Status::CONNECTION_INVALID).with_hint(
+                "call it when connect is done or in the connect event, before accept and complete connect",
+            )
         })
     }
 
@@ -240,16 +241,20 @@ fn failed(call: &'static str, error: ConnectError) -> Error {
             .with_argument("PrivateDataLength", got)
             .with_limit(max)
             .with_hint("send the rest when connected"),
-        ConnectError::QpBusy { .. } => Error::new(call, Status::CONNECTION_ACTIVE).with_source(error).with_hint(
-            "use another queue pair: this one has a connection, or had one; it is never connected twice",
-        ),
+        ConnectError::QpBusy { .. } => {
+            Error::new(call, Status::CONNECTION_ACTIVE).with_source(error).with_hint(
+                "use another queue pair: this one has a connection, or had one; it is never connected twice",
+            )
+        }
         ConnectError::Failed { outcome, .. } => ended(call, outcome),
     }
 }
 
 fn wrong_time(call: &'static str, error: CallError) -> Error {
     let (status, hint) = match error.refusal {
-        Refusal::Active => (Status::CONNECTION_ACTIVE, "use another connector: this one has a connection or an attempt"),
+        Refusal::Active => {
+            (Status::CONNECTION_ACTIVE, "use another connector: this one has a connection or an attempt")
+        }
         Refusal::Invalid => (Status::CONNECTION_INVALID, "make the call in the state that it belongs to"),
     };
     Error::new(call, status)
@@ -276,8 +281,6 @@ pub(super) fn endpoint_refused(call: &'static str, error: EndpointError) -> Erro
         EndpointError::AlreadyExists { local, .. } => {
             (Status::ADDRESS_ALREADY_EXISTS, local.to_string(), "use another local port")
         }
-        // A cause that was added since is told by its own words.
-        other => (Status::UNSUCCESSFUL, other.to_string(), "choose another address"),
     };
     Error::new(call, status).with_argument("LocalAddress", got).with_hint(hint).with_source(error)
 }
@@ -286,15 +289,19 @@ fn ended(call: &'static str, outcome: Outcome) -> Error {
     let (status, hint) = match outcome {
         Outcome::Refused => (Status::CONNECTION_REFUSED, "see that the peer listens there and accepts"),
         Outcome::Aborted => (Status::CONNECTION_ABORTED, "begin anew with another connector and queue pair"),
-        Outcome::TimedOut => (Status::IO_TIMEOUT, "see that the peer's consumer answers; the limits are the NET's"),
+        Outcome::TimedOut => {
+            (Status::IO_TIMEOUT, "see that the peer's consumer answers; the limits are the NET's")
+        }
         Outcome::AddressExists => (Status::ADDRESS_ALREADY_EXISTS, "use another local port"),
         Outcome::NetworkUnreachable => {
             (Status::NETWORK_UNREACHABLE, "connect to an address of the same family as the local one")
         }
-        Outcome::HostUnreachable => (Status::HOST_UNREACHABLE, "connect to an address of an adapter of this NET"),
+        Outcome::HostUnreachable => {
+            (Status::HOST_UNREACHABLE, "connect to an address of an adapter of this NET")
+        }
         Outcome::Cancelled => (Status::CANCELLED, "the connector was closed meanwhile"),
-        // A success is no error, and an outcome that was added since has no status of its own.
-        _ => (Status::UNSUCCESSFUL, "begin anew with another connector and queue pair"),
+        // The device brings successes as such; one that came here would be its bug.
+        Outcome::Success => (Status::INTERNAL_ERROR, "report this as a bug of qpair"),
     };
     Error::new(call, status).with_hint(hint)
 }

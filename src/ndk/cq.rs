@@ -8,6 +8,7 @@ use crate::device::cq::{self, CqState};
 use crate::device::lifetime::Life;
 use crate::fabric::clock;
 use crate::ring::ArmLevel;
+use event_listener::Listener as _;
 use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -95,13 +96,17 @@ impl fmt::Debug for CqEvent<'_> {
 #[non_exhaustive]
 pub enum CqError {
     /// More completions came than fit, and those that did fit have been polled. The queue and its queue pairs are dead.
-    #[error("the completion queue of {depth} entries has overrun; make it as deep as what can be pending on its queues")]
+    #[error(
+        "the completion queue of {depth} entries has overrun; make it as deep as what can be pending on its queues"
+    )]
     Overrun {
         /// Completions that it holds.
         depth: u64,
     },
     /// Waiting inside a callback could wait for that callback itself.
-    #[error("waiting on a completion queue inside a callback; poll and arm it there, or wait on another thread")]
+    #[error(
+        "waiting on a completion queue inside a callback; poll and arm it there, or wait on another thread"
+    )]
     InCallback,
     /// The queue wakes nobody.
     #[error("the completion queue wakes nobody who waits; create it with CqNotify::Waiters")]

@@ -38,12 +38,14 @@ impl Listener {
     /// SHARING_VIOLATION: address and port are taken. INVALID_ADDRESS: not one of the adapter's. TOO_MANY_ADDRESSES: no
     /// port is left. INVALID_DEVICE_STATE: it listens already (LSN-3).
     pub fn listen(&self, local: SocketAddr) -> Request<()> {
-        request::ready(self.listener.listen(local).map_err(|error| match error {
-            ListenError::Endpoint(error) => endpoint_refused(LISTEN, error),
-            ListenError::Listener(error) => Error::new(LISTEN, Status::INVALID_DEVICE_STATE)
-                .with_argument("the listener", format_args!("{:?}", error.state))
-                .with_hint("create another listener: each listens once")
-                .with_source(error),
+        request::ready(self.listener.listen(local).map_err(|error| {
+            match error {
+                ListenError::Endpoint(error) => endpoint_refused(LISTEN, error),
+                ListenError::Listener(error) => Error::new(LISTEN, Status::INVALID_DEVICE_STATE)
+                    .with_argument("the listener", format_args!("{:?}", error.state))
+                    .with_hint("create another listener: each listens once")
+                    .with_source(error),
+            }
         }))
     }
 

@@ -78,10 +78,7 @@ impl Pd {
     /// assert_eq!(&buffer[..4], b"lent");
     /// # Ok::<(), qpair::ndk::Error>(())
     /// ```
-    pub fn scope<'env, R>(
-        &self,
-        body: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
-    ) -> R {
+    pub fn scope<'env, R>(&self, body: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R) -> R {
         Scope::run(&self.core, body)
     }
 

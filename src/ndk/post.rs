@@ -13,7 +13,8 @@ const fn rule(argument: &'static str, values: Values, hint: &'static str) -> Rul
 }
 
 const FLAGS: Rule = rule("Flags", Values::Bits, "drop the flags that this call does not take");
-const INLINE: Rule = rule("Flags", Values::Bits, "give inline bytes as Data::Inline; the flag alone has no bytes");
+const INLINE: Rule =
+    rule("Flags", Values::Bits, "give inline bytes as Data::Inline; the flag alone has no bytes");
 const NOT_CONNECTED: Rule =
     rule("", Values::None, "connect the queue pair first; one that was disconnected takes no more");
 const QUEUE_FULL: Rule = rule(
@@ -30,13 +31,15 @@ const RECEIVE_ENTRIES: Rule = rule(
 );
 const INLINE_BYTES: Rule =
     rule("the number of inline bytes", Values::AtMost, "raise InlineDataSize when creating the queue pair");
-const BYTES: Rule = rule("the number of bytes", Values::AtMost, "split the request; MaxTransferLength is the limit");
+const BYTES: Rule =
+    rule("the number of bytes", Values::AtMost, "split the request; MaxTransferLength is the limit");
 const NO_READS: Rule = rule(
     "",
     Values::None,
     "connect with an OutboundReadLimit above 0, and have the peer give an InboundReadLimit above 0",
 );
-const READ_INLINE: Rule = rule("Sgl", Values::None, "name registered memory: what is read cannot go into inline data");
+const READ_INLINE: Rule =
+    rule("Sgl", Values::None, "name registered memory: what is read cannot go into inline data");
 const ATOMIC_DATA: Rule =
     rule("the number of bytes", Values::AtMost, "give one entry of eight bytes for the old value");
 const SHARED: Rule = rule("", Values::None, "post to the shared receive queue of the queue pair");
@@ -57,9 +60,8 @@ pub(super) const READ_FLAGS: OpFlags = OpFlags(
         | OpFlags::DEFER.0,
 );
 /// Flags of a write (Q-2: inline as well).
-pub(super) const WRITE_FLAGS: OpFlags = OpFlags(
-    OpFlags::SILENT_SUCCESS.0 | OpFlags::READ_FENCE.0 | OpFlags::INLINE.0 | OpFlags::DEFER.0,
-);
+pub(super) const WRITE_FLAGS: OpFlags =
+    OpFlags(OpFlags::SILENT_SUCCESS.0 | OpFlags::READ_FENCE.0 | OpFlags::INLINE.0 | OpFlags::DEFER.0);
 /// Flags of a remote atomic.
 pub(super) const ATOMIC_FLAGS: OpFlags =
     OpFlags(OpFlags::SILENT_SUCCESS.0 | OpFlags::READ_FENCE.0 | OpFlags::DEFER.0);
