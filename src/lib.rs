@@ -7,6 +7,8 @@ pub mod ring;
 pub(crate) mod sync;
 
 #[cfg(not(qpair_loom))]
+pub(crate) mod backend;
+#[cfg(not(qpair_loom))]
 pub(crate) mod cm;
 #[cfg(not(qpair_loom))]
 pub(crate) mod device;

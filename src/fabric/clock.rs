@@ -4,7 +4,7 @@ use crate::sync::{AtomicU64, Ordering};
 use crate::time::{Span, Time};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The clock of a NET.
 #[derive(Clone, Debug)]
@@ -36,6 +36,14 @@ impl Clock {
             _ => false,
         }
     }
+}
+
+/// When a thread of the user has waited for `limit`: by the machine's clock, whatever its NET goes by.
+///
+/// `None`: later than the machine can say.
+#[expect(clippy::disallowed_methods, reason = "this is the room that reads the clock")]
+pub(crate) fn real_deadline(limit: Duration) -> Option<Instant> {
+    Instant::now().checked_add(limit)
 }
 
 /// What a manual clock tells when it has moved.

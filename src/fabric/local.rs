@@ -4,6 +4,8 @@
 //! time limits, queues whose budget is spent, and closes and deregistrations that must wait for a pass to end.
 
 use super::clock::{Clock, Watch};
+use crate::cm::Timeouts;
+use crate::device::connect::Exchange;
 use crate::device::{Device, Driver};
 use crate::time::{Span, Time};
 use std::collections::BTreeMap;
@@ -15,11 +17,21 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub(crate) struct NetOptions {
     pub(crate) clock: Clock,
+    /// How long its connectors wait for their peers.
+    pub(crate) timeouts: Timeouts,
+}
+
+impl NetOptions {
+    fn is_same(&self, other: &Self) -> bool {
+        self.clock.is_same(&other.clock) && self.timeouts == other.timeouts
+    }
 }
 
 /// The NET is open with other options.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("NET `{name}` is open with another clock; open it with the same one, or under another name")]
+#[error(
+    "NET `{name}` is open with another clock or other time limits; open it with the same, or under another name"
+)]
 pub(crate) struct OtherOptions {
     name: String,
 }
@@ -31,6 +43,7 @@ pub(crate) struct Net {
     name: String,
     options: NetOptions,
     device: Arc<Device>,
+    exchange: Arc<Exchange>,
     helper: Arc<Helper>,
 }
 
@@ -43,7 +56,7 @@ impl Net {
         let mut nets = NETS.lock().unwrap_or_else(PoisonError::into_inner);
         nets.retain(|_, net| net.strong_count() > 0);
         if let Some(net) = nets.get(name).and_then(Weak::upgrade) {
-            if !net.options.clock.is_same(&options.clock) {
+            if !net.options.is_same(&options) {
                 return Err(OtherOptions { name: name.to_owned() });
             }
             return Ok(net);
@@ -68,7 +81,12 @@ impl Net {
         let device = Device::new(Arc::new(Arc::clone(&helper)));
         let known = helper.device.set(Arc::downgrade(&device));
         debug_assert!(known.is_ok(), "set once");
-        Self { name: name.to_owned(), options, device, helper }
+        let exchange = Exchange::new(Arc::clone(&device), options.timeouts);
+        let timers = Arc::downgrade(&exchange); // the helper is known to the device, hence to the exchange
+        let timers = move |now| timers.upgrade().and_then(|exchange| exchange.handle_timeouts(now));
+        let set = helper.timers.set(Box::new(timers));
+        debug_assert!(set.is_ok(), "set once");
+        Self { name: name.to_owned(), options, device, exchange, helper }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -79,10 +97,9 @@ impl Net {
         &self.device
     }
 
-    /// Has `timers` called whenever the helper runs: it does what is due and says what is next. Once, at creation.
-    pub(crate) fn set_timers(&self, timers: impl Fn(Time) -> Option<Time> + Send + Sync + 'static) {
-        let set = self.helper.timers.set(Box::new(timers));
-        debug_assert!(set.is_ok(), "set once");
+    /// Where its connectors and listeners meet.
+    pub(crate) fn exchange(&self) -> &Arc<Exchange> {
+        &self.exchange
     }
 }
 

@@ -16,9 +16,11 @@ const PAGE: usize = 4096;
 /// Bytes that can be registered for peers to access.
 ///
 /// Kept as raw memory, since bytes that a peer may change must not be behind a Rust reference; read and write
-/// through [`Memory::view`]. Vectors and boxes are taken over without a copy and given back likewise.
+/// by copy. Vectors and boxes are taken over without a copy and given back likewise.
 ///
-/// ```ignore
+/// ```
+/// use qpair::ndk::Memory;
+///
 /// let memory = Memory::from(vec![1, 2, 3, 4]);
 /// memory.write(2, &[7, 8]).unwrap();
 /// assert_eq!(memory.into_vec(), [1, 2, 7, 8]);
@@ -91,7 +93,7 @@ impl Memory {
     ///
     /// # Safety
     /// Until the `Memory`, and every region made of it, is gone, the caller sees to what [`View::new`] asks.
-    pub unsafe fn borrowed(base: NonNull<u8>, length: usize) -> Self {
+    pub(crate) unsafe fn borrowed(base: NonNull<u8>, length: usize) -> Self {
         Self { base, length, origin: Origin::Borrowed }
     }
 
@@ -107,7 +109,7 @@ impl Memory {
 
     /// All bytes, to be read and written.
     #[inline]
-    pub fn view(&self) -> View<'_> {
+    pub(crate) fn view(&self) -> View<'_> {
         // SAFETY: valid and initialised while `self` lives (`base`), which the view's lifetime keeps up. No
         // reference to the bytes is made but by `as_slice`, whose caller vouches for what goes on meanwhile.
         unsafe { View::new(self.base, self.length) }

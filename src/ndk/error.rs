@@ -151,11 +151,22 @@ pub enum PostCall {
     FastRegister,
     /// Posts a local invalidation.
     Invalidate,
+    /// Posts a send with immediate data (`ext`).
+    SendWithImmediate,
+    /// Posts a write with immediate data (`ext`).
+    WriteWithImmediate,
+    /// Posts a compare and swap (`ext`).
+    CompareAndSwap,
+    /// Posts a fetch and add (`ext`).
+    FetchAndAdd,
 }
 
 impl fmt::Display for PostCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Ndk{self:?}")
+        let beyond_ndk =
+            [Self::SendWithImmediate, Self::WriteWithImmediate, Self::CompareAndSwap, Self::FetchAndAdd];
+        let prefix = if beyond_ndk.contains(self) { "ext::" } else { "Ndk" };
+        write!(f, "{prefix}{self:?}")
     }
 }
 
@@ -190,26 +201,19 @@ pub struct PostError {
     got: u64,
     limit: u64,
     status: Status,
-    index: u32,
     call: PostCall,
 }
 
 impl PostError {
     /// `call` breaks `rule`; without values unless [`PostError::with_values`] adds them.
     pub(crate) const fn new(call: PostCall, status: Status, rule: &'static Rule) -> Self {
-        Self { rule, got: 0, limit: 0, status, index: 0, call }
+        Self { rule, got: 0, limit: 0, status, call }
     }
 
     /// Adds what was got, and what is allowed.
     pub(crate) const fn with_values(mut self, got: u64, limit: u64) -> Self {
         self.got = got;
         self.limit = limit;
-        self
-    }
-
-    /// Adds which request of a chain it was, from 0.
-    pub(crate) const fn with_index(mut self, index: u32) -> Self {
-        self.index = index;
         self
     }
 
@@ -221,11 +225,6 @@ impl PostError {
     /// The call that failed.
     pub const fn call(&self) -> PostCall {
         self.call
-    }
-
-    /// Which request of the call, from 0; those before it were queued.
-    pub const fn index(&self) -> u32 {
-        self.index
     }
 
     /// The argument that is wrong, by NDK's name, if it was an argument.
@@ -252,9 +251,6 @@ impl PostError {
 impl fmt::Display for PostError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} failed with {}", self.call, self.status)?;
-        if self.index != 0 {
-            write!(f, " at request {}", self.index)?;
-        }
         let argument = self.argument().unwrap_or("it");
         match self.rule.values {
             Values::None => {}
@@ -326,14 +322,13 @@ mod tests {
 
     #[test]
     fn a_post_error_is_one_sentence() {
-        let error =
-            PostError::new(PostCall::Send, Status::DATA_OVERRUN, &ENTRIES).with_values(5, 4).with_index(2);
+        let error = PostError::new(PostCall::Send, Status::DATA_OVERRUN, &ENTRIES).with_values(5, 4);
         assert_eq!(
             error.to_string(),
-            "NdkSend failed with STATUS_DATA_OVERRUN (0xC000003C) at request 2: nSge is 5, the limit is 4; \
+            "NdkSend failed with STATUS_DATA_OVERRUN (0xC000003C): nSge is 5, the limit is 4; \
              raise MaxInitiatorRequestSge when creating the queue pair"
         );
-        assert_eq!((error.call(), error.index()), (PostCall::Send, 2));
+        assert_eq!(error.call(), PostCall::Send);
         assert_eq!((error.argument(), error.got(), error.limit()), (Some("nSge"), Some(5), Some(4)));
         assert_eq!(error.hint(), ENTRIES.hint);
         let error = PostError::new(PostCall::Write, Status::CONNECTION_INVALID, &CONNECTED);

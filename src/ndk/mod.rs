@@ -9,12 +9,44 @@
 //! translation of names, flags, statuses and lifetimes between a user and the device. Not here: protocol
 //! logic, rings, keys, progress (device and below), and what verbs has and NDK lacks (`ext`).
 
+mod adapter;
+mod completion;
+mod connector;
+mod cq;
+mod data;
 mod error;
+pub mod ext;
 mod flags;
+mod handle;
+mod info;
+mod limits;
+mod listener;
+mod mr;
+mod pd;
+mod post;
+mod qp;
 mod request;
+mod scope;
+mod srq;
 mod status;
 
+pub use crate::cm::ReadLimits;
+pub use crate::fabric::clock::ManualClock;
+pub use crate::memory::{Memory, MemoryError};
+pub use crate::work::{Key as Token, Sge};
+pub use adapter::{Adapter, AdapterOptions, Clock, Timeouts};
+pub use completion::Completion;
+pub use connector::{ConnectionData, Connector, OnDisconnect};
+pub use cq::{Cq, CqError, CqEvent, CqNotify};
+pub use data::Data;
 pub use error::{Error, PostCall, PostError};
 pub use flags::{AdapterFlags, MrFlags, NotifyType, OpFlags, OperationType};
+pub use info::{AdapterInfo, RdmaTechnology};
+pub use listener::Listener;
+pub use mr::{Mr, RemoteAddress};
+pub use pd::Pd;
+pub use qp::{Qp, QpCounters, QpDescription};
 pub use request::Request;
+pub use scope::{Scope, ScopedMr};
+pub use srq::Srq;
 pub use status::Status;

@@ -220,6 +220,25 @@ impl<T: Send + 'static> Shared<T> {
     }
 }
 
+/// Where a result is brought.
+#[derive(Clone, Copy)]
+enum Place {
+    /// On some thread, which may hold something.
+    Anywhere,
+    /// At the end of a callback.
+    Callback,
+}
+
+impl Place {
+    /// Runs `task` as a callback, or as a part of the present one.
+    fn call(self, task: impl FnOnce() + Send + 'static) {
+        match self {
+            Self::Anywhere => callbacks::call(task),
+            Self::Callback => task(),
+        }
+    }
+}
+
 /// The end of a pending request that brings its result.
 ///
 /// Dropped without a result (its carrier panicked, say), it brings INTERNAL_ERROR, which is a bug of qpair.
@@ -235,17 +254,33 @@ impl<T: Send + 'static> Completer<T> {
     /// returned.
     ///
     /// A result that is waited for, awaited or left lying has no callback: there the hold ends at completion.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for requests that end outside of any callback: none yet")
+    )]
     pub(crate) fn with_hold(mut self, hold: Hold) -> Self {
         self.hold = Some(hold);
         self
     }
 
     /// Brings the result, from any thread, under a guard or not.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for requests that end outside of any callback: none yet")
+    )]
     pub(crate) fn complete(mut self, result: Result<T, Error>) {
-        self.bring(result);
+        self.bring(result, Place::Anywhere);
     }
 
-    fn bring(&mut self, result: Result<T, Error>) {
+    /// Brings the result as the last deed of a callback of ours, of which the user's callback becomes a part.
+    ///
+    /// So a close callback has returned when the user's has, and only then are antecedents let go.
+    pub(crate) fn complete_in_callback(mut self, result: Result<T, Error>) {
+        debug_assert!(callbacks::in_callback(), "a part of a callback, outside of any");
+        self.bring(result, Place::Callback);
+    }
+
+    fn bring(&mut self, result: Result<T, Error>, place: Place) {
         let (Some(shared), hold) = (self.shared.take(), self.hold.take()) else { return };
         let mut state = shared.state();
         match replace(&mut *state, State::Taken) {
@@ -254,14 +289,14 @@ impl<T: Send + 'static> Completer<T> {
                 drop(state);
                 shared.done.notify_one();
                 if let Some(waker) = waker {
-                    callbacks::call(move || waker.wake());
+                    place.call(move || waker.wake());
                 }
                 // Last: the close callbacks that this may run could panic, and the waiter must know before.
                 drop(hold);
             }
             State::Called(callback) => {
                 drop(state);
-                callbacks::call(move || {
+                place.call(move || {
                     let _until_returned = hold;
                     callback(result);
                 });
@@ -269,7 +304,7 @@ impl<T: Send + 'static> Completer<T> {
             State::Left => {
                 drop(state);
                 // As a callback: the result may be an object that closes, which takes locks.
-                callbacks::call(move || {
+                place.call(move || {
                     let _until_closed = hold;
                     drop(result);
                 });
@@ -283,7 +318,7 @@ impl<T: Send + 'static> Drop for Completer<T> {
     fn drop(&mut self) {
         if self.shared.is_some() {
             let hint = "report this as a bug of qpair: a request was given up without a result";
-            self.bring(Err(Error::new("Request", Status::INTERNAL_ERROR).with_hint(hint)));
+            self.bring(Err(Error::new("Request", Status::INTERNAL_ERROR).with_hint(hint)), Place::Anywhere);
             debug_assert!(std::thread::panicking(), "a request was given up without a result");
         }
     }

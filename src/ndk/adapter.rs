@@ -1,0 +1,271 @@
+//! The adapter: what a name opens, and what everything else is created on.
+
+use super::cq::CqNotify;
+use super::handle::{self, Object};
+use super::info::{self, AdapterInfo};
+use super::{Connector, Cq, Error, Listener, Pd, Request, Status, request};
+use crate::backend::{Backend, NameError, OpenError, Options};
+use crate::cm;
+use crate::device::lifetime::Life;
+use crate::fabric::clock::{self, ManualClock};
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+const OPEN: &str = "OpenAdapter";
+
+/// An opened device.
+///
+/// Closed by [`close`](Self::close), which waits for everything that was created on it, or by dropping it, which does
+/// not wait. Several adapters may be open on one NET; each sees only its own objects, and they can connect.
+///
+/// ```
+/// use qpair::ndk::Adapter;
+///
+/// let adapter = Adapter::open("local/docs")?;
+/// assert!(adapter.info().max_cq_depth >= 1024);
+/// adapter.close()?;
+/// # Ok::<(), qpair::ndk::Error>(())
+/// ```
+pub struct Adapter {
+    core: Arc<AdapterCore>,
+}
+
+/// The adapter as its children hold it.
+pub(super) struct AdapterCore {
+    pub(super) life: Arc<Life>,
+    pub(super) backend: Backend,
+    name: String,
+    /// The number of the next region's first byte.
+    next_base: Mutex<u64>,
+}
+
+/// How an adapter is opened; made by [`Adapter::options`].
+///
+/// Clock and time limits belong to the NET: who opens one that is open already must ask for the same.
+#[derive(Clone, Debug)]
+#[must_use = "it opens nothing until `open` is called"]
+pub struct AdapterOptions {
+    name: String,
+    clock: Clock,
+    timeouts: Timeouts,
+}
+
+/// What the time limits of a NET go by.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum Clock {
+    /// The machine's monotonic clock.
+    #[default]
+    System,
+    /// A clock that moves when it is told to, for tests.
+    Manual(ManualClock),
+}
+
+/// How long a connector waits for its peer; the local consumer is never hurried (Q-16).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From a connect to its answer. Default 2 minutes.
+    pub connect: Duration,
+    /// From an accept to the peer's completion. Default 2 minutes.
+    pub accept: Duration,
+    /// From a disconnect to that of the peer. Default 2 minutes.
+    pub disconnect: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        let long = Duration::from_secs(120);
+        Self { connect: long, accept: long, disconnect: long }
+    }
+}
+
+impl AdapterOptions {
+    /// What the time limits of the NET go by. Default: the system's clock.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// How long connectors wait for their peers. Default: two minutes each.
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
+
+    /// Opens the adapter.
+    ///
+    /// # Errors
+    /// NOT_SUPPORTED for the name of a device that is not built in; INVALID_PARAMETER for a malformed name;
+    /// SHARING_VIOLATION if the NET is open with another clock or other time limits.
+    pub fn open(self) -> Result<Adapter, Error> {
+        let clock = match self.clock {
+            Clock::System => clock::Clock::system(),
+            Clock::Manual(clock) => clock::Clock::Manual(clock),
+        };
+        let Timeouts { connect, accept, disconnect } = self.timeouts;
+        let timeouts =
+            cm::Timeouts { connect: connect.into(), accept: accept.into(), disconnect: disconnect.into() };
+        let options = Options { clock, timeouts };
+        let backend = Backend::open(&self.name, options).map_err(|error| refused(&self.name, error))?;
+        Ok(Adapter { core: AdapterCore::new(self.name, backend) })
+    }
+}
+
+#[cold]
+fn refused(name: &str, error: OpenError) -> Error {
+    let (status, hint) = match &error {
+        OpenError::Name(NameError::Unknown { .. }) => (
+            Status::NOT_SUPPORTED,
+            "open `local`, `local/NET` or `local/NET@ADDRESS`; no other device is built in yet",
+        ),
+        OpenError::Name(NameError::Net { .. }) => {
+            (Status::INVALID_PARAMETER, "write local/NET with a NET that is not empty and has no `/` in it")
+        }
+        OpenError::Name(NameError::Address { .. }) => {
+            (Status::INVALID_PARAMETER, "write local/NET@ADDRESS with one IPv4 or IPv6 address")
+        }
+        OpenError::Options(_) => (
+            Status::SHARING_VIOLATION,
+            "open the NET with the clock and time limits it has, or open another one",
+        ),
+    };
+    Error::new(OPEN, status)
+        .with_argument("name", format_args!("`{name}`"))
+        .with_hint(hint)
+        .with_source(error)
+}
+
+impl Adapter {
+    /// Opens the adapter of that name with the default options.
+    ///
+    /// | name | opens |
+    /// |---|---|
+    /// | `local` | the NET without a name, shared by the whole process |
+    /// | `local/NET` | the NET of that name, with addresses and ports of its own |
+    /// | `local/NET@ADDRESS` | the same, as the host with that address; without it, both loopback addresses |
+    ///
+    /// # Errors
+    /// As [`AdapterOptions::open`].
+    pub fn open(name: &str) -> Result<Self, Error> {
+        Self::options(name).open()
+    }
+
+    /// Options to open the adapter of that name with.
+    pub fn options(name: &str) -> AdapterOptions {
+        AdapterOptions { name: name.to_owned(), clock: Clock::default(), timeouts: Timeouts::default() }
+    }
+
+    /// What it can do, and its limits (`NdkQueryAdapterInfo`).
+    pub fn info(&self) -> &AdapterInfo {
+        &info::LOCAL
+    }
+
+    /// The addresses that connectors and listeners of this adapter may use; their ports are 0.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.core.backend.addresses().iter().map(|ip| SocketAddr::new(*ip, 0)).collect()
+    }
+
+    /// Creates a protection domain (`NdkCreatePd`).
+    pub fn create_pd(&self) -> Request<Pd> {
+        request::ready(Ok(Pd::new(&self.core)))
+    }
+
+    /// Creates a completion queue of `depth` entries (`NdkCreateCq`).
+    ///
+    /// Dimension it for all requests that can be pending at once on the queues that complete into it, silent ones
+    /// included; creation does not check that (CQ-24).
+    ///
+    /// # Errors
+    /// INVALID_PARAMETER: `depth` is 0 or above [`AdapterInfo::max_cq_depth`].
+    pub fn create_cq(&self, depth: u32, notify: CqNotify) -> Request<Cq> {
+        request::ready(Cq::new(&self.core, depth, notify))
+    }
+
+    /// Creates a connector, for one outgoing connection (`NdkCreateConnector`).
+    pub fn create_connector(&self) -> Request<Connector> {
+        request::ready(Ok(Connector::new(&self.core)))
+    }
+
+    /// Creates a listener (`NdkCreateListener`), which does not listen yet.
+    ///
+    /// `on_connect` is called for each request to connect, perhaps for several at the same time, with a connector to
+    /// accept, to reject or to drop, which refuses. It must not block, may make any call but the adapter's close, and
+    /// is dropped when the listener is closed and it is not running.
+    pub fn create_listener(
+        &self,
+        on_connect: impl Fn(Connector) + Send + Sync + 'static,
+    ) -> Request<Listener> {
+        request::ready(Ok(Listener::new(&self.core, on_connect)))
+    }
+
+    /// Closes the adapter and waits until everything that was created on it is closed.
+    ///
+    /// When it returns, no callback of any of these objects is running or will run (CLOSE-10). The only call that
+    /// blocks for its objects: close or drop them first, or have another thread do so.
+    ///
+    /// # Errors
+    /// INVALID_DEVICE_REQUEST inside a callback, for which it would wait; the adapter is then closed without waiting.
+    pub fn close(self) -> Result<(), Error> {
+        let life = Arc::clone(&self.core.life);
+        drop(self);
+        life.wait_closed().map_err(|refused| {
+            Error::new("CloseAdapter", Status::INVALID_DEVICE_REQUEST)
+                .with_hint(
+                    "close it on a thread that is in no callback; it is closing now, without your waiting",
+                )
+                .with_source(refused)
+        })
+    }
+}
+
+impl Object for Adapter {
+    fn life(&self) -> &Arc<Life> {
+        &self.core.life
+    }
+}
+
+impl Drop for Adapter {
+    fn drop(&mut self) {
+        handle::begin_close(self, None);
+    }
+}
+
+impl fmt::Debug for Adapter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Adapter({})", self.core.name)
+    }
+}
+
+/// The first byte of the first region has this number: no small integer passes for an address.
+const FIRST_BASE: u64 = 1 << 32;
+/// Regions begin in pages of their own.
+const PAGE: u64 = 4096;
+
+impl AdapterCore {
+    fn new(name: String, backend: Backend) -> Arc<Self> {
+        let core = Arc::new(Self { life: Life::new([]), backend, name, next_base: Mutex::new(FIRST_BASE) });
+        let closing = Arc::clone(&core);
+        core.life.set_teardown(move || closing.backend.close());
+        core
+    }
+
+    /// A number for the first byte of a region: never the pointer, but at the same place in its page.
+    ///
+    /// A page lies unused between any two regions, so that who runs over the end of one is found out. Numbers come
+    /// back when 2^64 have been given; that is harmless, since a key says which region is meant.
+    pub(super) fn new_base(&self, pointer: u64, length: usize) -> u64 {
+        let mut next = self.next_base.lock().unwrap_or_else(PoisonError::into_inner);
+        let span = (length as u64).next_multiple_of(PAGE) + 2 * PAGE;
+        let first = if next.checked_add(span).is_some() { *next } else { FIRST_BASE };
+        *next = first + span;
+        first + pointer % PAGE
+    }
+}
+
+impl fmt::Debug for AdapterCore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdapterCore").field("name", &self.name).finish_non_exhaustive()
+    }
+}

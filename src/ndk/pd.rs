@@ -1,0 +1,143 @@
+//! Protection domains: what may touch what.
+
+use super::adapter::AdapterCore;
+use super::handle::{self, Object};
+use super::qp::QpDescription;
+use super::scope::Scope;
+use super::{Error, Memory, Mr, MrFlags, Qp, Request, Srq, request};
+use crate::device::lifetime::{Hold, Life};
+use std::fmt;
+use std::sync::Arc;
+
+/// A fence around memory and queue pairs: a token of one domain is worthless in another.
+///
+/// Its close pends while a region, queue pair or shared receive queue of it lives.
+pub struct Pd {
+    core: Arc<PdCore>,
+}
+
+/// The domain as its children hold it.
+pub(super) struct PdCore {
+    pub(super) life: Arc<Life>,
+    pub(super) number: u32,
+    pub(super) adapter: Arc<AdapterCore>,
+}
+
+impl Pd {
+    pub(super) fn new(adapter: &Arc<AdapterCore>) -> Self {
+        let number = adapter.backend.device().new_pd();
+        let life = Life::new([adapter.life.hold()]);
+        Self { core: Arc::new(PdCore { life, number, adapter: Arc::clone(adapter) }) }
+    }
+
+    /// Registers `memory`, so that requests and peers may use it (`NdkCreateMr`, `NdkRegisterMr`).
+    ///
+    /// The memory is kept until [`Mr::deregister`] gives it back; meanwhile it is read and written through the region.
+    /// Local read is always granted.
+    ///
+    /// # Errors
+    /// INVALID_BUFFER_SIZE for no bytes at all (MR-13); INVALID_PARAMETER for more than
+    /// [`max_registration_size`](super::AdapterInfo::max_registration_size) or for unknown flags;
+    /// INSUFFICIENT_RESOURCES when all keys are taken. The memory is dropped then.
+    pub fn register(&self, memory: impl Into<Memory>, flags: MrFlags) -> Request<Mr> {
+        request::ready(Mr::register(&self.core, memory.into(), flags))
+    }
+
+    /// Registers memory that stays the caller's own.
+    ///
+    /// As [`register`](Self::register); the [`Memory`] that deregistration gives back frees nothing.
+    ///
+    /// # Errors
+    /// As [`register`](Self::register); INVALID_PARAMETER also for a null `base` (MR-12).
+    ///
+    /// # Safety
+    /// From the call until the request of [`Mr::deregister`] has completed, or the adapter's close has returned:
+    /// - `base` is valid for reads and writes of `length` bytes, all of one allocation and initialised;
+    /// - nobody holds a reference to any of these bytes, or touches them by plain loads and stores, unless nothing that
+    ///   names the region is pending and no peer has its token. Atomic accesses are fine at any time.
+    pub unsafe fn register_raw(&self, base: *mut u8, length: usize, flags: MrFlags) -> Request<Mr> {
+        // SAFETY: the caller's promise is that of `Mr::register_raw`, word by word.
+        request::ready(unsafe { Mr::register_raw(&self.core, base, length, flags) })
+    }
+
+    /// Lends memory to the domain for as long as `body` runs.
+    ///
+    /// What was registered in the scope is deregistered when `body` returns or unwinds. That waits for accesses going
+    /// on just then, a fraction of a millisecond at most; requests still pending that name such a region fail with
+    /// ACCESS_VIOLATION.
+    ///
+    /// ```
+    /// # use qpair::ndk::{Adapter, MrFlags};
+    /// # let adapter = Adapter::open("local/docs")?;
+    /// let pd = adapter.create_pd().wait()?;
+    /// let mut buffer = [0; 64];
+    /// pd.scope(|scope| {
+    ///     let region = scope.register(&mut buffer, MrFlags::ALLOW_LOCAL_WRITE)?;
+    ///     region.write(0, b"lent")
+    /// })?;
+    /// assert_eq!(&buffer[..4], b"lent");
+    /// # Ok::<(), qpair::ndk::Error>(())
+    /// ```
+    pub fn scope<'env, R>(&self, body: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R) -> R {
+        Scope::run(&self.core, body)
+    }
+
+    /// Creates a queue pair (`NdkCreateQp`, `NdkCreateQpWithSrq`).
+    ///
+    /// # Errors
+    /// INVALID_PARAMETER, naming the argument: over its limit (QP-1), or an object of another adapter or domain.
+    /// INVALID_PARAMETER_MIX: a receive depth or entries, with a shared receive queue. INSUFFICIENT_RESOURCES: 2^24 - 1
+    /// queue pairs live.
+    pub fn create_qp(&self, description: QpDescription<'_>) -> Request<Qp> {
+        request::ready(Qp::new(&self.core, &description))
+    }
+
+    /// Creates a shared receive queue of `depth` receives with up to `max_sge` entries each (`NdkCreateSrq`).
+    ///
+    /// # Errors
+    /// INVALID_PARAMETER: `depth` is 0 or above [`max_srq_depth`](super::AdapterInfo::max_srq_depth), or `max_sge` above
+    /// [`max_receive_request_sge`](super::AdapterInfo::max_receive_request_sge) (SRQ-1). INSUFFICIENT_RESOURCES:
+    /// 2^24 - 1 of them live.
+    pub fn create_srq(&self, depth: u32, max_sge: u32) -> Request<Srq> {
+        request::ready(Srq::new(&self.core, depth, max_sge))
+    }
+
+    /// Closes the domain; pends until all that was created in it is closed.
+    pub fn close(self) -> Request<()> {
+        let (callback, request) = handle::close_request();
+        handle::begin_close(&self, Some(callback));
+        request
+    }
+}
+
+impl PdCore {
+    pub(super) fn hold(&self) -> Hold {
+        self.life.hold()
+    }
+}
+
+impl Object for Pd {
+    fn life(&self) -> &Arc<Life> {
+        &self.core.life
+    }
+}
+
+impl Drop for Pd {
+    fn drop(&mut self) {
+        handle::begin_close(self, None);
+    }
+}
+
+impl fmt::Debug for Pd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pd({})", self.core.number)
+    }
+}
+
+/// The error of a creation for which every index is taken.
+#[cold]
+pub(super) fn table_full(call: &'static str, error: crate::ring::TableFull) -> Error {
+    Error::new(call, super::Status::INSUFFICIENT_RESOURCES)
+        .with_hint("close some objects of this kind first")
+        .with_source(error)
+}

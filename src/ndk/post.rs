@@ -1,0 +1,115 @@
+//! Posts that are refused: which rule was broken, as NDK numbers it.
+//!
+//! A post itself is a translation without a branch of its own: operation, data and flags go to the device as they
+//! are. What is here runs only when something is wrong.
+
+use super::error::{Rule, Values};
+use super::{OpFlags, PostCall, PostError, Status};
+use crate::device::qp::PostRefused;
+use crate::work::RequestFlags;
+
+const fn rule(argument: &'static str, values: Values, hint: &'static str) -> Rule {
+    Rule { argument, values, hint }
+}
+
+const FLAGS: Rule = rule("Flags", Values::Bits, "drop the flags that this call does not take");
+const INLINE: Rule =
+    rule("Flags", Values::Bits, "give inline bytes as Data::Inline; the flag alone has no bytes");
+const NOT_CONNECTED: Rule =
+    rule("", Values::None, "connect the queue pair first; one that was disconnected takes no more");
+const QUEUE_FULL: Rule = rule(
+    "the number of pending requests",
+    Values::AtMost,
+    "poll completions before posting more, or raise the depth when creating the queue",
+);
+const INITIATOR_ENTRIES: Rule =
+    rule("nSge", Values::AtMost, "raise MaxInitiatorRequestSge when creating the queue pair");
+const RECEIVE_ENTRIES: Rule = rule(
+    "nSge",
+    Values::AtMost,
+    "raise MaxReceiveRequestSge when creating the queue pair or shared receive queue",
+);
+const INLINE_BYTES: Rule =
+    rule("the number of inline bytes", Values::AtMost, "raise InlineDataSize when creating the queue pair");
+const BYTES: Rule =
+    rule("the number of bytes", Values::AtMost, "split the request; MaxTransferLength is the limit");
+const NO_READS: Rule = rule(
+    "",
+    Values::None,
+    "connect with an OutboundReadLimit above 0, and have the peer give an InboundReadLimit above 0",
+);
+const READ_INLINE: Rule =
+    rule("Sgl", Values::None, "name registered memory: what is read cannot go into inline data");
+const ATOMIC_DATA: Rule =
+    rule("the number of bytes", Values::AtMost, "give one entry of eight bytes for the old value");
+const SHARED: Rule = rule("", Values::None, "post to the shared receive queue of the queue pair");
+
+/// Flags of a request that carries data of its own.
+pub(super) const SEND_FLAGS: OpFlags = OpFlags(
+    OpFlags::SILENT_SUCCESS.0
+        | OpFlags::READ_FENCE.0
+        | OpFlags::SEND_AND_SOLICIT_EVENT.0
+        | OpFlags::INLINE.0
+        | OpFlags::DEFER.0,
+);
+/// Flags of a read; the invalidation of its sink is ignored, since the adapter lacks the capability (MR-23).
+pub(super) const READ_FLAGS: OpFlags = OpFlags(
+    OpFlags::SILENT_SUCCESS.0
+        | OpFlags::READ_FENCE.0
+        | OpFlags::RDMA_READ_LOCAL_INVALIDATE.0
+        | OpFlags::DEFER.0,
+);
+/// Flags of a write (Q-2: inline as well).
+pub(super) const WRITE_FLAGS: OpFlags =
+    OpFlags(OpFlags::SILENT_SUCCESS.0 | OpFlags::READ_FENCE.0 | OpFlags::INLINE.0 | OpFlags::DEFER.0);
+/// Flags of a remote atomic.
+pub(super) const ATOMIC_FLAGS: OpFlags =
+    OpFlags(OpFlags::SILENT_SUCCESS.0 | OpFlags::READ_FENCE.0 | OpFlags::DEFER.0);
+
+/// The device's form of the flags; those it does not know are judged by the call.
+#[inline]
+pub(super) fn request_flags(flags: OpFlags) -> RequestFlags {
+    // The same numbers, since the nouns of work follow NDK's header here.
+    const _: () = assert!(
+        RequestFlags::SILENT_SUCCESS.0 as u32 == OpFlags::SILENT_SUCCESS.0
+            && RequestFlags::READ_FENCE.0 as u32 == OpFlags::READ_FENCE.0
+            && RequestFlags::SOLICITED.0 as u32 == OpFlags::SEND_AND_SOLICIT_EVENT.0
+    );
+    RequestFlags(flags.0 as u8 & 7)
+}
+
+/// The flags are not those of `call`.
+#[cold]
+pub(super) fn flags_refused(call: PostCall, flags: OpFlags, allowed: OpFlags) -> PostError {
+    let rule = if flags.outside(allowed).is_empty() { &INLINE } else { &FLAGS };
+    PostError::new(call, Status::INVALID_PARAMETER, rule).with_values(flags.0.into(), allowed.0.into())
+}
+
+/// The device's refusal in NDK's terms.
+#[cold]
+pub(super) fn refused(call: PostCall, refused: PostRefused) -> PostError {
+    let receive = matches!(call, PostCall::Receive | PostCall::SrqReceive);
+    let plain = |status, rule| PostError::new(call, status, rule);
+    match refused {
+        PostRefused::NotConnected => plain(Status::CONNECTION_INVALID, &NOT_CONNECTED),
+        PostRefused::Full { depth } => {
+            plain(Status::NO_MORE_ENTRIES, &QUEUE_FULL).with_values(depth.saturating_add(1), depth)
+        }
+        PostRefused::TooManyEntries { got, max } => {
+            let rule = if receive { &RECEIVE_ENTRIES } else { &INITIATOR_ENTRIES };
+            plain(Status::DATA_OVERRUN, rule).with_values(got as u64, max.into())
+        }
+        PostRefused::InlineTooLong { got, max } => {
+            plain(Status::BUFFER_OVERFLOW, &INLINE_BYTES).with_values(got as u64, max.into())
+        }
+        PostRefused::TooLong { got, max } => plain(Status::BUFFER_OVERFLOW, &BYTES).with_values(got, max),
+        PostRefused::NoReads => plain(Status::INVALID_DEVICE_REQUEST, &NO_READS),
+        PostRefused::WrongData { .. } if call == PostCall::Read => {
+            plain(Status::INVALID_PARAMETER, &READ_INLINE)
+        }
+        PostRefused::WrongData { length, .. } => {
+            plain(Status::INVALID_PARAMETER, &ATOMIC_DATA).with_values(length, 8)
+        }
+        PostRefused::HasSharedQueue => plain(Status::INVALID_DEVICE_REQUEST, &SHARED),
+    }
+}

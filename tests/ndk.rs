@@ -1,0 +1,27 @@
+//! The NDK face from outside: one test a statement of the conformance list, its number first.
+//!
+//! Each test opens a NET of its own, so all of them run in parallel. Nothing sleeps: what is awaited is the event
+//! itself, with a limit that only a bug can reach. One program, since its helpers are shared by all.
+
+#[path = "ndk/bad_input.rs"]
+mod bad_input;
+#[path = "ndk/closing.rs"]
+mod closing;
+#[path = "ndk/connections.rs"]
+mod connections;
+#[path = "ndk/cq.rs"]
+mod cq;
+#[path = "ndk/ext.rs"]
+mod ext;
+#[path = "ndk/flush.rs"]
+mod flush;
+#[path = "ndk/listeners.rs"]
+mod listeners;
+#[path = "ndk/memory.rs"]
+mod memory;
+#[path = "ndk/posting.rs"]
+mod posting;
+#[path = "ndk/srq.rs"]
+mod srq;
+#[path = "ndk/world.rs"]
+mod world;

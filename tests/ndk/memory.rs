@@ -1,0 +1,213 @@
+//! MR-*: registration, tokens, rights, and memory that is lent.
+
+use crate::world::{ALL, End, adapter, all, pair};
+use qpair::ndk::{Data, Memory, MrFlags, OpFlags, RemoteAddress, Sge, Status};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+const NONE: OpFlags = OpFlags::NONE;
+
+/// MR-2, Q-21: a peer's write without the right fails at the peer and ends the connection.
+#[test]
+fn mr_2_writes_need_the_right() {
+    let pair = pair("mr_2");
+    let readable = pair.b.pd.register(vec![7; 64], MrFlags::ALLOW_REMOTE_READ).wait().unwrap();
+    let remote = readable.remote(0).unwrap();
+    pair.b.qp.receive(9, &[]).unwrap();
+    pair.a.qp.read(1, &[pair.a.sge(0, 64)], remote, NONE).unwrap();
+    pair.a.qp.write(2, &pair.a.sge(0, 8), remote, NONE).unwrap();
+    assert_eq!(pair.a.ends(2), [(1, Status::SUCCESS), (2, Status::ACCESS_VIOLATION)]);
+    assert_eq!(pair.a.bytes(0, 64), [7; 64]);
+    assert_eq!(readable.deregister().wait().unwrap().into_vec(), [7; 64]);
+    // QP-24: what was pending at the owner is cancelled.
+    assert_eq!(pair.b.ends(1), all([9], Status::CANCELLED));
+}
+
+/// MR-3, MR-4: remote write contains local write; the right to be a sink of reads is taken and needs nothing.
+#[test]
+fn mr_3_remote_write_contains_local_write() {
+    let pair = pair("mr_3");
+    let flags = MrFlags::ALLOW_REMOTE_WRITE | MrFlags::RDMA_READ_SINK;
+    let sink = pair.a.pd.register(vec![0; 8], flags).wait().unwrap();
+    pair.b.mr.write(0, b"sunk").unwrap();
+    pair.a.qp.read(1, &[sink.sge(0..4).unwrap()], pair.b.mr.remote(0).unwrap(), NONE).unwrap();
+    assert_eq!(pair.a.ends(1), all([1], Status::SUCCESS));
+    assert_eq!(sink.deregister().wait().unwrap().into_vec(), b"sunk\0\0\0\0");
+}
+
+/// MR-12, MR-13: no address, or no bytes.
+#[test]
+fn mr_12_null_and_empty_are_refused() {
+    let end = End::new(&adapter("mr_12"));
+    // SAFETY: nothing is registered.
+    let error = unsafe { end.pd.register_raw(std::ptr::null_mut(), 0, ALL) }.wait().unwrap_err();
+    assert_eq!((error.status(), error.argument()), (Status::INVALID_PARAMETER, Some("base")));
+    let error = end.pd.register(Vec::new(), ALL).wait().unwrap_err();
+    assert_eq!((error.status(), error.argument()), (Status::INVALID_BUFFER_SIZE, Some("Length")));
+}
+
+/// MR-16: the tokens of a region that was deregistered give no access.
+#[test]
+fn mr_16_old_tokens_give_no_access() {
+    let pair = pair("mr_16");
+    let region = pair.b.pd.register(vec![1; 64], ALL).wait().unwrap();
+    let remote = region.remote(0).unwrap();
+    assert_eq!(region.deregister().wait().unwrap().into_vec(), [1; 64]);
+    pair.a.qp.write(1, &pair.a.sge(0, 8), remote, NONE).unwrap();
+    assert_eq!(pair.a.ends(1), [(1, Status::ACCESS_VIOLATION)]);
+}
+
+/// MR-17: one memory registered twice, with different rights.
+#[test]
+fn mr_17_the_same_memory_twice() {
+    let pair = pair("mr_17");
+    let mut bytes = vec![0_u8; 64];
+    let base = bytes.as_mut_ptr();
+    // SAFETY: `bytes` outlives both regions and is not touched before they are deregistered.
+    let region = |flags| unsafe { pair.b.pd.register_raw(base, 64, flags) }.wait().unwrap();
+    let (written, read) = (region(MrFlags::ALLOW_REMOTE_WRITE), region(MrFlags::ALLOW_REMOTE_READ));
+    assert_ne!(written.remote_token(), read.remote_token());
+    pair.a.mr.write(0, b"twice").unwrap();
+    pair.a.qp.write(1, &pair.a.sge(0, 5), written.remote(0).unwrap(), NONE).unwrap();
+    pair.a.qp.read(2, &[pair.a.sge(10, 15)], read.remote(0).unwrap(), NONE).unwrap();
+    assert_eq!(pair.a.ends(2), all([1, 2], Status::SUCCESS));
+    assert_eq!(pair.a.bytes(10, 15), b"twice");
+    written.deregister().wait().unwrap();
+    read.deregister().wait().unwrap();
+    assert_eq!(&bytes[..5], b"twice");
+}
+
+/// MR-18: what is received or read into needs local write.
+#[test]
+fn mr_18_targets_need_local_write() {
+    let reads = pair("mr_18_read");
+    let constant = reads.a.pd.register(vec![0; 8], MrFlags::ALLOW_LOCAL_READ).wait().unwrap();
+    reads.a.qp.read(1, &[constant.sge(0..8).unwrap()], reads.b.mr.remote(0).unwrap(), NONE).unwrap();
+    assert_eq!(reads.a.ends(1), [(1, Status::ACCESS_VIOLATION)]);
+    let sends = pair("mr_18_receive");
+    let constant = sends.b.pd.register(vec![0; 8], MrFlags::ALLOW_LOCAL_READ).wait().unwrap();
+    sends.b.qp.receive(2, &[constant.sge(0..8).unwrap()]).unwrap();
+    sends.a.qp.send(3, &sends.a.sge(0, 8), NONE).unwrap();
+    assert_eq!(sends.b.ends(1), [(2, Status::ACCESS_VIOLATION)]);
+    assert_ne!(sends.a.take(1)[0].status, Status::SUCCESS);
+    assert_eq!(constant.deregister().wait().unwrap().into_vec(), [0; 8]);
+}
+
+/// MR-19: an entry that reaches one byte beyond its region.
+#[test]
+fn mr_19_an_entry_beyond_its_region() {
+    let pair = pair("mr_19");
+    let long = Sge { length: 4097, ..pair.a.sge(0, 4096) };
+    pair.a.qp.write(1, &long, pair.b.mr.remote(0).unwrap(), NONE).unwrap();
+    assert_eq!(pair.a.ends(1), [(1, Status::ACCESS_VIOLATION)]);
+    assert_eq!(pair.b.bytes(0, 4096), [0; 4096]);
+}
+
+/// MR-20: a remote access that leaves the region by one byte.
+#[test]
+fn mr_20_a_remote_access_beyond_the_region() {
+    for at in [-1_i64, 4096 - 7] {
+        let pair = pair(&format!("mr_20_{at}"));
+        let remote = pair.b.mr.remote(0).unwrap();
+        let outside = RemoteAddress { address: remote.address.wrapping_add_signed(at), ..remote };
+        pair.a.qp.read(1, &[pair.a.sge(0, 8)], outside, NONE).unwrap();
+        assert_eq!(pair.a.ends(1), [(1, Status::ACCESS_VIOLATION)]);
+    }
+}
+
+/// MR-24: tokens of another protection domain, locally and remotely.
+#[test]
+fn mr_24_tokens_of_another_domain() {
+    let local = pair("mr_24_local");
+    local.a.qp.send(1, &local.b.sge(0, 8), NONE).unwrap();
+    local.b.qp.receive(2, &[local.b.sge(8, 16)]).unwrap();
+    assert_eq!(local.a.ends(1), [(1, Status::ACCESS_VIOLATION)]);
+    let remote = pair("mr_24_remote");
+    remote.a.qp.write(1, &remote.a.sge(0, 8), remote.a.mr.remote(0).unwrap(), NONE).unwrap();
+    assert_eq!(remote.a.ends(1), [(1, Status::ACCESS_VIOLATION)]);
+}
+
+/// MR-1: tokens are there with the registration; entries and addresses stay within it.
+#[test]
+fn mr_1_entries_stay_within_the_region() {
+    let end = End::new(&adapter("mr_1"));
+    assert_eq!(end.mr.local_token(), end.sge(0, 1).token);
+    assert_eq!(end.mr.remote_token(), end.mr.remote(0).unwrap().token);
+    assert_eq!(end.sge(8, 16).address, end.mr.remote(8).unwrap().address);
+    assert_eq!(end.mr.remote(1).unwrap().plus(7), end.mr.remote(8).unwrap());
+    let remote = end.mr.remote(4095).unwrap();
+    assert_eq!(RemoteAddress::from_bytes(remote.to_bytes()), remote);
+    let (range, backwards) = (4000..4097, std::ops::Range { start: 2, end: 1 });
+    for error in [
+        end.mr.sge(range).unwrap_err(),
+        end.mr.sge(backwards).unwrap_err(),
+        end.mr.remote(4096).unwrap_err(),
+        end.mr.read(4090, &mut [0; 7]).unwrap_err(),
+        end.mr.write(usize::MAX, &[0]).unwrap_err(),
+        end.mr.load_u8(4096).unwrap_err(),
+        end.mr.load_u64(4089).unwrap_err(),
+        end.mr.store_u64(1, 0).unwrap_err(),
+    ] {
+        assert_eq!(error.status(), Status::INVALID_PARAMETER, "{error}");
+        assert!(error.limit().is_some_and(|limit| limit == "4096 bytes"), "{error}");
+    }
+    // The number of a byte is not its address, but words are aligned by both.
+    let zeroed = end.pd.register(Memory::zeroed(4096).unwrap(), ALL).wait().unwrap();
+    assert_eq!(zeroed.remote(0).unwrap().address % 4096, 0);
+    zeroed.store_u64(8, 77).unwrap();
+    assert_eq!((zeroed.load_u64(8).unwrap(), zeroed.len()), (77, 4096));
+}
+
+/// Borrowed memory is the peer's target while the scope lasts, and the caller's own again afterwards.
+#[test]
+fn a_scope_lends_memory() {
+    let pair = pair("mr_scope");
+    let mut buffer = [0_u8; 32];
+    let stale = pair.b.pd.scope(|scope| {
+        let region = scope.register(&mut buffer, MrFlags::ALLOW_REMOTE_WRITE).unwrap();
+        let remote = region.remote(0).unwrap();
+        pair.a.qp.write(1, &[&b"lent"[..]], remote, NONE).unwrap();
+        assert_eq!(pair.a.ends(1), all([1], Status::SUCCESS));
+        std::mem::forget(region);
+        remote
+    });
+    assert_eq!(&buffer[..5], b"lent\0");
+    pair.a.qp.write(2, &[&b"late"[..]], stale, NONE).unwrap();
+    assert_eq!(pair.a.ends(1), [(2, Status::ACCESS_VIOLATION)]);
+    assert_eq!(&buffer[..5], b"lent\0");
+}
+
+/// A scope that unwinds has taken its regions back.
+#[test]
+fn a_scope_that_unwinds_takes_back() {
+    let pair = pair("mr_unwind");
+    let (mut buffer, mut stale) = ([0_u8; 32], None);
+    let unwound = catch_unwind(AssertUnwindSafe(|| {
+        pair.b.pd.scope(|scope| {
+            let region = scope.register(&mut buffer, MrFlags::ALLOW_REMOTE_WRITE).unwrap();
+            stale = Some(region.remote(0).unwrap());
+            panic!("the body fails");
+        })
+    }));
+    assert!(unwound.is_err());
+    pair.a.qp.write(1, &[&b"late"[..]], stale.unwrap(), NONE).unwrap();
+    assert_eq!(pair.a.ends(1), [(1, Status::ACCESS_VIOLATION)]);
+    assert_eq!(buffer, [0; 32]);
+    // The domain's close waits for no region any more.
+    let pair = (pair.a, pair.b, pair.connection);
+    drop((pair.2, pair.0, pair.1.qp, pair.1.mr));
+    pair.1.pd.close().wait().unwrap();
+}
+
+/// A pending request that names memory of a scope that is over fails, and touches nothing.
+#[test]
+fn a_scope_ends_under_pending_requests() {
+    let pair = pair("mr_pending");
+    let mut buffer = [0_u8; 32];
+    pair.b.pd.scope(|scope| {
+        let region = scope.register(&mut buffer, MrFlags::ALLOW_LOCAL_WRITE).unwrap();
+        pair.b.qp.receive(1, &[region.sge(0..32).unwrap()]).unwrap();
+    });
+    pair.a.qp.send(2, Data::Inline(&[b"late"]), NONE).unwrap();
+    assert_eq!(pair.b.ends(1), [(1, Status::ACCESS_VIOLATION)]);
+    assert_eq!(buffer, [0; 32]);
+}
