@@ -4,10 +4,14 @@
 //! asserts the final state after all threads have returned: whatever is not complete then is stranded, and no
 //! sleeping thread is needed to show it. Where one is needed (a lost wake-up), loom reports the deadlock.
 
+mod arm;
+mod completion;
 mod deferred;
+mod driver;
 mod flight;
 mod flush;
 mod pair;
+mod region;
 mod shared;
 mod work;
 
@@ -39,7 +43,18 @@ const fn model(
 
 /// Every model.
 pub fn all() -> Vec<Model> {
-    [work::MODELS, deferred::MODELS, flush::MODELS, flight::MODELS, pair::MODELS, shared::MODELS].concat()
+    [
+        work::MODELS,
+        deferred::MODELS,
+        flush::MODELS,
+        flight::MODELS,
+        pair::MODELS,
+        shared::MODELS,
+        completion::MODELS,
+        arm::MODELS,
+        region::MODELS,
+        driver::MODELS,
+    ].concat()
 }
 
 /// Explores `model` up to `bound` preemptions a schedule (`None`: all). Panics or aborts on failure.
