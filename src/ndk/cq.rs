@@ -140,8 +140,9 @@ impl Cq {
         let waiters = matches!(notify, CqNotify::Waiters);
         let known = Arc::new(OnceLock::new());
         let notify = match notify {
-            CqNotify::None | CqNotify::Waiters => None,
-            CqNotify::Callback(notify) => Some(notification(notify, Arc::clone(&known))),
+            CqNotify::None => cq::Notify::Nobody,
+            CqNotify::Waiters => cq::Notify::Waiters,
+            CqNotify::Callback(notify) => cq::Notify::Callback(notification(notify, Arc::clone(&known))),
         };
         let life = Life::new([adapter.life.hold()]);
         let cq = cq::Cq::new(Arc::clone(adapter.backend.device()), life, depth, notify);
@@ -264,7 +265,7 @@ impl Cq {
 fn notification(
     notify: Box<dyn Fn(&CqEvent<'_>) + Send + Sync>,
     known: Arc<OnceLock<Weak<cq::Cq>>>,
-) -> cq::Notify {
+) -> cq::Callback {
     Box::new(move |state| {
         // The caller has the queue in hand, and it was made known before anybody else could reach it.
         if let Some(cq) = known.get().and_then(Weak::upgrade) {

@@ -14,7 +14,12 @@ pub const MODELS: &[Model] = &[
     model("ready_two", "two queues are handed to one driver that sleeps", B2, ready_two),
     model("ready_again", "a driver lists a queue again while another thread rouses it", B2, ready_again),
     model("ready_close", "a queue goes after its link has left the ready list", B2, ready_close),
-    model("events", "two threads raise events of one object: deliveries never overlap, none is lost", B2, events),
+    model(
+        "events",
+        "two threads raise events of one object: deliveries never overlap, none is lost",
+        B2,
+        events,
+    ),
     model("events_nested", "a delivery raises an event of its own object", B2, events_nested),
     model("events_panic", "a delivery that panics leaves the counter usable", B2, events_panic),
 ];
@@ -174,7 +179,13 @@ fn ready_two() {
     let world = World::new(2);
     let driver = spawn(&world, |world| world.driver(2));
     let poster = spawn(&world, |world| {
-        assert!(world.queues[1].ring.post(2, Post::Deferred, |i, payload, _| fill(payload, 101 + i as u64)).held.is_none());
+        assert!(
+            world.queues[1]
+                .ring
+                .post(2, Post::Deferred, |i, payload, _| fill(payload, 101 + i as u64))
+                .held
+                .is_none()
+        );
         world.drive(1, world.queues[1].ring.doorbell());
         world.end();
     });

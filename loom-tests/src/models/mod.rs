@@ -54,7 +54,8 @@ pub fn all() -> Vec<Model> {
         arm::MODELS,
         region::MODELS,
         driver::MODELS,
-    ].concat()
+    ]
+    .concat()
 }
 
 /// Explores `model` up to `bound` preemptions a schedule (`None`: all). Panics or aborts on failure.

@@ -6,7 +6,12 @@ use qpair::ring::{PinHandle, Pins, Table};
 
 pub const MODELS: &[Model] = &[
     model("pin_remove", "a pass reads a value while it is removed and let go", B2, pin_remove),
-    model("pin_again", "the next pass of the same thread begins while a removal waits for the last", B2, pin_again),
+    model(
+        "pin_again",
+        "the next pass of the same thread begins while a removal waits for the last",
+        B2,
+        pin_again,
+    ),
     model("pin_two", "two passes read a value that is removed", B2, pin_two),
     model("pin_nested", "an inner pin does not end the pass", B2, pin_nested),
     model("pin_comes", "a thread registers while a value is removed", B2, pin_comes),

@@ -1,5 +1,6 @@
 //! Two connected queue pairs with all they need.
 
+use crate::cm::Timeouts;
 use crate::device::cq::{Cq, CqState, Notify};
 use crate::device::lifetime::Life;
 use crate::device::qp::{PostRefused, Qp, QpDescription};
@@ -143,7 +144,8 @@ pub(super) fn pair() -> (End, End) {
 
 pub(super) fn pair_with(world: World) -> (End, End) {
     let name = format!("test {}", NAMES.fetch_add(1, Ordering::Relaxed)); // only its being unique counts
-    let net = Net::open(&name, NetOptions { clock: world.clock.clone() }).unwrap();
+    let net =
+        Net::open(&name, NetOptions { clock: world.clock.clone(), timeouts: Timeouts::default() }).unwrap();
     let (a, b) = (End::new(&net, &world, None), End::new(&net, &world, None));
     connect(&a, &b);
     (a, b)

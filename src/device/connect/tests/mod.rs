@@ -12,7 +12,7 @@ mod races;
 use super::*;
 use crate::cm::{ReadLimits, State, Timeouts};
 use crate::device::callbacks;
-use crate::device::cq::Cq;
+use crate::device::cq::{Cq, Notify};
 use crate::device::lifetime::{Life, Task};
 use crate::device::qp::{Data, Operation, PostRefused, Qp, QpDescription};
 use crate::device::{Device, Driver};
@@ -120,7 +120,7 @@ impl Net {
     }
 
     fn qp(&self) -> Arc<Qp> {
-        let cq = Cq::new(Arc::clone(&self.device), Life::new([]), 16, None);
+        let cq = Cq::new(Arc::clone(&self.device), Life::new([]), 16, Notify::Nobody);
         let description = QpDescription {
             pd: self.device.new_pd(),
             send_cq: Arc::clone(&cq),
