@@ -23,7 +23,7 @@ pub(super) enum Task {
 }
 
 /// Tasks that fit without an allocation; more of them come only with errors.
-const NEAR: usize = 4;
+const NEAR: usize = 2;
 
 /// What a call has left to do when it holds no role any more.
 #[derive(Default)]
@@ -47,6 +47,11 @@ impl Frame {
             Some(place) => *place = Some(task),
             None => self.far.push(task),
         }
+    }
+
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.near.iter().all(Option::is_none) && self.far.is_empty() && self.outbox.is_empty()
     }
 
     fn pop(&mut self) -> Option<Task> {
@@ -73,7 +78,15 @@ enum Left {
 
 impl Device {
     /// Runs all queues that the frame has to kick, then tells users what they are to hear.
-    pub(crate) fn settle(&self, mut frame: Frame) {
+    #[inline]
+    pub(crate) fn settle(&self, frame: Frame) {
+        if !frame.is_empty() {
+            self.settle_all(frame);
+        }
+    }
+
+    #[inline(never)]
+    fn settle_all(&self, mut frame: Frame) {
         while let Some(task) = frame.pop() {
             match task {
                 Task::Send(id) => self.run_send(id, Begin::Kick, &mut frame),

@@ -93,6 +93,7 @@ impl<'p> SendEngine<'p> {
         self.piece
     }
 
+    #[inline]
     fn dispatch(&mut self, request: &SendRequest, words: &Payload, side: &[u64]) -> Step<Outcome> {
         let Some(peer) = self.peer.filter(|peer| peer.state().receives() && peer.peer() == self.qp.id())
         else {
@@ -113,6 +114,7 @@ impl<'p> SendEngine<'p> {
         }
     }
 
+    #[inline]
     fn end_of(&self, qp: &Qp) -> HostEnd<'p> {
         HostEnd { device: self.device, pin: self.pin, pd: qp.pd }
     }

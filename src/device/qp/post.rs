@@ -51,6 +51,7 @@ pub(crate) enum PostRefused {
 }
 
 impl Operation {
+    #[inline]
     fn request(self, context: u64, flags: RequestFlags) -> SendRequest {
         let mut request = SendRequest {
             context,
@@ -94,6 +95,7 @@ impl Operation {
         request
     }
 
+    #[inline]
     fn reads(self) -> bool {
         matches!(self, Self::Read { .. } | Self::CompareAndSwap { .. } | Self::FetchAndAdd { .. })
     }
@@ -144,6 +146,7 @@ impl Qp {
         }
     }
 
+    #[inline]
     fn judge(
         &self,
         operation: &Operation,
