@@ -4,6 +4,7 @@ use super::callbacks::{Deliver, Outbox};
 use super::lifetime::Life;
 use super::qp::Qp;
 use super::{Device, Frame};
+use crate::observe;
 use crate::ring::{Announcement, ArmLevel, Class, CompletionRing, EventCounter, Payload, Pushed};
 use crate::sync::{AtomicU64, Ordering};
 use crate::work::Completion;
@@ -47,6 +48,18 @@ pub(crate) struct Cq {
     waiters: Event,
     qps: Mutex<Vec<Weak<Qp>>>,
     overrun_told: AtomicU64,
+    notifications: AtomicU64,
+}
+
+/// What a completion queue has done, each figure true at some moment during the call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CqCounters {
+    /// Completions taken out.
+    pub(crate) polled: u64,
+    /// Completions in it.
+    pub(crate) entries: u64,
+    /// Arms that fired and were told.
+    pub(crate) notifications: u64,
 }
 
 impl Cq {
@@ -67,6 +80,7 @@ impl Cq {
             waiters: Event::new(),
             qps: Mutex::new(Vec::new()),
             overrun_told: AtomicU64::new(0),
+            notifications: AtomicU64::new(0),
         })
     }
 
@@ -77,6 +91,12 @@ impl Cq {
     /// Completions in the queue, at some moment during the call.
     pub(crate) fn len(&self) -> u64 {
         self.ring.len()
+    }
+
+    /// Figures of the queue, read without stopping it.
+    pub(crate) fn counters(&self) -> CqCounters {
+        let (polled, entries) = (self.ring.polled(), self.ring.len());
+        CqCounters { polled, entries, notifications: self.notifications.load(Ordering::Relaxed) } // a figure
     }
 
     pub(crate) fn state(&self) -> CqState {
@@ -132,6 +152,7 @@ impl Cq {
         if self.overrun_told.swap(1, Ordering::AcqRel) != 0 {
             return; // once: the swap decides among deliveries, which do not overlap anyway
         }
+        observe::emit(observe::Event::CqOverrun { depth: self.depth() });
         let qps: Vec<_> = {
             let qps = self.qps.lock().unwrap_or_else(PoisonError::into_inner);
             qps.iter().filter_map(Weak::upgrade).collect()
@@ -144,6 +165,7 @@ impl Cq {
     }
 
     fn tell_user(&self) {
+        self.notifications.fetch_add(1, Ordering::Relaxed); // a figure
         self.ring.note_notified();
         self.waiters.notify(usize::MAX);
         let callback = self.callback.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -8,7 +8,7 @@ use super::rnr::Patience;
 use crate::direct::{self, Delivered, Executed, Message, Outcome};
 use crate::host::Host;
 use crate::memory::{Denied, Grant, LocalAccess, RemoteAccess};
-use crate::observe;
+use crate::observe::{self, Event};
 use crate::ring::{Class, End, Engine, Offered, Payload, Pin, Post, SHARED_SIDE_MAX, Step};
 use crate::sync::Ordering;
 use crate::work::{
@@ -222,7 +222,7 @@ impl Engine for SendEngine<'_> {
         if failed {
             figures.failed.add(1);
         } else if flags.contains(RequestFlags::SILENT_SUCCESS) {
-            observe::silent(self.qp.qpn(), payload[0]);
+            observe::request(|| Event::Silent { qpn: self.qp.qpn(), context: payload[0] });
             return false;
         }
         let completion = Completion {
@@ -230,13 +230,13 @@ impl Engine for SendEngine<'_> {
             qp_context: self.qp.context,
             status: outcome.status,
             detail: outcome.detail,
-            kind: kind_of(opcode),
+            kind: opcode.into(),
             flags: CompletionFlags::NONE,
             length: outcome.length,
             qpn: self.qp.qpn(),
             ..Completion::default()
         };
-        observe::completed(&completion);
+        observe::request(|| Event::Completed(&completion));
         let class = if failed { Class::Solicited } else { Class::Ordinary };
         self.completions.add(class, &completion);
         true
@@ -247,16 +247,6 @@ impl Engine for SendEngine<'_> {
         if !self.completions.push() {
             self.device.enter_error(self.qp, self.frame);
         }
-    }
-}
-
-fn kind_of(opcode: Opcode) -> CompletionKind {
-    match opcode {
-        Opcode::Send | Opcode::SendWithImmediate | Opcode::SendWithInvalidate => CompletionKind::Send,
-        Opcode::Write | Opcode::WriteWithImmediate => CompletionKind::Write,
-        Opcode::Read => CompletionKind::Read,
-        Opcode::CompareAndSwap => CompletionKind::CompareAndSwap,
-        Opcode::FetchAndAdd => CompletionKind::FetchAndAdd,
     }
 }
 
@@ -371,7 +361,7 @@ impl Engine for ReceiveEngine<'_, '_> {
             completion.immediate_or_key = message.request.immediate_or_key;
             completion.source_qpn = sender.qpn();
         }
-        observe::completed(&completion);
+        observe::request(|| Event::Completed(&completion));
         let solicited =
             outcome.status != Status::Success || completion.flags.contains(CompletionFlags::SOLICITED);
         let class = if solicited { Class::Solicited } else { Class::Ordinary };

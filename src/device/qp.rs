@@ -11,6 +11,7 @@ use super::lifetime::{Hold, Life};
 use super::srq::Srq;
 use super::state::QpState;
 use super::{Device, callbacks::Deliver};
+use crate::observe::{self, Event};
 use crate::ring::{EventCounter, Link, TableFull, WorkQueue};
 use crate::sync::{AtomicU64, Ordering};
 use crate::time::Span;
@@ -180,6 +181,7 @@ impl Device {
             qp
         })?;
         let qp = made.expect("the table has called the maker");
+        observe::emit(Event::QpCreated { qpn: qp.qpn(), pd: qp.pd });
         qp.send_cq.attach(&qp);
         if !Arc::ptr_eq(&qp.send_cq, &qp.receive_cq) {
             qp.receive_cq.attach(&qp);

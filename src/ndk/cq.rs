@@ -59,6 +59,20 @@ impl fmt::Debug for CqNotify {
     }
 }
 
+/// What a completion queue has done so far.
+///
+/// Each figure is true at some moment during the call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CqCounters {
+    /// Completions polled.
+    pub polled: u64,
+    /// Completions in the queue.
+    pub entries: u64,
+    /// Notifications: arms that were satisfied.
+    pub notifications: u64,
+}
+
 /// A notification, and the completion queue that it is about.
 pub struct CqEvent<'a> {
     cq: &'a Arc<cq::Cq>,
@@ -234,6 +248,12 @@ impl Cq {
     /// Completions that it holds at most.
     pub fn depth(&self) -> u32 {
         self.cq.depth() as u32
+    }
+
+    /// Figures of the queue, read without stopping it.
+    pub fn counters(&self) -> CqCounters {
+        let of = self.cq.counters();
+        CqCounters { polled: of.polled, entries: of.entries, notifications: of.notifications }
     }
 
     /// Completions in it, at some moment during the call.

@@ -37,7 +37,7 @@ pub use crate::work::{Key as Token, Sge};
 pub use adapter::{Adapter, AdapterOptions, Clock, Timeouts};
 pub use completion::Completion;
 pub use connector::{ConnectionData, Connector, OnDisconnect};
-pub use cq::{Cq, CqError, CqEvent, CqNotify};
+pub use cq::{Cq, CqCounters, CqError, CqEvent, CqNotify};
 pub use data::Data;
 pub use error::{Error, PostCall, PostError};
 pub use flags::{AdapterFlags, MrFlags, NotifyType, OpFlags, OperationType};

@@ -7,6 +7,7 @@ use super::request::{self, Completer, Request};
 use super::{Error, Memory, MrFlags, Sge, Status, Token, ext, limits};
 use crate::device::lifetime::{Life, Task};
 use crate::memory::{Deregistering, RegisterError, Registration, Rights};
+use crate::observe::{self, Event};
 use crate::work::Key;
 use std::fmt;
 use std::ops::Range;
@@ -83,7 +84,9 @@ impl Mr {
         let base = pd.adapter.new_base(memory.view().as_ptr().addr() as u64, length);
         let registration = Registration { pd: pd.number, rights, range: 0..length, base };
         let keys = pd.adapter.backend.device().keys();
+        let (domain, length) = (registration.pd, registration.range.len());
         let key = keys.register(&memory, registration).map_err(|error| refused(error, flags))?;
+        observe::emit(Event::Registered { key, pd: domain, length });
         let (life, adapter) = (Life::new([pd.hold()]), Arc::clone(&pd.adapter));
         Ok(Self { memory: Some(memory), life, adapter, key, base })
     }
@@ -214,6 +217,7 @@ impl Mr {
     pub(super) fn end_scoped(&self) {
         let _until_let_go = self.life.hold();
         handle::begin_close(self, None);
+        observe::emit(Event::Deregistered { key: self.key });
         let mut going = self.adapter.backend.device().keys().deregister(self.key);
         debug_assert!(going.is_some(), "a scope ends its regions once");
         while let Some(Err(later)) = going.map(Deregistering::try_finish) {
@@ -236,6 +240,7 @@ impl Mr {
         let until_let_go = self.life.hold();
         handle::begin_close(self, callback);
         let device = self.adapter.backend.device();
+        observe::emit(Event::Deregistered { key: self.key });
         let mut state = device.keys().deregister(self.key).map(|going| (going, until_let_go));
         debug_assert!(state.is_some(), "a region is deregistered once, by its handle");
         device.chore(move || {

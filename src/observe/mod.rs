@@ -1,39 +1,51 @@
 //! What can be seen of a run: one enum of events, drawn from the same places by everyone who watches.
 //!
-//! Events go to `tracing`, under the target `qpair`: objects at debug level, requests at trace level. Where nobody
-//! listens, an event costs one relaxed load. May come in: counters' snapshots, timelines, comments in captures.
-//! Not here: anything that changes what it watches.
+//! Events go to `tracing`, under the target `qpair`: objects at debug level, requests at trace level, what
+//! a user should know of at warn level. Where nobody listens, an event costs one relaxed load. May come in:
+//! snapshots of counters, timelines, comments in captures. Not here: anything that changes what it watches.
 
 #![forbid(unsafe_code)]
 
-use crate::work::{Completion, Qpn, Status};
+use crate::work::{Completion, CompletionKind, Key, Qpn, Status};
 use tracing::Level;
 
 /// Something worth seeing.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub(crate) enum Event<'e> {
+    /// An initiator request was taken.
+    Posted { qpn: Qpn, context: u64, kind: CompletionKind, length: u32, deferred: bool },
+    /// A receive was taken.
+    ReceivePosted { qpn: Qpn, context: u64 },
     /// A request completed, visibly.
     Completed(&'e Completion),
     /// A silent request succeeded.
     Silent { qpn: Qpn, context: u64 },
+    /// A queue pair was made.
+    QpCreated { qpn: Qpn, pd: u32 },
+    /// A queue pair has a peer and takes initiator requests.
+    QpConnected { qpn: Qpn, peer: Qpn },
+    /// What was pending on a queue pair is being cancelled.
+    QpFlushed { qpn: Qpn },
     /// A queue pair went to error.
     QpError { qpn: Qpn },
+    /// A queue pair was disconnected.
+    QpDisconnected { qpn: Qpn },
+    /// The close of a queue pair began.
+    QpClosing { qpn: Qpn },
+    /// Memory was registered.
+    Registered { key: Key, pd: u32, length: usize },
+    /// A key was taken back.
+    Deregistered { key: Key },
     /// A completion queue overran.
     CqOverrun { depth: u64 },
 }
 
+/// Tells of an event at trace level: one a request, built only where somebody listens.
 #[inline]
-pub(crate) fn completed(completion: &Completion) {
+pub(crate) fn request<'e>(event: impl FnOnce() -> Event<'e>) {
     if tracing::enabled!(target: "qpair", Level::TRACE) {
-        emit(Event::Completed(completion));
-    }
-}
-
-#[inline]
-pub(crate) fn silent(qpn: Qpn, context: u64) {
-    if tracing::enabled!(target: "qpair", Level::TRACE) {
-        emit(Event::Silent { qpn, context });
+        emit(event());
     }
 }
 
@@ -41,14 +53,41 @@ pub(crate) fn silent(qpn: Qpn, context: u64) {
 #[cold]
 pub(crate) fn emit(event: Event<'_>) {
     match event {
-        Event::Completed(Completion { context, status, detail, kind, length, qpn, .. }) => tracing::trace!(
-            target: "qpair", qpn = qpn.0, context, ?kind, ?status, ?detail, length, failed = *status != Status::Success,
-            "request completed"
-        ),
-        Event::Silent { qpn, context } => {
-            tracing::trace!(target: "qpair", qpn = qpn.0, context, "silent request succeeded");
+        Event::Posted { qpn: Qpn(qpn), context, kind, length, deferred } => {
+            tracing::trace!(target: "qpair", qpn, context, ?kind, length, deferred, "request posted");
         }
-        Event::QpError { qpn } => tracing::debug!(target: "qpair", qpn = qpn.0, "queue pair went to error"),
-        Event::CqOverrun { depth } => tracing::warn!(target: "qpair", depth, "completion queue overran"),
+        Event::ReceivePosted { qpn: Qpn(qpn), context } => {
+            tracing::trace!(target: "qpair", qpn, context, "receive posted");
+        }
+        Event::Completed(of) => {
+            let (qpn, context, length) = (of.qpn.0, of.context, of.length);
+            let Completion { status, detail, kind, .. } = of;
+            let failed = *status != Status::Success;
+            tracing::trace!(
+                target: "qpair", qpn, context, ?kind, ?status, ?detail, length, failed, "request completed"
+            );
+        }
+        Event::Silent { qpn: Qpn(qpn), context } => {
+            tracing::trace!(target: "qpair", qpn, context, "silent request succeeded");
+        }
+        Event::QpCreated { qpn: Qpn(qpn), pd } => {
+            tracing::debug!(target: "qpair", qpn, pd, "queue pair created");
+        }
+        Event::QpConnected { qpn: Qpn(qpn), peer: Qpn(peer) } => {
+            tracing::debug!(target: "qpair", qpn, peer, "queue pair connected");
+        }
+        Event::QpFlushed { qpn: Qpn(qpn) } => tracing::debug!(target: "qpair", qpn, "queue pair flushed"),
+        Event::QpError { qpn: Qpn(qpn) } => tracing::debug!(target: "qpair", qpn, "queue pair went to error"),
+        Event::QpDisconnected { qpn: Qpn(qpn) } => {
+            tracing::debug!(target: "qpair", qpn, "queue pair disconnected");
+        }
+        Event::QpClosing { qpn: Qpn(qpn) } => tracing::debug!(target: "qpair", qpn, "queue pair closing"),
+        Event::Registered { key: Key(key), pd, length } => {
+            tracing::debug!(target: "qpair", key, pd, length, "memory registered");
+        }
+        Event::Deregistered { key: Key(key) } => tracing::debug!(target: "qpair", key, "key taken back"),
+        Event::CqOverrun { depth } => {
+            tracing::warn!(target: "qpair", depth, "completion queue overran; it and its queue pairs are dead");
+        }
     }
 }

@@ -85,6 +85,11 @@ impl CompletionRing {
         self.entries.len()
     }
 
+    /// Entries taken out so far.
+    pub fn polled(&self) -> u64 {
+        self.entries.head()
+    }
+
     /// No entry is in the queue, at some moment during the call.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -1,6 +1,6 @@
 //! What a finished request leaves in a completion queue.
 
-use super::{Detail, Qpn, Status};
+use super::{Detail, Opcode, Qpn, Status};
 use std::ops::BitOr;
 
 /// Which kind of request completed.
@@ -38,6 +38,19 @@ impl CompletionKind {
 
     pub(crate) fn from_number(number: u8) -> Self {
         Self::ALL.get(usize::from(number)).copied().unwrap_or_default()
+    }
+}
+
+impl From<Opcode> for CompletionKind {
+    /// The kind under which a request of that opcode completes on its own side.
+    fn from(opcode: Opcode) -> Self {
+        match opcode {
+            Opcode::Send | Opcode::SendWithImmediate | Opcode::SendWithInvalidate => Self::Send,
+            Opcode::Write | Opcode::WriteWithImmediate => Self::Write,
+            Opcode::Read => Self::Read,
+            Opcode::CompareAndSwap => Self::CompareAndSwap,
+            Opcode::FetchAndAdd => Self::FetchAndAdd,
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use crate::device::lifetime;
 use crate::device::pinned::{pins, with_pin};
 use crate::device::state::QpState;
 use crate::device::{Device, Frame};
+use crate::observe::{self, Event};
 use crate::ring::{Grace, HeldQueue, Link, Retired};
 use crate::sync::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -49,6 +50,8 @@ impl Qp {
     pub(crate) fn ready_to_send(&self) {
         if self.exchange(QpState::ReadyToReceive, QpState::ReadyToSend) {
             self.sq.open();
+            let peer = crate::work::Qpn(self.peer().index());
+            observe::emit(Event::QpConnected { qpn: self.qpn(), peer });
         }
     }
 
@@ -59,6 +62,7 @@ impl Qp {
 
     /// Cancels every request that is pending on either queue; later ones live (NdkFlush).
     pub(crate) fn flush(self: &Arc<Self>) {
+        observe::emit(Event::QpFlushed { qpn: self.qpn() });
         let mut frame = Frame::new();
         // The send queue first: its requests could still take receives that the flush cancels.
         if let Some(held) = self.sq.flush() {
@@ -92,6 +96,7 @@ impl Qp {
     ///
     /// `done` is called once no byte of a buffer of this queue pair changes any more, as a callback.
     pub(crate) fn disconnect(self: &Arc<Self>, done: impl FnOnce() + Send + 'static) {
+        observe::emit(Event::QpDisconnected { qpn: self.qpn() });
         self.tied.swap(USED_UP, Ordering::AcqRel); // as in `tie`
         self.on_fatal(None);
         self.state.swap(QpState::Error as u64, Ordering::AcqRel); // as in `exchange`
@@ -136,6 +141,7 @@ impl Qp {
             begun
         });
         if begun {
+            observe::emit(Event::QpClosing { qpn: self.qpn() });
             let qp = Arc::clone(self);
             self.when_untouched(move || qp.leave());
         }
@@ -175,6 +181,7 @@ impl Device {
         if QpState::from_number(before) == QpState::Error {
             return;
         }
+        observe::emit(Event::QpError { qpn: qp.qpn() });
         qp.sq.mark_for_ever();
         qp.rq.mark_for_ever();
         frame.push(Task::Send(qp.id));

@@ -1,6 +1,7 @@
 //! Posting: what a call can see is judged here, and a request that is refused changes nothing.
 
 use super::Qp;
+use crate::observe::{self, Event};
 use crate::ring::{NoRoom, Post};
 use crate::sync::Ordering;
 use crate::work::{
@@ -136,6 +137,12 @@ impl Qp {
                 Data::Inline(pieces) => put_inline(&request, pieces, payload, side),
             }
         });
+        if posted.refused.is_none() {
+            observe::request(|| {
+                let (qpn, kind, length) = (self.qpn(), request.opcode.into(), request.length);
+                Event::Posted { qpn, context, kind, length, deferred }
+            });
+        }
         if let Some(held) = posted.held {
             self.device.run_posted(self, held);
         }
@@ -215,6 +222,9 @@ impl Qp {
             put_entries(sgl, side);
         });
         let refused = posted.refused.is_some();
+        if !refused {
+            observe::request(|| Event::ReceivePosted { qpn: self.qpn(), context });
+        }
         if posted.held.is_some() || posted.wake {
             self.after_receive(posted.held, posted.wake);
         }
