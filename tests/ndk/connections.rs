@@ -278,7 +278,8 @@ fn conn_33_waits_end_by_the_clock() {
     assert_eq!(c.ends(1), all([1], Status::CANCELLED));
 }
 
-/// CONN-29, CONN-30, CONN-32: the event of a graceful parting comes once, cancels nothing, and only at the peer.
+/// CONN-29, CONN-30, CONN-32: the event of a graceful parting comes once, cancels nothing, and only at the
+/// peer.
 #[test]
 fn conn_29_the_disconnect_event() {
     let adapter = adapter("conn_29");

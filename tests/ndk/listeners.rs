@@ -53,7 +53,8 @@ fn lsn_4_paused_and_restarted() {
     assert!(arrivals.try_recv().is_ok());
 }
 
-/// LSN-6, LSN-7: its close pends while an accepted connector lives; new ones are refused, then the port is free.
+/// LSN-6, LSN-7: its close pends while an accepted connector lives; new ones are refused, then the port is
+/// free.
 #[test]
 fn lsn_6_close_pends_for_accepted_connectors() {
     let adapter = adapter("lsn_6");
