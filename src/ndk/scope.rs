@@ -13,6 +13,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 ///
 /// A guard would not do: it can be leaked, and then the memory could be used again while a peer still writes
 /// it.
+///
+/// What is lent must live as long as the scope:
+///
+/// ```compile_fail,E0597
+/// # use qpair::ndk::{Adapter, MrFlags};
+/// # let pd = Adapter::open("local/docs")?.create_pd().wait()?;
+/// pd.scope(|scope| {
+///     let mut short = [0; 8];
+///     scope.register(&mut short, MrFlags::ALLOW_LOCAL_WRITE)?;
+///     Ok::<(), qpair::ndk::Error>(())
+/// })?;
+/// # Ok::<(), qpair::ndk::Error>(())
+/// ```
 pub struct Scope<'scope, 'env: 'scope> {
     pd: &'scope PdCore,
     regions: Mutex<Vec<Arc<Mr>>>,
