@@ -1,7 +1,7 @@
 //! The NDK face from outside: one test a statement of the conformance list, its number first.
 //!
-//! Each test opens a NET of its own, so all of them run in parallel. Nothing sleeps: what is awaited is the event
-//! itself, with a limit that only a bug can reach. One program, since its helpers are shared by all.
+//! Each test opens a NET of its own, so all of them run in parallel. Nothing sleeps: what is awaited is the
+//! event itself, with a limit that only a bug can reach. One program, since its helpers are shared by all.
 
 #[path = "ndk/bad_input.rs"]
 mod bad_input;

@@ -1,9 +1,9 @@
 //! The device behind a name: one of { emulated device, real device }.
 //!
 //! A name is parsed here, and what it opens is a [`Backend`]; the face reaches addresses, device and exchange
-//! through it and does not ask which one it is. So far there is one: a NET of this process. May come in: the other
-//! carriers (udp, sim) and real devices, each as a variant with what it wraps. Not here: names, flags and statuses of
-//! a face; what a device does with work.
+//! through it and does not ask which one it is. So far there is one: a NET of this process. May come in: the
+//! other carriers (udp, sim) and real devices, each as a variant with what it wraps. Not here: names, flags
+//! and statuses of a face; what a device does with work.
 
 #![forbid(unsafe_code)]
 
@@ -47,7 +47,8 @@ impl Backend {
     /// Opens what `name` stands for.
     ///
     /// # Errors
-    /// The name is malformed or stands for a device that is not built in, or its NET is open with other options.
+    /// The name is malformed or stands for a device that is not built in, or its NET is open with other
+    /// options.
     pub(crate) fn open(name: &str, options: Options) -> Result<Self, OpenError> {
         let Name::Local { net, address } = Name::parse(name)?;
         let net = Net::open(net, options)?;

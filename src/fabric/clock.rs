@@ -21,6 +21,7 @@ impl Clock {
         Self::System(Instant::now())
     }
 
+    #[expect(clippy::disallowed_methods, reason = "this is the room that reads the clock")]
     pub(crate) fn now(&self) -> Time {
         match self {
             Self::System(origin) => Time::ZERO + Span::from(origin.elapsed()),
@@ -73,7 +74,8 @@ impl ManualClock {
         Time::from_nanos(self.0.nanos.load(Ordering::Acquire)) // pairs with `advance`
     }
 
-    /// Moves the clock on; what is due by then is done soon, on the helper thread of each NET that goes by it.
+    /// Moves the clock on; what is due by then is done soon, on the helper thread of each NET that goes by
+    /// it.
     pub fn advance(&self, by: std::time::Duration) {
         // AcqRel: who sees the new time sees what its mover did before.
         self.0.nanos.fetch_add(Span::from(by).as_nanos(), Ordering::AcqRel);

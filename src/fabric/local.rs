@@ -1,7 +1,8 @@
 //! The carrier within the process: a clock, and one helper thread for what no caller is left to do.
 //!
-//! A NET is a device by name. Ordinary traffic runs on the callers' threads; the helper, started at first need, takes
-//! time limits, queues whose budget is spent, and closes and deregistrations that must wait for a pass to end.
+//! A NET is a device by name. Ordinary traffic runs on the callers' threads; the helper, started at first
+//! need, takes time limits, queues whose budget is spent, and closes and deregistrations that must wait for a
+//! pass to end.
 
 use super::clock::{Clock, Watch};
 use crate::cm::Timeouts;
@@ -87,10 +88,6 @@ impl Net {
         let set = helper.timers.set(Box::new(timers));
         debug_assert!(set.is_ok(), "set once");
         Self { name: name.to_owned(), options, device, exchange, helper }
-    }
-
-    pub(crate) fn name(&self) -> &str {
-        &self.name
     }
 
     pub(crate) fn device(&self) -> &Arc<Device> {
@@ -200,8 +197,8 @@ fn wake(helper: &Arc<Helper>, sleep: &mut Sleep) {
     if !sleep.started && !sleep.stopped {
         let thread = Arc::clone(helper);
         let name = "qpair helper".to_owned();
-        // Without a thread time limits and late closes would not end; a machine that has none to give tells so later
-        // by what does not complete, and the next need tries again.
+        // Without a thread time limits and late closes would not end; a machine that has none to give tells
+        // so later by what does not complete, and the next need tries again.
         match std::thread::Builder::new().name(name).spawn(move || thread.run()) {
             Ok(_detached) => sleep.started = true,
             Err(error) => tracing::error!(target: "qpair", %error, "the helper thread could not be started"),

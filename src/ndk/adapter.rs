@@ -17,8 +17,9 @@ const OPEN: &str = "OpenAdapter";
 
 /// An opened device.
 ///
-/// Closed by [`close`](Self::close), which waits for everything that was created on it, or by dropping it, which does
-/// not wait. Several adapters may be open on one NET; each sees only its own objects, and they can connect.
+/// Closed by [`close`](Self::close), which waits for everything that was created on it, or by dropping it,
+/// which does not wait. Several adapters may be open on one NET; each sees only its own objects, and they can
+/// connect.
 ///
 /// ```
 /// use qpair::ndk::Adapter;
@@ -174,8 +175,8 @@ impl Adapter {
 
     /// Creates a completion queue of `depth` entries (`NdkCreateCq`).
     ///
-    /// Dimension it for all requests that can be pending at once on the queues that complete into it, silent ones
-    /// included; creation does not check that (CQ-24).
+    /// Dimension it for all requests that can be pending at once on the queues that complete into it, silent
+    /// ones included; creation does not check that (CQ-24).
     ///
     /// # Errors
     /// INVALID_PARAMETER: `depth` is 0 or above [`AdapterInfo::max_cq_depth`].
@@ -190,9 +191,9 @@ impl Adapter {
 
     /// Creates a listener (`NdkCreateListener`), which does not listen yet.
     ///
-    /// `on_connect` is called for each request to connect, perhaps for several at the same time, with a connector to
-    /// accept, to reject or to drop, which refuses. It must not block, may make any call but the adapter's close, and
-    /// is dropped when the listener is closed and it is not running.
+    /// `on_connect` is called for each request to connect, perhaps for several at the same time, with a
+    /// connector to accept, to reject or to drop, which refuses. It must not block, may make any call but the
+    /// adapter's close, and is dropped when the listener is closed and it is not running.
     pub fn create_listener(
         &self,
         on_connect: impl Fn(Connector) + Send + Sync + 'static,
@@ -202,11 +203,12 @@ impl Adapter {
 
     /// Closes the adapter and waits until everything that was created on it is closed.
     ///
-    /// When it returns, no callback of any of these objects is running or will run (CLOSE-10). The only call that
-    /// blocks for its objects: close or drop them first, or have another thread do so.
+    /// When it returns, no callback of any of these objects is running or will run (CLOSE-10). The only call
+    /// that blocks for its objects: close or drop them first, or have another thread do so.
     ///
     /// # Errors
-    /// INVALID_DEVICE_REQUEST inside a callback, for which it would wait; the adapter is then closed without waiting.
+    /// INVALID_DEVICE_REQUEST inside a callback, for which it would wait; the adapter is then closed without
+    /// waiting.
     pub fn close(self) -> Result<(), Error> {
         let life = Arc::clone(&self.core.life);
         drop(self);
@@ -253,8 +255,8 @@ impl AdapterCore {
 
     /// A number for the first byte of a region: never the pointer, but at the same place in its page.
     ///
-    /// A page lies unused between any two regions, so that who runs over the end of one is found out. Numbers come
-    /// back when 2^64 have been given; that is harmless, since a key says which region is meant.
+    /// A page lies unused between any two regions, so that who runs over the end of one is found out. Numbers
+    /// come back when 2^64 have been given; that is harmless, since a key says which region is meant.
     pub(super) fn new_base(&self, pointer: u64, length: usize) -> u64 {
         let mut next = self.next_base.lock().unwrap_or_else(PoisonError::into_inner);
         let span = (length as u64).next_multiple_of(PAGE) + 2 * PAGE;

@@ -19,8 +19,8 @@ pub(super) const MAXIMUM: ReadLimits = ReadLimits { inbound: limits::READS, outb
 
 /// One end of a connection.
 ///
-/// Made by [`Adapter::create_connector`](super::Adapter::create_connector) to connect, or handed over by a listener to
-/// accept. Three legs make a connection, and the active consumer drives the third:
+/// Made by [`Adapter::create_connector`](super::Adapter::create_connector) to connect, or handed over by a
+/// listener to accept. Three legs make a connection, and the active consumer drives the third:
 ///
 /// ```text
 /// active                              passive
@@ -29,17 +29,18 @@ pub(super) const MAXIMUM: ReadLimits = ReadLimits { inbound: limits::READS, outb
 /// complete_connect   ------------>    accept is done
 /// ```
 ///
-/// A connector that is closed or dropped refuses, gives up or breaks off what it finds. To part in good order, both
-/// sides [`disconnect`](Self::disconnect).
+/// A connector that is closed or dropped refuses, gives up or breaks off what it finds. To part in good
+/// order, both sides [`disconnect`](Self::disconnect).
 pub struct Connector {
     connector: Arc<connect::Connector>,
     adapter: Arc<AdapterCore>,
 }
 
-/// What is called when the peer parts or the connection breaks: at most once, and not for what this side did itself.
+/// What is called when the peer parts or the connection breaks: at most once, and not for what this side did
+/// itself.
 ///
-/// Any closure converts into it. It must not block, and may make any call but the adapter's close. For a graceful parting
-/// it comes while requests are still pending, and cancels none (CONN-30).
+/// Any closure converts into it. It must not block, and may make any call but the adapter's close. For a
+/// graceful parting it comes while requests are still pending, and cancels none (CONN-30).
 #[derive(Default)]
 pub struct OnDisconnect(Option<Task>);
 
@@ -85,16 +86,17 @@ impl Connector {
 
     /// First leg, active: asks `remote` for a connection of `qp`, from `local` (`NdkConnect`).
     ///
-    /// Done when the peer has accepted. Read its words then, and [`complete_connect`](Self::complete_connect) or
-    /// [`reject`](Self::reject). Port 0 of `local` chooses one from 49152-65535. `limits` above the adapter's are capped
-    /// silently. If it fails, the queue pair is as it was, its receives still queued (CONN-22).
+    /// Done when the peer has accepted. Read its words then, and [`complete_connect`](Self::complete_connect)
+    /// or [`reject`](Self::reject). Port 0 of `local` chooses one from 49152-65535. `limits` above the
+    /// adapter's are capped silently. If it fails, the queue pair is as it was, its receives still queued
+    /// (CONN-22).
     ///
     /// # Errors
-    /// CONNECTION_REFUSED: nobody listens there, or the peer rejected. NETWORK_UNREACHABLE, HOST_UNREACHABLE: there is no
-    /// such address in the NET. IO_TIMEOUT: no answer. After these four the same connector may try again. SHARING_VIOLATION,
-    /// INVALID_ADDRESS, TOO_MANY_ADDRESSES: of `local`. ADDRESS_ALREADY_EXISTS: these two are connected.
-    /// CONNECTION_ACTIVE: connector or queue pair have a connection, or had one. INVALID_BUFFER_SIZE: more private
-    /// data than [`max_caller_data`](super::AdapterInfo::max_caller_data).
+    /// CONNECTION_REFUSED: nobody listens there, or the peer rejected. NETWORK_UNREACHABLE, HOST_UNREACHABLE:
+    /// there is no such address in the NET. IO_TIMEOUT: no answer. After these four the same connector may
+    /// try again. SHARING_VIOLATION, INVALID_ADDRESS, TOO_MANY_ADDRESSES: of `local`. ADDRESS_ALREADY_EXISTS:
+    /// these two are connected. CONNECTION_ACTIVE: connector or queue pair have a connection, or had one.
+    /// INVALID_BUFFER_SIZE: more private data than [`max_caller_data`](super::AdapterInfo::max_caller_data).
     pub fn connect(
         &self,
         qp: &Qp,
@@ -116,10 +118,10 @@ impl Connector {
     /// Done when the peer has completed: connected.
     ///
     /// # Errors
-    /// CONNECTION_ABORTED: the peer gave up. CONNECTION_REFUSED: it rejected or closed after the accept (Q-17).
-    /// IO_TIMEOUT: it never completed. CONNECTION_INVALID: not an incoming connector that waits for its answer.
-    /// CONNECTION_ACTIVE: the queue pair has or had a connection. INVALID_BUFFER_SIZE: more private data than
-    /// [`max_callee_data`](super::AdapterInfo::max_callee_data).
+    /// CONNECTION_ABORTED: the peer gave up. CONNECTION_REFUSED: it rejected or closed after the accept
+    /// (Q-17). IO_TIMEOUT: it never completed. CONNECTION_INVALID: not an incoming connector that waits for
+    /// its answer. CONNECTION_ACTIVE: the queue pair has or had a connection. INVALID_BUFFER_SIZE: more
+    /// private data than [`max_callee_data`](super::AdapterInfo::max_callee_data).
     pub fn accept(
         &self,
         qp: &Qp,
@@ -138,7 +140,8 @@ impl Connector {
     /// Third leg, active: connected (`NdkCompleteConnect`).
     ///
     /// # Errors
-    /// CONNECTION_INVALID: no connect of this connector has succeeded. CONNECTION_ABORTED: the accepting peer gave up.
+    /// CONNECTION_INVALID: no connect of this connector has succeeded. CONNECTION_ABORTED: the accepting peer
+    /// gave up.
     pub fn complete_connect(&self, on_disconnect: impl Into<OnDisconnect>) -> Request<()> {
         let (done, request) = done("NdkCompleteConnect");
         self.connector.complete_connect(on_disconnect.into().0, done);
@@ -148,17 +151,18 @@ impl Connector {
     /// No: passive instead of accept, active instead of complete connect (`NdkReject`).
     ///
     /// # Errors
-    /// CONNECTION_ABORTED: the peer had given up before (CONN-11). CONNECTION_INVALID: there is nothing to reject.
-    /// INVALID_BUFFER_SIZE: more private data than [`max_callee_data`](super::AdapterInfo::max_callee_data).
+    /// CONNECTION_ABORTED: the peer had given up before (CONN-11). CONNECTION_INVALID: there is nothing to
+    /// reject. INVALID_BUFFER_SIZE: more private data than
+    /// [`max_callee_data`](super::AdapterInfo::max_callee_data).
     pub fn reject(&self, private_data: &[u8]) -> Result<(), Error> {
         self.connector.reject(private_data).map_err(|refusal| failed("NdkReject", refusal))
     }
 
     /// Takes leave (`NdkDisconnect`).
     ///
-    /// Done when the peer has disconnected as well, everything pending was cancelled into the completion queue, and no byte
-    /// of a buffer of the queue pair changes any more. However it ends, the connection is gone, and neither connector nor
-    /// queue pair connects again (CONN-36).
+    /// Done when the peer has disconnected as well, everything pending was cancelled into the completion
+    /// queue, and no byte of a buffer of the queue pair changes any more. However it ends, the connection is
+    /// gone, and neither connector nor queue pair connects again (CONN-36).
     ///
     /// # Errors
     /// IO_TIMEOUT: the peer did not disconnect in time. CONNECTION_ABORTED: the connection broke meanwhile.
@@ -200,8 +204,8 @@ impl Connector {
 
     /// Closes the connector; pends while one of its requests or events does.
     ///
-    /// What it finds is refused, given up or broken off: the peer of a connection hears its disconnect event, this side
-    /// does not, and the queue pair is flushed (CLOSE-12).
+    /// What it finds is refused, given up or broken off: the peer of a connection hears its disconnect event,
+    /// this side does not, and the queue pair is flushed (CLOSE-12).
     pub fn close(self) -> Request<()> {
         let (callback, request) = handle::close_request();
         self.connector.close(Some(callback));

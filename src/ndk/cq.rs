@@ -17,8 +17,9 @@ const CREATE: &str = "NdkCreateCq";
 
 /// Where requests report that they are done.
 ///
-/// [`poll`](Self::poll) at any time, or [`arm`](Self::arm) and be called back, or let [`wait`](Self::wait) and
-/// [`completions`](Self::completions) do both. Any thread may do any of this at any time.
+/// Take completions by [`poll`](Self::poll) at any time, or [`arm`](Self::arm) and be called back, or let
+/// [`wait`](Self::wait) and [`completions`](Self::completions) do both. Any thread may do any of this at any
+/// time.
 pub struct Cq {
     pub(super) cq: Arc<cq::Cq>,
     pub(super) adapter: Arc<AdapterCore>,
@@ -41,9 +42,9 @@ pub enum CqNotify {
 impl CqNotify {
     /// Calls `notify` once for each satisfied arm, never while a call for the same queue is running.
     ///
-    /// It runs on whatever thread brought the completion, must not block, and may make any call but the adapter's
-    /// close. Poll and arm by the [`CqEvent`]: a closure that holds the [`Cq`] itself would keep it from being dropped.
-    /// The closure is dropped when the queue is closed and it is not running.
+    /// It runs on whatever thread brought the completion, must not block, and may make any call but the
+    /// adapter's close. Poll and arm by the [`CqEvent`]: a closure that holds the [`Cq`] itself would keep it
+    /// from being dropped. The closure is dropped when the queue is closed and it is not running.
     pub fn callback(notify: impl Fn(&CqEvent<'_>) + Send + Sync + 'static) -> Self {
         Self::Callback(Box::new(notify))
     }
@@ -109,7 +110,8 @@ impl fmt::Debug for CqEvent<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CqError {
-    /// More completions came than fit, and those that did fit have been polled. The queue and its queue pairs are dead.
+    /// More completions came than fit, and those that did fit have been polled. The queue and its queue pairs
+    /// are dead.
     #[error(
         "the completion queue of {depth} entries has overrun; make it as deep as what can be pending on its queues"
     )]
@@ -174,16 +176,17 @@ impl Cq {
 
     /// Asks for one notification, at the next completion that satisfies `level` (`NdkArmCq`).
     ///
-    /// Arms merge into the stronger one. A satisfying completion that came since the last notification notifies at once,
-    /// so arm, then poll once more, then wait: nothing is missed. An overrun satisfies every arm.
+    /// Arms merge into the stronger one. A satisfying completion that came since the last notification
+    /// notifies at once, so arm, then poll once more, then wait: nothing is missed. An overrun satisfies
+    /// every arm.
     pub fn arm(&self, level: NotifyType) {
         self.cq.arm(arm_level(level));
     }
 
     /// Takes completions as [`poll`](Self::poll) does, and blocks for the first while there is none.
     ///
-    /// Arms the queue for any completion. `limit` is real time, whatever clock the NET goes by; without one it waits
-    /// until there is something. `Ok(0)`: the limit has passed, or `out` has no room.
+    /// Arms the queue for any completion. `limit` is real time, whatever clock the NET goes by; without one
+    /// it waits until there is something. `Ok(0)`: the limit has passed, or `out` has no room.
     ///
     /// # Errors
     /// [`CqError`]. Inside a callback, [`CqError::InCallback`] if there is nothing to take.

@@ -8,9 +8,11 @@ use crate::work::Sge;
 /// Scatter/gather entries and arrays of them convert into it, and so do arrays of byte slices.
 #[derive(Clone, Copy, Debug)]
 pub enum Data<'a> {
-    /// Registered memory, read when the request is executed; the entries themselves are only read during the call.
+    /// Registered memory, read when the request is executed; the entries themselves are only read during the
+    /// call.
     Sgl(&'a [Sge]),
-    /// Bytes that are copied during the call, one piece after the other; at most the queue pair's inline size in all.
+    /// Bytes that are copied during the call, one piece after the other; at most the queue pair's inline size
+    /// in all.
     Inline(&'a [&'a [u8]]),
 }
 

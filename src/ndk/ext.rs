@@ -17,7 +17,8 @@ pub const ALLOW_REMOTE_INVALIDATE: MrFlags = MrFlags(0x2_0000);
 
 /// Requests that NDK does not have.
 ///
-/// All refuse as [`Qp::send`] does; atomics also with INVALID_DEVICE_REQUEST where the connection allows no reads.
+/// All refuse as [`Qp::send`] does; atomics also with INVALID_DEVICE_REQUEST where the connection allows no
+/// reads.
 pub trait QpExt: sealed::Sealed {
     /// Posts a send that hands 32 bits to the peer's completion.
     ///
@@ -33,8 +34,8 @@ pub trait QpExt: sealed::Sealed {
 
     /// Posts a write that also completes a receive of the peer, and hands it 32 bits.
     ///
-    /// The data goes to `remote`; the receive's own entries are not touched, and its completion tells the length of the
-    /// write. May be solicited.
+    /// The data goes to `remote`; the receive's own entries are not touched, and its completion tells the
+    /// length of the write. May be solicited.
     ///
     /// # Errors
     /// As [`Qp::send`].
@@ -49,8 +50,8 @@ pub trait QpExt: sealed::Sealed {
 
     /// Posts an atomic: stores `swap` at `remote` if `compare` stands there; what stood there goes to `old`.
     ///
-    /// Eight bytes in the order of this machine, which holds also against the peer's own atomic accesses. The remote
-    /// address must be a multiple of 8, and the region grant [`ALLOW_REMOTE_ATOMIC`].
+    /// Eight bytes in the order of this machine, which holds also against the peer's own atomic accesses. The
+    /// remote address must be a multiple of 8, and the region grant [`ALLOW_REMOTE_ATOMIC`].
     ///
     /// # Errors
     /// As [`Qp::read`]; INVALID_PARAMETER: `old` is not eight bytes long.
@@ -64,7 +65,8 @@ pub trait QpExt: sealed::Sealed {
         flags: OpFlags,
     ) -> Result<(), PostError>;
 
-    /// Posts an atomic: adds `add` to the number at `remote`, wrapping; what stood there before goes to `old`.
+    /// Posts an atomic: adds `add` to the number at `remote`, wrapping; what stood there before goes to
+    /// `old`.
     ///
     /// # Errors
     /// As [`compare_and_swap`](Self::compare_and_swap).

@@ -1,4 +1,5 @@
-//! What all handles have in common: dropping is closing, and a close with a request tells when it is complete.
+//! What all handles have in common: dropping is closing, and a close with a request tells when it is
+//! complete.
 
 use super::request::{self, Completer, Request};
 use crate::device::callbacks::Outbox;

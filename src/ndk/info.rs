@@ -4,8 +4,8 @@ use super::{AdapterFlags, limits};
 
 /// What an adapter can do (`NDK_ADAPTER_INFO`).
 ///
-/// Limits are per object or request, counts of elements unless said otherwise. A limit that is asked for exactly is
-/// granted, and all of them together.
+/// Limits are per object or request, counts of elements unless said otherwise. A limit that is asked for
+/// exactly is granted, and all of them together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AdapterInfo {
@@ -85,8 +85,9 @@ pub(super) const LOCAL: AdapterInfo = AdapterInfo {
     large_request_threshold: limits::LARGE_REQUEST,
     max_caller_data: limits::CALLER_DATA,
     max_callee_data: limits::CALLEE_DATA,
-    // In order: the last piece of a copy is stored after all before it. No sink right: reads need local write only.
-    // Several engines: each queue is run by whoever claims it. Loopback: an address is just a place in a table.
+    // In order: the last piece of a copy is stored after all before it. No sink right: reads need local write
+    // only. Several engines: each queue is run by whoever claims it. Loopback: an address is just a place in
+    // a table.
     adapter_flags: AdapterFlags(
         AdapterFlags::IN_ORDER_DMA_SUPPORTED.0
             | AdapterFlags::RDMA_READ_SINK_NOT_REQUIRED.0

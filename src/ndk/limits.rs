@@ -26,8 +26,8 @@ pub(super) const INLINE: u32 = work::INLINE_MAX as u32;
 /// Bytes of one request: the longest message of a reliable connection (IBTA 9.7.8).
 pub(super) const TRANSFER: u32 = work::MAX_MESSAGE as u32;
 
-/// Bytes of one registration: half of what 64-bit processes can address, so that a quarter of a million of them
-/// have numbers of their own.
+/// Bytes of one registration: half of what 64-bit processes can address, so that a quarter of a million of
+/// them have numbers of their own.
 pub(super) const REGISTRATION: usize = 1 << 46;
 
 /// Reads in progress in each direction: what eight bits of a connection request can say.
@@ -39,5 +39,6 @@ pub(super) const CALLER_DATA: usize = CONNECT_DATA_MAX;
 /// Private data of an accept or reject: what a reject has room for.
 pub(super) const CALLEE_DATA: usize = ANSWER_DATA_MAX;
 
-/// Bytes above which a read or write is said to beat a send: a convention, since in one process both copy once.
+/// Bytes above which a read or write is said to beat a send: a convention, since in one process both copy
+/// once.
 pub(super) const LARGE_REQUEST: u32 = 4096;

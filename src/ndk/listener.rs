@@ -13,8 +13,8 @@ const LISTEN: &str = "NdkListen";
 
 /// Hands over the requests that come to one local address and port.
 ///
-/// Made by [`Adapter::create_listener`](super::Adapter::create_listener). Closed or dropped, it refuses at once; its
-/// address is free when the connectors that came by it are closed as well.
+/// Made by [`Adapter::create_listener`](super::Adapter::create_listener). Closed or dropped, it refuses at
+/// once; its address is free when the connectors that came by it are closed as well.
 pub struct Listener {
     listener: Arc<connect::Listener>,
 }
@@ -35,8 +35,8 @@ impl Listener {
     /// Begins to listen (`NdkListen`); port 0 chooses one from 49152-65535.
     ///
     /// # Errors
-    /// SHARING_VIOLATION: address and port are taken. INVALID_ADDRESS: not one of the adapter's. TOO_MANY_ADDRESSES: no
-    /// port is left. INVALID_DEVICE_STATE: it listens already (LSN-3).
+    /// SHARING_VIOLATION: address and port are taken. INVALID_ADDRESS: not one of the adapter's.
+    /// TOO_MANY_ADDRESSES: no port is left. INVALID_DEVICE_STATE: it listens already (LSN-3).
     pub fn listen(&self, local: SocketAddr) -> Request<()> {
         request::ready(self.listener.listen(local).map_err(|error| {
             match error {
@@ -59,14 +59,16 @@ impl Listener {
         })
     }
 
-    /// Refuses requests from now on as if nobody listened, or hands them over again (`NdkControlConnectEvents`).
+    /// Refuses requests from now on as if nobody listened, or hands them over again
+    /// (`NdkControlConnectEvents`).
     ///
     /// Events that are under way go on.
     pub fn control_connect_events(&self, pause: bool) {
         self.listener.pause(pause);
     }
 
-    /// Closes the listener: refuses from now on; pends while a connector that came by it lives or its event runs.
+    /// Closes the listener: refuses from now on; pends while a connector that came by it lives or its event
+    /// runs.
     pub fn close(self) -> Request<()> {
         let (callback, request) = handle::close_request();
         self.listener.close(Some(callback));

@@ -18,9 +18,9 @@ const REGISTER: &str = "NdkRegisterMr";
 
 /// Memory that requests and peers may use.
 ///
-/// Requests name parts of it by [`sge`](Self::sge), peers by [`remote`](Self::remote). Its bytes may change at any time
-/// by the hand of a peer, so they are read and written by copy. Its close, or drop, deregisters; the token is refused
-/// at once, and the memory is let go when the last access has ended.
+/// Requests name parts of it by [`sge`](Self::sge), peers by [`remote`](Self::remote). Its bytes may change
+/// at any time by the hand of a peer, so they are read and written by copy. Its close, or drop, deregisters;
+/// the token is refused at once, and the memory is let go when the last access has ended.
 pub struct Mr {
     /// `None` from the beginning of the close on.
     memory: Option<Arc<Memory>>,
@@ -103,8 +103,8 @@ impl Mr {
             let error = Error::new(REGISTER, Status::INVALID_PARAMETER).with_argument("base", "null");
             return Err(error.with_hint("give the address of the first byte"));
         };
-        // SAFETY: what `Memory::borrowed` asks for is what the caller promises; the `Memory` goes with the region,
-        // or comes back by its deregistration, and then touches the bytes only as its owner makes it.
+        // SAFETY: what `Memory::borrowed` asks for is what the caller promises; the `Memory` goes with the
+        // region, or comes back by its deregistration, and then touches the bytes only as its owner makes it.
         Self::register(pd, unsafe { Memory::borrowed(base, length) }, flags)
     }
 
@@ -213,7 +213,8 @@ impl Mr {
         self.memory.as_ref().expect("a handle in use has not begun to close")
     }
 
-    /// Deregisters and closes a region of a scope, whose handles may live on; waits until no access is going on.
+    /// Deregisters and closes a region of a scope, whose handles may live on; waits until no access is going
+    /// on.
     pub(super) fn end_scoped(&self) {
         let _until_let_go = self.life.hold();
         handle::begin_close(self, None);
@@ -222,7 +223,7 @@ impl Mr {
         debug_assert!(going.is_some(), "a scope ends its regions once");
         while let Some(Err(later)) = going.map(Deregistering::try_finish) {
             going = Some(later);
-            std::thread::yield_now(); // a pass of another thread, of which no user code is a part, still copies
+            std::thread::yield_now(); // a pass of another thread, without user code in it, still copies
         }
     }
 

@@ -32,8 +32,8 @@ impl Pd {
 
     /// Registers `memory`, so that requests and peers may use it (`NdkCreateMr`, `NdkRegisterMr`).
     ///
-    /// The memory is kept until [`Mr::deregister`] gives it back; meanwhile it is read and written through the region.
-    /// Local read is always granted.
+    /// The memory is kept until [`Mr::deregister`] gives it back; meanwhile it is read and written through
+    /// the region. Local read is always granted.
     ///
     /// # Errors
     /// INVALID_BUFFER_SIZE for no bytes at all (MR-13); INVALID_PARAMETER for more than
@@ -51,10 +51,12 @@ impl Pd {
     /// As [`register`](Self::register); INVALID_PARAMETER also for a null `base` (MR-12).
     ///
     /// # Safety
-    /// From the call until the request of [`Mr::deregister`] has completed, or the adapter's close has returned:
+    /// From the call until the request of [`Mr::deregister`] has completed, or the adapter's close has
+    /// returned:
     /// - `base` is valid for reads and writes of `length` bytes, all of one allocation and initialised;
-    /// - nobody holds a reference to any of these bytes, or touches them by plain loads and stores, unless nothing that
-    ///   names the region is pending and no peer has its token. Atomic accesses are fine at any time.
+    /// - nobody holds a reference to any of these bytes, or touches them by plain loads and stores, unless
+    ///   nothing that names the region is pending and no peer has its token. Atomic accesses are fine at any
+    ///   time.
     pub unsafe fn register_raw(&self, base: *mut u8, length: usize, flags: MrFlags) -> Request<Mr> {
         // SAFETY: the caller's promise is that of `Mr::register_raw`, word by word.
         request::ready(unsafe { Mr::register_raw(&self.core, base, length, flags) })
@@ -62,9 +64,9 @@ impl Pd {
 
     /// Lends memory to the domain for as long as `body` runs.
     ///
-    /// What was registered in the scope is deregistered when `body` returns or unwinds. That waits for accesses going
-    /// on just then, a fraction of a millisecond at most; requests still pending that name such a region fail with
-    /// ACCESS_VIOLATION.
+    /// What was registered in the scope is deregistered when `body` returns or unwinds. That waits for
+    /// accesses going on just then, a fraction of a millisecond at most; requests still pending that name
+    /// such a region fail with ACCESS_VIOLATION.
     ///
     /// ```
     /// # use qpair::ndk::{Adapter, MrFlags};
@@ -85,9 +87,9 @@ impl Pd {
     /// Creates a queue pair (`NdkCreateQp`, `NdkCreateQpWithSrq`).
     ///
     /// # Errors
-    /// INVALID_PARAMETER, naming the argument: over its limit (QP-1), or an object of another adapter or domain.
-    /// INVALID_PARAMETER_MIX: a receive depth or entries, with a shared receive queue. INSUFFICIENT_RESOURCES: 2^24 - 1
-    /// queue pairs live.
+    /// INVALID_PARAMETER, naming the argument: over its limit (QP-1), or an object of another adapter or
+    /// domain. INVALID_PARAMETER_MIX: a receive depth or entries, with a shared receive queue.
+    /// INSUFFICIENT_RESOURCES: 2^24 - 1 queue pairs live.
     pub fn create_qp(&self, description: QpDescription<'_>) -> Request<Qp> {
         request::ready(Qp::new(&self.core, &description))
     }
@@ -95,9 +97,9 @@ impl Pd {
     /// Creates a shared receive queue of `depth` receives with up to `max_sge` entries each (`NdkCreateSrq`).
     ///
     /// # Errors
-    /// INVALID_PARAMETER: `depth` is 0 or above [`max_srq_depth`](super::AdapterInfo::max_srq_depth), or `max_sge` above
-    /// [`max_receive_request_sge`](super::AdapterInfo::max_receive_request_sge) (SRQ-1). INSUFFICIENT_RESOURCES:
-    /// 2^24 - 1 of them live.
+    /// INVALID_PARAMETER: `depth` is 0 or above [`max_srq_depth`](super::AdapterInfo::max_srq_depth), or
+    /// `max_sge` above [`max_receive_request_sge`](super::AdapterInfo::max_receive_request_sge) (SRQ-1).
+    /// INSUFFICIENT_RESOURCES: 2^24 - 1 of them live.
     pub fn create_srq(&self, depth: u32, max_sge: u32) -> Request<Srq> {
         request::ready(Srq::new(&self.core, depth, max_sge))
     }

@@ -1,7 +1,7 @@
 //! Posts that are refused: which rule was broken, as NDK numbers it.
 //!
-//! A post itself is a translation without a branch of its own: operation, data and flags go to the device as they
-//! are. What is here runs only when something is wrong.
+//! A post itself is a translation without a branch of its own: operation, data and flags go to the device as
+//! they are. What is here runs only when something is wrong.
 
 use super::error::{Rule, Values};
 use super::{OpFlags, PostCall, PostError, Status};

@@ -16,9 +16,10 @@ use std::sync::Arc;
 
 /// Two work queues, connected to those of one peer.
 ///
-/// Posts are lock-free, allocate nothing, and come from any thread: those of one queue are executed in the order in
-/// which they were taken. A post that returns `Ok` completes exactly once, unless it is silent and succeeds; one that
-/// returns an error does not complete at all, and the queue pair goes on working (QP-5, QP-6).
+/// Posts are lock-free, allocate nothing, and come from any thread: those of one queue are executed in the
+/// order in which they were taken. A post that returns `Ok` completes exactly once, unless it is silent and
+/// succeeds; one that returns an error does not complete at all, and the queue pair goes on working (QP-5,
+/// QP-6).
 pub struct Qp {
     pub(super) qp: Arc<qp::Qp>,
     pub(super) adapter: Arc<AdapterCore>,
@@ -59,8 +60,8 @@ impl Qp {
     /// Works also before the queue pair is connected. The entries need local write.
     ///
     /// # Errors
-    /// NO_MORE_ENTRIES: the receive queue is full. DATA_OVERRUN: too many entries. INVALID_DEVICE_REQUEST: the queue
-    /// pair has a shared receive queue.
+    /// NO_MORE_ENTRIES: the receive queue is full. DATA_OVERRUN: too many entries. INVALID_DEVICE_REQUEST:
+    /// the queue pair has a shared receive queue.
     #[inline]
     pub fn receive(&self, context: u64, sgl: &[Sge]) -> Result<(), PostError> {
         self.qp.post_receive(context, sgl).map_err(|refused| post::refused(PostCall::Receive, refused))
@@ -69,8 +70,8 @@ impl Qp {
     /// Posts a send into the peer's next receive (`NdkSend`).
     ///
     /// # Errors
-    /// INVALID_PARAMETER: a flag that a send does not take (FLAG-4). CONNECTION_INVALID: not connected. NO_MORE_ENTRIES:
-    /// the queue is full. DATA_OVERRUN: too many entries. BUFFER_OVERFLOW: too many bytes.
+    /// INVALID_PARAMETER: a flag that a send does not take (FLAG-4). CONNECTION_INVALID: not connected.
+    /// NO_MORE_ENTRIES: the queue is full. DATA_OVERRUN: too many entries. BUFFER_OVERFLOW: too many bytes.
     #[inline]
     pub fn send<'d>(&self, context: u64, data: impl Into<Data<'d>>, flags: OpFlags) -> Result<(), PostError> {
         self.post(PostCall::Send, &Operation::Send, data.into(), flags, SEND_FLAGS, context)
@@ -78,8 +79,8 @@ impl Qp {
 
     /// Posts a send that also invalidates a token of the peer (`NdkSendAndInvalidate`).
     ///
-    /// The peer's receive completes as [`OperationType::ReceiveAndInvalidate`](super::OperationType). A token that may
-    /// not be invalidated so fails the request and ends the connection.
+    /// The peer's receive completes as [`OperationType::ReceiveAndInvalidate`](super::OperationType). A token
+    /// that may not be invalidated so fails the request and ends the connection.
     ///
     /// # Errors
     /// As [`send`](Self::send).
@@ -152,9 +153,10 @@ impl Qp {
 
     /// Cancels everything that is pending on both queues (`NdkFlush`).
     ///
-    /// Each of these requests completes exactly once, in posting order for each queue, with CANCELLED, or with its own
-    /// result if it was being executed. The call only starts this: the completion queue tells when it is done. The state of
-    /// the queue pair stays as it is, and requests posted later live. Receives of a shared receive queue stay there.
+    /// Each of these requests completes exactly once, in posting order for each queue, with CANCELLED, or
+    /// with its own result if it was being executed. The call only starts this: the completion queue tells
+    /// when it is done. The state of the queue pair stays as it is, and requests posted later live.
+    /// Receives of a shared receive queue stay there.
     pub fn flush(&self) {
         self.qp.flush();
     }

@@ -8,9 +8,24 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Registers memory that the caller lends for as long as the scope lasts; made by [`Pd::scope`](super::Pd::scope).
+/// Registers memory that the caller lends for as long as the scope lasts; made by
+/// [`Pd::scope`](super::Pd::scope).
 ///
-/// A guard would not do: it can be leaked, and then the memory could be used again while a peer still writes it.
+/// A guard would not do: it can be leaked, and then the memory could be used again while a peer still writes
+/// it.
+///
+/// What is lent must live as long as the scope:
+///
+/// ```compile_fail,E0597
+/// # use qpair::ndk::{Adapter, MrFlags};
+/// # let pd = Adapter::open("local/docs")?.create_pd().wait()?;
+/// pd.scope(|scope| {
+///     let mut short = [0; 8];
+///     scope.register(&mut short, MrFlags::ALLOW_LOCAL_WRITE)?;
+///     Ok::<(), qpair::ndk::Error>(())
+/// })?;
+/// # Ok::<(), qpair::ndk::Error>(())
+/// ```
 pub struct Scope<'scope, 'env: 'scope> {
     pd: &'scope PdCore,
     regions: Mutex<Vec<Arc<Mr>>>,
@@ -34,10 +49,11 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         // Nothing that could unwind stands between the registration and its entry in the list.
         let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
         regions.reserve(1);
-        // SAFETY: `bytes` is borrowed mutably for `'env`, so it is valid and initialised, and nobody else uses it before
-        // `'env` is over, which is after the scope (`'env: 'scope`). The region is gone by then: `run` ends each of
-        // them, waiting for accesses, whether its body returns or unwinds. Afterwards only a `ScopedMr` could reach the
-        // bytes, and none outlives `'scope`, since `run` is called with a `'scope` that `body` cannot name.
+        // SAFETY: `bytes` is borrowed mutably for `'env`, so it is valid and initialised, and nobody else
+        // uses it before `'env` is over, which is after the scope (`'env: 'scope`). The region is gone by
+        // then: `run` ends each of them, waiting for accesses, whether its body returns or unwinds.
+        // Afterwards only a `ScopedMr` could reach the bytes, and none outlives `'scope`, since `run` is
+        // called with a `'scope` that `body` cannot name.
         let region = unsafe { Mr::register_raw(self.pd, bytes.as_mut_ptr(), bytes.len(), flags) }?;
         let region = Arc::new(region);
         regions.push(Arc::clone(&region));

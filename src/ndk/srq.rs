@@ -12,8 +12,8 @@ const CREATE: &str = "NdkCreateSrq";
 
 /// Receives that the messages of many queue pairs are delivered into.
 ///
-/// A receive completes into the receive completion queue of the queue pair that took it, with that one's context
-/// (SRQ-2). Flush, error or close of one queue pair leaves the queue and its other users working.
+/// A receive completes into the receive completion queue of the queue pair that took it, with that one's
+/// context (SRQ-2). Flush, error or close of one queue pair leaves the queue and its other users working.
 pub struct Srq {
     pub(super) srq: Arc<srq::Srq>,
     pd: Arc<PdCore>,
@@ -66,7 +66,8 @@ impl Srq {
         std::ptr::eq(&*self.pd, pd)
     }
 
-    /// Closes the queue; pends while a queue pair uses it. Receives still queued vanish without completions.
+    /// Closes the queue; pends while a queue pair uses it. Receives still queued vanish without completions
+    ///
     pub fn close(self) -> Request<()> {
         let (callback, request) = handle::close_request();
         self.srq.close(Some(callback));

@@ -226,7 +226,8 @@ fn flush_23_receives_come_back_after_a_refused_connect() {
     assert_eq!(end.ends(1), [(1, Status::CANCELLED)]);
 }
 
-/// FLUSH-25: a disconnect flushes without being asked; afterwards receives are cancelled, sends refused.
+/// FLUSH-25: a disconnect flushes without being asked; afterwards receives are cancelled, sends refused
+///
 #[test]
 fn flush_25_disconnect_flushes() {
     let pair = pair("flush_25");

@@ -92,7 +92,8 @@ pub fn take(cq: &Cq, count: usize) -> Vec<Completion> {
 pub struct Connection {
     pub active: Connector,
     pub passive: Connector,
-    pub listener: Listener,
+    /// Listens as long as the connection lasts.
+    pub _listener: Listener,
 }
 
 /// A listener whose connectors arrive in a channel.
@@ -127,7 +128,7 @@ pub fn connect_with(
     connecting.wait().unwrap();
     from.complete_connect(on_active).wait().unwrap();
     accepting.wait().unwrap();
-    Connection { active: from, passive: to, listener }
+    Connection { active: from, passive: to, _listener: listener }
 }
 
 /// An adapter, and two ends that are connected.

@@ -71,8 +71,8 @@ impl<'a> QpDescription<'a> {
         self
     }
 
-    /// Receives that can be pending. Default 16, from 0 to [`max_receive_queue_depth`]; 64 bytes each, and 16 for
-    /// each entry after the first.
+    /// Receives that can be pending. Default 16, from 0 to [`max_receive_queue_depth`]; 64 bytes each, and 16
+    /// for each entry after the first.
     ///
     /// [`max_receive_queue_depth`]: crate::ndk::AdapterInfo::max_receive_queue_depth
     pub fn receive_depth(mut self, depth: u32) -> Self {
@@ -80,8 +80,8 @@ impl<'a> QpDescription<'a> {
         self
     }
 
-    /// Initiator requests that can be pending. Default 16, from 0 to [`max_initiator_queue_depth`]; 64 bytes each, and
-    /// what entries after the first (16 each) or inline bytes over 24 take, whichever is more.
+    /// Initiator requests that can be pending. Default 16, from 0 to [`max_initiator_queue_depth`]; 64 bytes
+    /// each, and what entries after the first (16 each) or inline bytes over 24 take, whichever is more.
     ///
     /// [`max_initiator_queue_depth`]: crate::ndk::AdapterInfo::max_initiator_queue_depth
     pub fn initiator_depth(mut self, depth: u32) -> Self {
@@ -119,10 +119,11 @@ impl<'a> QpDescription<'a> {
         self
     }
 
-    /// How long a send of this queue pair waits for the peer to post a receive, by the NET's clock. Default 10 s.
+    /// How long a send of this queue pair waits for the peer to post a receive, by the NET's clock. Default
+    /// 10 s.
     ///
-    /// When it is over, the send fails with IO_TIMEOUT and the connection ends (QP-22). `None`: it waits for ever;
-    /// zero: it fails when it finds no receive.
+    /// When it is over, the send fails with IO_TIMEOUT and the connection ends (QP-22). `None`: it waits for
+    /// ever; zero: it fails when it finds no receive.
     pub fn receiver_not_ready(mut self, limit: Option<Duration>) -> Self {
         self.receiver_not_ready = limit;
         self
