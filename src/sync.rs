@@ -62,7 +62,7 @@ mod facade {
 #[cfg(qpair_loom)]
 mod facade {
     pub(crate) use loom::sync::Mutex;
-    pub(crate) use loom::sync::atomic::{Ordering, fence};
+    pub(crate) use loom::sync::atomic::Ordering;
     // Reference counts are not under test, and loom's cannot be a method's receiver.
     pub(crate) use std::sync::Arc;
 
@@ -96,6 +96,23 @@ mod facade {
         pub(crate) fn spin(&self) {
             loom::thread::yield_now();
         }
+    }
+
+    /// Companion of all fences of one execution of a model.
+    static FENCES: std::sync::Mutex<Option<Arc<loom::sync::atomic::AtomicUsize>>> = std::sync::Mutex::new(None);
+
+    /// Prepares the facade for one execution of a model.
+    pub(crate) fn begin_model() {
+        let fences = loom::sync::atomic::AtomicUsize::new(0);
+        *FENCES.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(Arc::new(fences));
+    }
+
+    /// A fence, which loom by itself does not see as something to reorder: a schedule in which another thread's
+    /// fence comes between my access and my fence is tried only if the two fences conflict.
+    pub(crate) fn fence(order: Ordering) {
+        let fences = FENCES.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+        fences.expect("the model calls begin_model first").fetch_add(1, Ordering::Relaxed);
+        loom::sync::atomic::fence(order);
     }
 
     /// Loom remembers only the last access to an atomic when it looks for schedules worth trying, so a

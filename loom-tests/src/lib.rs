@@ -3,9 +3,11 @@
 //! - [`models`] (only with `--cfg qpair_loom`): the models, against the very types that ship.
 //! - [`process`]: one model run in a process of its own, since a deadlock aborts.
 //! - [`scan`]: the mutations, read from the source of `qpair::ring`.
+//! - [`catalogue`]: who catches each mutation, as committed.
 //!
 //! May come in: models, and what runs them. Not here: a second implementation of anything.
 
+pub mod catalogue;
 #[cfg(qpair_loom)]
 pub mod models;
 pub mod process;

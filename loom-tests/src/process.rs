@@ -31,7 +31,7 @@ pub struct Run {
     pub seconds: f64,
 }
 
-/// Runs model `name` of the `models` binary at `program`, at most for `limit`.
+/// Runs model `name` in the binary of this package at `program`, at most for `limit`.
 ///
 /// # Errors
 /// When the binary cannot be started; the message names it.
@@ -66,6 +66,17 @@ pub fn run(
 /// A bound as the command line has it.
 pub fn bound_text(bound: Option<usize>) -> String {
     bound.map_or_else(|| "none".to_owned(), |bound| bound.to_string())
+}
+
+/// A bound from the command line.
+///
+/// # Errors
+/// When it is neither a number nor `none`.
+pub fn parse_bound(text: &str) -> Result<Option<usize>, String> {
+    if text == "none" {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| format!("bound {text}: a number of preemptions, or none"))
 }
 
 fn reader(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {

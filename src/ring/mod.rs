@@ -31,3 +31,9 @@ pub use pins::{Grace, Pin, PinHandle, Pins};
 pub use queue::{End, Engine, HeldQueue, NoRoom, Offered, Pass, Payload, Post, Posted, Ran, Step, WorkQueue};
 pub use shared::{SHARED_SIDE_MAX, SharedRing};
 pub use table::{Retired, Table, TableFull};
+
+/// Prepares one execution of a model; a model calls it first, on its main thread.
+#[cfg(qpair_loom)]
+pub fn begin_model() {
+    crate::sync::begin_model();
+}

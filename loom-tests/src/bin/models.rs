@@ -37,7 +37,6 @@ mod with_models {
     struct Options {
         bound: Bound,
         filter: String,
-        run: Option<String>,
         limit: Duration,
         json: bool,
         list: bool,
@@ -47,7 +46,6 @@ mod with_models {
         let mut options = Options {
             bound: Bound::Full,
             filter: String::new(),
-            run: None,
             limit: Duration::from_secs(1_200),
             json: false,
             list: false,
@@ -57,9 +55,8 @@ mod with_models {
             let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
             match argument.as_str() {
                 "--short" => options.bound = Bound::Short,
-                "--bound" => options.bound = Bound::Given(parse_bound(&value()?)?),
+                "--bound" => options.bound = Bound::Given(process::parse_bound(&value()?)?),
                 "--filter" => options.filter = value()?,
-                "--run" => options.run = Some(value()?),
                 "--limit" => {
                     let seconds = value()?;
                     let parsed = seconds.parse().map_err(|_| format!("--limit {seconds}: whole seconds"))?;
@@ -73,19 +70,12 @@ mod with_models {
         Ok(options)
     }
 
-    fn parse_bound(text: &str) -> Result<Option<usize>, String> {
-        if text == "none" {
-            return Ok(None);
-        }
-        text.parse().map(Some).map_err(|_| format!("--bound {text}: a number of preemptions, or none"))
-    }
-
     /// True when every model holds.
     pub fn main() -> Result<bool, String> {
-        let options = options()?;
-        if let Some(name) = &options.run {
-            return run_here(name, options.bound);
+        if models::asked_to_run()? {
+            return Ok(true);
         }
+        let options = options()?;
         let chosen: Vec<Model> =
             models::all().into_iter().filter(|model| model.name.contains(&options.filter)).collect();
         if chosen.is_empty() {
@@ -115,14 +105,6 @@ mod with_models {
             Bound::Full => model.full,
             Bound::Given(bound) => bound,
         }
-    }
-
-    /// Explores one model in this process and says how many schedules there were, also when one of them fails.
-    fn run_here(name: &str, bound: Bound) -> Result<bool, String> {
-        let all = models::all();
-        let model = all.iter().find(|model| model.name == name).ok_or(format!("no model {name}"))?;
-        models::explore(model, bound_of(model, bound));
-        Ok(true)
     }
 
     fn print(model: &Model, bound: Option<usize>, run: &Run, json: bool) {

@@ -8,7 +8,7 @@ use qpair::ring::{Announcement, ArmLevel, Class};
 pub const MODELS: &[Model] = &[
     model("arm_sleep", "one producer, a poller that arms, polls again and sleeps", B2, arm_sleep),
     model("arm_sleep_two", "two producers, a poller that sleeps", B2, arm_sleep_two),
-    model("arm_sleep_overrun", "an overrun wakes the sleeper that misses entries", B2, arm_sleep_overrun),
+    model("arm_sleep_overrun", "an overrun wakes who sleeps until there is one", B2, arm_sleep_overrun),
     model("arm_ndk", "a poller that arms and sleeps without a second poll", B2, arm_ndk),
     model("arm_ndk_two", "the same with two producers", B2, arm_ndk_two),
     model(
@@ -72,10 +72,13 @@ fn arm_sleep_two() {
 
 fn arm_sleep_overrun() {
     let cq = Cq::watched(1);
-    let producer = spawn(&cq, |cq| cq.push(Class::Ordinary, &[1, 2]));
-    sleep_for(&cq, ArmLevel::Errors, 3, true);
+    cq.push(Class::Ordinary, &[1]);
+    let producer = spawn(&cq, |cq| cq.push(Class::Ordinary, &[2]));
+    while !cq.ring.has_overrun() {
+        cq.arm(ArmLevel::Errors);
+        cq.event.wait();
+    }
     join([producer]);
-    assert!(cq.ring.has_overrun());
 }
 
 fn arm_ndk() {
@@ -180,9 +183,9 @@ fn announce_scan_reused() {
     cq.push(Class::Solicited, &[201, 202]);
     cq.arm(ArmLevel::Solicited);
     join(others);
+    let taken = cq.got.get().contains(&202);
+    assert!(taken || *cq.fired.get() == 1, "a solicited entry is uncovered and nobody was told");
     cq.drain();
-    let fired = *cq.fired.get();
-    assert!(fired >= 1, "a solicited entry is uncovered and nobody was told");
 }
 
 fn arm_says_who() {

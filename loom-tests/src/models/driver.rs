@@ -10,16 +10,12 @@ use qpair::ring::{
 
 pub const MODELS: &[Model] = &[
     model("budget", "a spent budget is handed to a driver that sleeps, while another posts", B2, budget),
+    model("hand_over", "a role that is handed over and taken up, while another posts", B2, hand_over),
     model("budget_flush", "a queue that was handed over is flushed", B2, budget_flush),
     model("ready_two", "two queues are handed to one driver that sleeps", B2, ready_two),
     model("ready_again", "a driver lists a queue again while another thread rouses it", B2, ready_again),
     model("ready_close", "a queue goes after its link has left the ready list", B2, ready_close),
-    model(
-        "events",
-        "two threads raise events of one object: deliveries never overlap, none is lost",
-        B2,
-        events,
-    ),
+    model("events", "two threads raise events of one object: deliveries never overlap, none is lost", B2, events),
     model("events_nested", "a delivery raises an event of its own object", B2, events_nested),
     model("events_panic", "a delivery that panics leaves the counter usable", B2, events_panic),
 ];
@@ -43,7 +39,7 @@ struct Budgeted {
 impl World {
     fn new(queues: usize) -> Arc<Self> {
         let queue = |_| Budgeted {
-            ring: WorkQueue::new(2, 0, false),
+            ring: WorkQueue::new(4, 0, false),
             link: Link::new(),
             alive: Witness::new(),
             journal: Journal::new(),
@@ -156,18 +152,40 @@ impl Engine for Once<'_> {
 fn budget() {
     let world = World::new(1);
     let driver = spawn(&world, |world| world.driver(1));
-    world.post(0, 1);
-    world.post(0, 2);
+    let posted = world.queues[0].ring.post(2, Post::Plain, |i, payload, _| fill(payload, 1 + i as u64));
+    world.drive(0, posted.held);
+    world.post(0, 3);
     world.end();
     join([driver]);
-    world.check(0, &[1, 2]);
+    world.check(0, &[1, 2, 3]);
+}
+
+fn hand_over() {
+    let world = World::new(1);
+    let other = spawn(&world, |world| {
+        let ring = &world.queues[0].ring;
+        loop {
+            // Whoever asks may go on with it, listed or not.
+            match ring.resume() {
+                Some(held) => return world.drive(0, Some(held)),
+                None => yield_now(),
+            }
+        }
+    });
+    let posted = world.queues[0].ring.post(2, Post::Plain, |i, payload, _| fill(payload, 1 + i as u64));
+    let held = posted.held.expect("nobody else kicks");
+    let mut engine = Once { queue: &world.queues[0], budget: 1, pending: Vec::new() };
+    assert_eq!(world.queues[0].ring.run(held, &mut engine).pass, Pass::Spent);
+    world.post(0, 3);
+    join([other]);
+    world.check(0, &[1, 2, 3]);
 }
 
 fn budget_flush() {
     let world = World::new(1);
     let poster = spawn(&world, |world| {
-        world.post(0, 1);
-        world.post(0, 2);
+        let posted = world.queues[0].ring.post(2, Post::Plain, |i, payload, _| fill(payload, 1 + i as u64));
+        world.drive(0, posted.held);
     });
     world.drive(0, world.queues[0].ring.flush());
     world.take_ready();
@@ -179,14 +197,8 @@ fn ready_two() {
     let world = World::new(2);
     let driver = spawn(&world, |world| world.driver(2));
     let poster = spawn(&world, |world| {
-        assert!(
-            world.queues[1]
-                .ring
-                .post(2, Post::Deferred, |i, payload, _| fill(payload, 101 + i as u64))
-                .held
-                .is_none()
-        );
-        world.drive(1, world.queues[1].ring.doorbell());
+        let posted = world.queues[1].ring.post(2, Post::Plain, |i, payload, _| fill(payload, 101 + i as u64));
+        world.drive(1, posted.held);
         world.end();
     });
     let queue = &world.queues[0];

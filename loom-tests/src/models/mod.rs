@@ -15,6 +15,7 @@ mod region;
 mod shared;
 mod work;
 
+use crate::process;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// One model.
@@ -31,6 +32,8 @@ pub struct Model {
 
 /// Bound 2 in both batches.
 const B2: (usize, Option<usize>) = (2, Some(2));
+/// The same for a model of many schedules: bound 1 in the short batch.
+const HEAVY: (usize, Option<usize>) = (1, Some(2));
 
 const fn model(
     name: &'static str,
@@ -58,10 +61,26 @@ pub fn all() -> Vec<Model> {
     .concat()
 }
 
+/// Explores one model here if the command line is `--run NAME --bound N`, as [`process::run`] writes it.
+///
+/// # Errors
+/// When there is no such model or bound.
+pub fn asked_to_run() -> Result<bool, String> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [run, name, bound_flag, bound] = arguments.as_slice() else { return Ok(false) };
+    if run != "--run" || bound_flag != "--bound" {
+        return Ok(false);
+    }
+    let all = all();
+    let model = all.iter().find(|model| model.name == name).ok_or(format!("no model {name}"))?;
+    explore(model, process::parse_bound(bound)?);
+    Ok(true)
+}
+
 /// Explores `model` up to `bound` preemptions a schedule (`None`: all). Panics or aborts on failure.
 ///
 /// Prints how many schedules there were, the failing one included.
-pub fn explore(model: &Model, bound: Option<usize>) {
+fn explore(model: &Model, bound: Option<usize>) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = bound;
     builder.max_branches = 20_000;
@@ -77,6 +96,7 @@ pub fn explore(model: &Model, bound: Option<usize>) {
     }));
     builder.check(move || {
         *counter.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        qpair::ring::begin_model();
         body();
     });
     report();
