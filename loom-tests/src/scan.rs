@@ -134,7 +134,16 @@ mod tests {
         let names: Vec<String> = found.iter().map(Mutation::to_string).collect();
         assert_eq!(
             names,
-            ["A=Relaxed", "D=dropped", "F=dropped", "H=slip", "I=slip", "J=Acquire", "J=Release", "J=Relaxed"]
+            [
+                "A=Relaxed",
+                "D=dropped",
+                "F=dropped",
+                "H=slip",
+                "I=slip",
+                "J=Acquire",
+                "J=Release",
+                "J=Relaxed"
+            ]
         );
         assert_eq!(found[1].what, "fence: e");
     }

@@ -69,6 +69,7 @@ pub struct Accept {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// The peer's first request reached the queue pair, perhaps before the RTU.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the wire carrier needs it"))]
     Established,
     /// The request cannot be brought to the peer.
     Unreachable(Unreachable),
@@ -250,6 +251,7 @@ impl Connector {
     }
 
     /// The peer's queue pair, once the peer has named it.
+    #[expect(dead_code, reason = "the wire carrier needs it")]
     pub fn peer_qp(&self) -> Option<QpAddress> {
         self.peer_qp
     }

@@ -179,6 +179,7 @@ pub enum RejReason {
     /// Nobody listens there, or the listener is paused or closing (IBTA reason 8).
     NoListener,
     /// The passive side has no room for another connection (3).
+    #[expect(dead_code, reason = "the wire carrier needs it")]
     Overloaded,
     /// The consumer rejected or closed its connector (28).
     Consumer,

@@ -26,7 +26,7 @@
 #![forbid(unsafe_code)]
 
 mod connector;
-mod endpoints;
+pub(crate) mod endpoints;
 mod limits;
 mod listener;
 mod message;
@@ -35,12 +35,11 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use connector::{Accept, Action, Call, CallError, Connect, ConnectionData, Connector, Notice, Timeouts};
-pub use endpoints::{EndpointError, Endpoints, Hold, PORTS_CHOSEN};
+pub use connector::{Accept, Action, Call, CallError, Connect, Connector, Notice, Timeouts};
+pub use endpoints::{EndpointError, Endpoints, Hold};
 pub use limits::ReadLimits;
-pub use listener::{Arrival, Listener, ListenerError, ListenerState};
+pub use listener::{Arrival, Listener, ListenerError};
 pub use message::{
-    ANSWER_DATA_MAX, Attempt, Body, CONNECT_DATA_MAX, Message, PrivateData, QpAddress, RejReason, Reply,
-    Request, Route, TooLong,
+    ANSWER_DATA_MAX, Body, CONNECT_DATA_MAX, Message, PrivateData, QpAddress, RejReason, Route, TooLong,
 };
 pub use state::{CallName, Outcome, Refusal, State, Unreachable};

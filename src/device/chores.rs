@@ -15,12 +15,6 @@ const AGAIN: Span = Span::from_nanos(50_000);
 #[derive(Default)]
 pub(super) struct Chores(Mutex<Vec<Chore>>);
 
-impl Chores {
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
-    }
-}
-
 impl Device {
     /// Does `chore` now or, for as long as it says false, again and again on the driver's thread.
     ///
@@ -66,11 +60,6 @@ impl Device {
     /// Says that the driver is awake.
     pub(crate) fn awake(&self) {
         self.ready().wake_up();
-    }
-
-    /// Nothing waits for the driver's thread.
-    pub(crate) fn has_chores(&self) -> bool {
-        !self.chores.is_empty()
     }
 }
 

@@ -12,8 +12,7 @@ use crate::observe::{self, Event};
 use crate::ring::{Class, End, Engine, Offered, Payload, Pin, Post, SHARED_SIDE_MAX, Step};
 use crate::sync::Ordering;
 use crate::work::{
-    Completion, CompletionFlags, CompletionKind, Detail, Key, Opcode, ReceiveRequest, RequestFlags,
-    SendRequest, Sge, Status,
+    Completion, CompletionFlags, Detail, Key, ReceiveRequest, RequestFlags, SendRequest, Sge, Status,
 };
 use std::sync::Arc;
 

@@ -137,6 +137,7 @@ impl Life {
     }
 
     /// The close is complete: its callback has returned.
+    #[cfg_attr(not(test), expect(dead_code, reason = "tests look at it"))]
     pub(crate) fn is_closed(&self) -> bool {
         self.state().closed
     }

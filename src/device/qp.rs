@@ -229,10 +229,6 @@ impl Qp {
         Qpn(self.id.index())
     }
 
-    pub(crate) fn device(&self) -> &Arc<Device> {
-        &self.device
-    }
-
     pub(crate) fn state(&self) -> QpState {
         QpState::from_number(self.state.load(Ordering::Acquire)) // pairs with the swaps of `control`
     }

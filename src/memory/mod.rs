@@ -42,6 +42,10 @@
 mod keys;
 mod owner;
 mod region;
+#[expect(
+    clippy::disallowed_types,
+    reason = "bytes that a peer may touch are reached by atomics of every width"
+)]
 mod view;
 
 pub use keys::{Deregistering, Grant, KeyTable, LocalAccess, RegisterError, Registration, RemoteAccess};

@@ -322,12 +322,11 @@ impl SlotRing {
             State::InFlight | State::Busy => return None,
             State::Posted | State::Deferred | State::Done | State::Cancelled => {}
         }
-        let slot = self.slot(ticket);
+        let (slot, index) = (self.slot(ticket), self.index(ticket));
         // SAFETY: the word, read with Acquire, says that `ticket` is published and its payload the role holder's, who we
         // are: `Consumer` exists once, in the role's state. No poster writes it: the next ticket of this slot is
         // claimed only above a `free` beyond `ticket`, and `free` moves only in `retire`, with this consumer, in order.
         // No completer writes it: one writes only after a CAS from INFLIGHT, which only the holder sets.
-        let index = self.index(ticket);
         Some(slot.payload.with(|payload| unsafe { read(&*payload, self.side.words(index)) }))
     }
 

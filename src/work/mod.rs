@@ -11,9 +11,7 @@ mod status;
 
 pub use completion::{Completion, CompletionFlags, CompletionKind};
 pub use request::{Opcode, RequestFlags, Sge};
-pub use slot::{
-    CompletionWords, INLINE_MAX, ReceiveRequest, SGE_MAX, SendRequest, sge_from_words, sge_to_words,
-};
+pub use slot::{INLINE_MAX, ReceiveRequest, SGE_MAX, SendRequest, sge_from_words, sge_to_words};
 pub use status::{Detail, Status};
 
 /// The number of a queue pair: 24 bits, unique among the living queue pairs of an adapter.

@@ -74,6 +74,7 @@ pub struct RequestFlags(pub u8);
 
 impl RequestFlags {
     /// Nothing.
+    #[cfg_attr(not(test), expect(dead_code, reason = "it completes the set"))]
     pub const NONE: Self = Self(0);
     /// A success leaves no completion.
     pub const SILENT_SUCCESS: Self = Self(1);

@@ -15,7 +15,12 @@ pub const MODELS: &[Model] = &[
     model("ready_two", "two queues are handed to one driver that sleeps", B2, ready_two),
     model("ready_again", "a driver lists a queue again while another thread rouses it", B2, ready_again),
     model("ready_close", "a queue goes after its link has left the ready list", B2, ready_close),
-    model("events", "two threads raise events of one object: deliveries never overlap, none is lost", B2, events),
+    model(
+        "events",
+        "two threads raise events of one object: deliveries never overlap, none is lost",
+        B2,
+        events,
+    ),
     model("events_nested", "a delivery raises an event of its own object", B2, events_nested),
     model("events_panic", "a delivery that panics leaves the counter usable", B2, events_panic),
 ];

@@ -2,6 +2,7 @@
 
 use super::pair::*;
 use super::witness::{Witness, fits};
+use crate::cm::message::Attempt;
 use crate::cm::*;
 use std::collections::{BTreeSet, HashSet};
 

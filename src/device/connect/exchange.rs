@@ -55,6 +55,7 @@ impl Exchange {
     }
 
     /// Changes it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "tests look at it"))]
     pub(crate) fn set_timeouts(&self, timeouts: Timeouts) {
         self.net().timeouts = timeouts;
     }

@@ -158,12 +158,9 @@ impl Qp {
                 }
                 retired = qp.device.qps.remove(qp.id.index());
             }
-            match retired.take().map(Retired::try_reclaim) {
-                Some(Err(later)) => {
-                    retired = Some(later);
-                    return false;
-                }
-                Some(Ok(_)) | None => {}
+            if let Some(Err(later)) = retired.take().map(Retired::try_reclaim) {
+                retired = Some(later);
+                return false;
             }
             let hold = qp.quiet.lock().unwrap_or_else(PoisonError::into_inner).take();
             drop(hold);

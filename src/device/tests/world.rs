@@ -9,10 +9,10 @@ use crate::fabric::clock::{Clock, ManualClock};
 use crate::fabric::local::{Net, NetOptions};
 use crate::memory::{Memory, Registration, Rights};
 use crate::ring::ArmLevel;
+use crate::sync::{AtomicU64, Ordering};
 use crate::time::Span;
 use crate::work::{Completion, Key, Sge};
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
 static NAMES: LazyLock<AtomicU64> = LazyLock::new(AtomicU64::default);

@@ -1,7 +1,8 @@
 //! Listeners and shared endpoints: LSN-1 to LSN-11, SEP-1 to SEP-5.
 
 use super::*;
-use crate::cm::{EndpointError, PORTS_CHOSEN};
+use crate::cm::EndpointError;
+use crate::cm::endpoints::PORTS_CHOSEN;
 
 #[test]
 fn lsn_1_2_3_11_listening() {
