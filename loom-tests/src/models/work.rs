@@ -1,6 +1,6 @@
 //! Post against consume: publication, claims, reuse of slots, cached cursors, the claim counter.
 
-use super::{B2, Model, model};
+use super::{B2, HEAVY, Model, model};
 use crate::support::{Arc, Hooks, MORE, Queue, Witness, join, spawn};
 use qpair::ring::{CompletionRing, Post};
 
@@ -11,7 +11,7 @@ pub const MODELS: &[Model] = &[
     model("reuse_two_posters", "two posters of two requests each share one slot", B2, reuse_two_posters),
     model("chains", "two chains of two requests in three slots, each seen whole or cut short", B2, chains),
     model("chain_seen_whole", "an engine that sees the first of a chain sees the whole", B2, chain_seen_whole),
-    model("cache_passed_on", "three posters share one slot: a cached cursor goes through a third", B2, cache_passed_on),
+    model("cache_passed_on", "three posters share one slot: a cached cursor goes through a third", HEAVY, cache_passed_on),
     model("free_before_completion", "who has polled a completion has room for a post", B2, free_before_completion),
     model("quiet_then_gone", "a queue that is closed and quiet may be let go", B2, quiet_then_gone),
 ];
