@@ -61,7 +61,7 @@ impl Gate {
     /// Takes up a claim that was handed over; the kicks counted so far, `None` if nobody handed it over.
     #[must_use]
     pub fn resume(&self) -> Option<u64> {
-        let order = ord!(Resume: AcqRel, "Acquire: the state of who handed over; Release: keeps the chain of kicks whole");
+        let order = ord!(Resume: Acquire, "the state of who handed over; kicks made before are acquired by the next leave");
         let kicks = self.kicks.fetch_and(!HANDED, order);
         (kicks & HANDED != 0).then_some(kicks & !HANDED)
     }

@@ -154,7 +154,7 @@ impl CompletionRing {
     fn fire(&self, level: ArmLevel) -> bool {
         let mut armed = self.arm.load(Ordering::Relaxed); // the compare-and-swap decides
         while armed >= level as u64 {
-            let order = ord!(FireCas: AcqRel, "one arm, one notification: what the armer did before is visible to it");
+            let order = ord!(FireCas: Acquire, "what the armer did before is visible to who fires");
             if mutant!(FireWithoutCas => true, false) {
                 self.arm.swap(UNARMED, order);
                 return true;
@@ -173,7 +173,7 @@ impl CompletionRing {
     /// (NdkArmCq), and by an overrun.
     #[must_use]
     pub fn arm(&self, level: ArmLevel) -> bool {
-        let order = ord!(ArmMax: AcqRel, "Release: what I did before is visible to who fires; Acquire: keeps the chain of arms whole");
+        let order = ord!(ArmMax: Release, "what I did before is visible to who fires");
         mutant!(ArmStore => self.arm.swap(level as u64, order), self.arm.fetch_max(level as u64, order));
         fence!(ArmFence, "arm before looking at the entries");
         if self.entries.has_overrun() {
@@ -187,7 +187,8 @@ impl CompletionRing {
 
     /// Strongest class among the entries that no notification has covered yet; `None` if there is none.
     fn newest_class(&self) -> Option<Class> {
-        let notified = self.notified.load(ord!(NotifiedLoad: Acquire, "pairs with NotifiedMax"));
+        // Relaxed: too small a value only makes an entry look newer; the entries' own words order what is read.
+        let notified = self.notified.load(Ordering::Relaxed);
         self.entries.strongest_from(self.entries.head().max(notified))
     }
 
@@ -195,8 +196,7 @@ impl CompletionRing {
     ///
     /// Call it before the user's code runs, so that an entry pushed from then on counts as new.
     pub fn note_notified(&self) {
-        let order = ord!(NotifiedMax: AcqRel, "keeps deliveries in one order");
-        self.notified.fetch_max(self.published_end(), order);
+        self.notified.fetch_max(self.published_end(), Ordering::Relaxed); // as where it is read
     }
 
     /// Ticket after the last of the entries published without a gap.

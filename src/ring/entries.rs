@@ -179,9 +179,9 @@ impl EntryRing {
     ///
     /// `None`: it was not full any more, claim again.
     pub(super) fn set_overrun(&self, claim: Claim) -> Option<bool> {
-        let order = ord!(OverrunCas: AcqRel, "in one order with the claims");
-        let relaxed = Ordering::Relaxed; // a failure reads nothing through the tail
-        match self.push.tail.compare_exchange(claim.first, claim.first | OVERRUN, order, relaxed) {
+        // Relaxed: one order with the claims, and nothing is read through the bit.
+        let (relaxed, overrun) = (Ordering::Relaxed, claim.first | OVERRUN);
+        match self.push.tail.compare_exchange(claim.first, overrun, relaxed, relaxed) {
             Ok(_) => Some(true),
             Err(now) if now & OVERRUN != 0 => Some(false),
             Err(_) => None,
@@ -189,7 +189,7 @@ impl EntryRing {
     }
 
     pub(super) fn has_overrun(&self) -> bool {
-        self.push.tail.load(ord!(OverrunLoad: Acquire, "pairs with OverrunCas")) & OVERRUN != 0
+        self.push.tail.load(Ordering::Relaxed) & OVERRUN != 0 // nothing is read through the bit
     }
 
     /// Writes and publishes one claimed ticket.
@@ -283,12 +283,12 @@ impl EntryRing {
 
     /// Ticket of the oldest entry that is not taken.
     pub(super) fn head(&self) -> u64 {
-        self.head.load(ord!(HeadLook: Acquire, "slots below it may be in use again")) & TICKET
+        self.head.load(ord!(HeadLook: Acquire, "a later look at the tail is not behind it, so that len does not say empty")) & TICKET
     }
 
     /// Ticket after the last claimed one.
     pub(super) fn tail(&self) -> u64 {
-        self.push.tail.load(ord!(TailLook: Acquire, "as PushTail")) & TICKET
+        self.push.tail.load(Ordering::Relaxed) & TICKET // for a count
     }
 
     /// Entries claimed and not taken, at some moment during the call.

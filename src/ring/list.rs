@@ -12,12 +12,16 @@ pub struct Link {
     queued: AtomicU64,
     /// Index of the next member plus one; 0 ends the list.
     next: AtomicU64,
+    /// Written and read with `next`: loom has no load buffering, so only a race on plain memory shows that a link is
+    /// written again too early.
+    #[cfg(qpair_loom)]
+    witness: super::slots::Witness,
 }
 
 impl Link {
     /// A link in no list.
     pub fn new() -> Self {
-        Self { queued: AtomicU64::new(0), next: AtomicU64::new(0) }
+        Self::default()
     }
 
     /// The member is in a list, or a taker has not let go of its link yet: it may not go.
@@ -47,13 +51,15 @@ impl IndexList {
 
     /// Lists `index`: `None`, it is listed already; else whether the list was empty.
     pub fn join(&self, index: u32, link: &Link) -> Option<bool> {
-        let order = ord!(ListQueued: AcqRel, "in one order with the taker's swap: listed once, or taken and listed again");
+        let order = ord!(ListQueued: AcqRel, "Acquire: the taker has read my next before I write it; Release: it visits what I did");
         if link.queued.swap(1, order) != 0 {
             return None;
         }
         let backoff = Backoff::new();
         let mut first = self.first.load(Ordering::Relaxed); // the compare-and-swap decides
         loop {
+            #[cfg(qpair_loom)]
+            link.witness.write();
             link.next.store(first, Ordering::Relaxed); // ListPush publishes it
             let pushed = self.first.compare_exchange_weak(
                 first,
@@ -81,20 +87,22 @@ impl IndexList {
     /// # Panics
     /// When `link_of` knows no link for a listed member: members leave the list before they go.
     pub fn take<'l>(&self, link_of: impl Fn(u32) -> Option<&'l Link>, mut visit: impl FnMut(u32)) {
-        let mut rest = self.first.swap(0, ord!(ListTake: AcqRel, "Acquire: the links of all members"));
+        let mut rest = self.first.swap(0, ord!(ListTake: Acquire, "the links of all members, each pushed with Release"));
         while rest != 0 {
             let index = u32::try_from(rest - 1).expect("an index has 32 bits");
             let link = link_of(index).expect("a listed member is alive");
             let unqueue = || {
                 link.queued.swap(
                     0,
-                    ord!(ListUnqueue: AcqRel, "I have read next before the member may be listed again"),
+                    ord!(ListUnqueue: AcqRel, "Release: I have read next before it is written again; Acquire: I visit what the member did"),
                 );
             };
             if mutant!(ListUnqueueFirst => true, false) {
                 unqueue();
             }
             rest = link.next.load(Ordering::Relaxed); // ListTake acquired it
+            #[cfg(qpair_loom)]
+            link.witness.read();
             if mutant!(ListVisitFirst => true, false) {
                 visit(index);
                 unqueue();
@@ -142,7 +150,7 @@ impl ReadyList {
         fence!(ReadyPushFence, "list before looking whether the taker sleeps");
         // Relaxed: the fence orders the look.
         self.asleep.load(Ordering::Relaxed) != 0
-            && self.asleep.swap(0, ord!(AsleepTake: AcqRel, "one waker for one sleep")) != 0
+            && self.asleep.swap(0, Ordering::Relaxed) != 0 // one waker for one sleep; waking orders
     }
 
     /// Takes everybody; see [`IndexList::take`].
@@ -153,7 +161,8 @@ impl ReadyList {
     /// Says that the taker is about to sleep; false: there is something to take, it must not.
     #[must_use]
     pub fn prepare_sleep(&self, anything_else: impl Fn() -> bool) -> bool {
-        self.asleep.swap(1, ord!(AsleepSet: AcqRel, "a word that others swap is swapped, not stored"));
+        // Relaxed: the fence orders it. A word that others swap is swapped, not stored.
+        self.asleep.swap(1, Ordering::Relaxed);
         fence!(SleepFence, "asleep before looking at the list again");
         if recheck!(SleepRecheck, !self.list.is_empty() || anything_else()) {
             self.wake_up();
@@ -164,7 +173,7 @@ impl ReadyList {
 
     /// Says that the taker is awake again.
     pub fn wake_up(&self) {
-        self.asleep.swap(0, ord!(AsleepClear: AcqRel, "as AsleepSet"));
+        self.asleep.swap(0, Ordering::Relaxed); // a late waker wakes for nothing
     }
 }
 

@@ -181,8 +181,8 @@ impl WorkQueue {
     }
 
     fn expose(&self, end: u64) {
-        let order = ord!(DoorbellMax: Release, "what the deferring posts published, for an engine that reads the doorbell");
-        mutant!(DoorbellStore => self.ring.shared().doorbell.swap(end, order), self.ring.shared().doorbell.fetch_max(end, order));
+        let (doorbell, relaxed) = (&self.ring.shared().doorbell, Ordering::Relaxed); // the slots' words order
+        mutant!(DoorbellStore => doorbell.swap(end, relaxed), doorbell.fetch_max(end, relaxed));
         fence!(
             DoorbellFence,
             "expose before the kick: a deferring post that is late sees the doorbell, or its slot is seen"
@@ -279,7 +279,7 @@ impl WorkQueue {
         let waiter = &self.ring.shared().waiter;
         // Relaxed: QuietPostFence or the role orders the look; the kick that follows carries the order on.
         waiter.load(Ordering::Relaxed) != 0
-            && waiter.swap(0, ord!(WaiterTake: AcqRel, "what the sender did before it waited")) != 0
+            && waiter.swap(0, Ordering::Relaxed) != 0
     }
 
     /// Makes passes until nobody has kicked since the last one began.
@@ -312,7 +312,7 @@ impl WorkQueue {
         for parked in [false, true] {
             if parked {
                 let waiter = &self.ring.shared().waiter;
-                waiter.swap(1, ord!(WaiterSet: AcqRel, "a word that others swap is swapped, not stored"));
+                waiter.swap(1, Ordering::Relaxed); // the fence orders it; a word that others swap is swapped
                 fence!(
                     ParkFence,
                     "park before looking again: the post of a receive sees the flag, or its slot is seen"
@@ -395,7 +395,8 @@ impl WorkQueue {
             // Again: a flush that began after the last look is obeyed by the very next request.
             let mark = self.mark();
             let cancelled = mark > consumer.head;
-            if state == State::Deferred && !cancelled && !self.is_exposed(consumer.head) {
+            let hidden = state == State::Deferred && !cancelled && !self.is_exposed(consumer.head);
+            if mutant!(DeferredAtOnce => false, hidden) {
                 break Pass::Idle;
             }
             match self.step(consumer, engine, cancelled) {
@@ -411,7 +412,7 @@ impl WorkQueue {
     }
 
     fn is_exposed(&self, ticket: u64) -> bool {
-        self.ring.shared().doorbell.load(ord!(DoorbellLoad: Acquire, "pairs with DoorbellMax")) > ticket
+        self.ring.shared().doorbell.load(Ordering::Relaxed) > ticket // the slot's word was acquired
     }
 
     /// Executes or cancels the request at the head, and retires it unless earlier ones are in flight.

@@ -17,7 +17,7 @@
 //! This file may use `unsafe`: it reads and writes payloads under the rules of the table.
 
 use super::claim::{Held, Role};
-use crate::sync::{AtomicU64, Backoff, UnsafeCell, mutant, ord};
+use crate::sync::{AtomicU64, Backoff, Ordering, UnsafeCell, mutant, ord};
 use std::fmt;
 
 /// Words of a payload: 56 bytes; two in a model, which shows as much with fewer schedules.
@@ -73,6 +73,13 @@ pub(super) struct Witness(UnsafeCell<u8>);
 // SAFETY: models only, where loom reports any race on the cell: that is its purpose.
 #[cfg(qpair_loom)]
 unsafe impl Sync for Witness {}
+
+#[cfg(qpair_loom)]
+impl Default for Witness {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 #[cfg(qpair_loom)]
 impl Witness {
@@ -278,13 +285,14 @@ impl SlotRing {
     /// The ticket after the last claimed one, and whether the last claim was deferred.
     pub(super) fn tail(&self) -> (u64, bool) {
         // Relaxed: a post that happened before this call is below the value by coherence; nothing is read through it.
-        let tail = self.role.posters().tail.load(crate::sync::Ordering::Relaxed);
+        let tail = self.role.posters().tail.load(Ordering::Relaxed);
         (tail & TICKET, tail & LAST_DEFERRED != 0)
     }
 
     /// Refuses claims from now on; returns the ticket after the last one that succeeded.
     pub(super) fn close(&self) -> u64 {
-        let order = ord!(CloseTail: AcqRel, "in one order with the claims: each is below the value returned, or refused");
+        // Relaxed: one order with the claims, so each is below the value returned, or refused.
+        let order = Ordering::Relaxed;
         let look_first = mutant!(CloseThenLook => Some(self.tail().0), None);
         let tail = self.role.posters().tail.fetch_or(CLOSED, order) & TICKET;
         look_first.unwrap_or(tail)
@@ -294,7 +302,7 @@ impl SlotRing {
     pub(super) fn open(&self) {
         self.role.posters().tail.fetch_and(
             !CLOSED,
-            ord!(OpenTail: AcqRel, "a poster that sees the queue open sees what was set up before"),
+            ord!(OpenTail: Release, "a poster that sees the queue open sees what was set up before"),
         );
     }
 
@@ -342,20 +350,19 @@ impl SlotRing {
         // A swap, since completers compare and swap this word.
         self.slot(ticket).word.swap(
             word(ticket, State::InFlight),
-            ord!(WordInFlight: AcqRel, "the completer writes the payload after we have read it"),
+            ord!(WordInFlight: Release, "the completer writes the payload after we have read it"),
         );
     }
 
     /// Turns a ticket in flight into a cancelled one, unless its completer was first.
     pub(super) fn cancel_in_flight(&self, ticket: u64) {
-        let order =
-            ord!(WordCancel: AcqRel, "decides against the completer's compare-and-swap on the same word");
         let slot = self.slot(ticket);
-        let relaxed = crate::sync::Ordering::Relaxed; // a failure reads nothing through the word
+        // Relaxed: decides against the completer's compare-and-swap on this word, and reads nothing through it.
+        let relaxed = Ordering::Relaxed;
         let _completed_first = slot.word.compare_exchange(
             word(ticket, State::InFlight),
             word(ticket, State::Cancelled),
-            order,
+            relaxed,
             relaxed,
         );
     }
@@ -366,8 +373,8 @@ impl SlotRing {
         let taken = slot.word.compare_exchange(
             word(ticket, State::InFlight),
             word(ticket, State::Busy),
-            ord!(WordTake: AcqRel, "Acquire: the holder has read the payload that I overwrite"),
-            crate::sync::Ordering::Relaxed, // a failure reads nothing through the word
+            ord!(WordTake: Acquire, "the holder has read the payload that I overwrite"),
+            Ordering::Relaxed, // a failure reads nothing through the word
         );
         if taken.is_err() {
             return false;
@@ -375,7 +382,7 @@ impl SlotRing {
         // SAFETY: the compare-and-swap from INFLIGHT to BUSY succeeded for this ticket, so this call owns the payload: the
         // holder reads only in other states, and no poster gets the slot before the holder has retired the ticket.
         slot.payload.with_mut(|payload| write(unsafe { &mut *payload }));
-        slot.word.swap(word(ticket, State::Done), ord!(WordDone: AcqRel, "the result before DONE"));
+        slot.word.swap(word(ticket, State::Done), ord!(WordDone: Release, "the result before DONE"));
         true
     }
 
@@ -397,7 +404,7 @@ impl SlotRing {
         slot.payload.with_mut(|payload| write(unsafe { &mut *payload }));
         consumer.head += 1;
         // Relaxed would do: only the holder reads it, and the role orders holders; a swap, as completers may follow.
-        slot.word.swap(word(ticket, state), crate::sync::Ordering::Relaxed);
+        slot.word.swap(word(ticket, state), Ordering::Relaxed);
     }
 
     /// Retires the oldest ticket if it is the role holder's to retire; posters get its slot with the next `free`.
@@ -408,7 +415,7 @@ impl SlotRing {
         read: impl FnOnce(&Payload, &[u64]) -> R,
     ) -> Option<R> {
         if mutant!(FreeBeforeRead => true, false) {
-            self.shared().free.store(consumer.retired + 1, crate::sync::Ordering::Release); // the slip itself
+            self.shared().free.store(consumer.retired + 1, Ordering::Release); // the slip itself
         }
         let result = self.read(consumer, consumer.retired, read)?;
         consumer.retired += 1;

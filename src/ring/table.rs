@@ -7,7 +7,7 @@
 //! This file may use `unsafe`: it turns a pointer into a reference under a pin.
 
 use super::pins::{Grace, Pin, Pins};
-use crate::sync::{Arc, AtomicPtr, Mutex, ord};
+use crate::sync::{Arc, AtomicPtr, Mutex, Ordering, mutant, ord};
 use std::collections::VecDeque;
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
@@ -111,10 +111,15 @@ impl<T> Table<T> {
     pub fn remove(&self, index: u32) -> Option<Retired<T>> {
         let (chunk, offset) = place(index);
         let slot = self.chunks.get(chunk)?.get()?.get(offset)?;
-        let value =
-            slot.swap(ptr::null_mut(), ord!(TableHide: AcqRel, "Acquire: the value as its maker left it"));
+        let early = mutant!(GraceBeforeHide => Some(self.pins.grace()), None);
+        let order = ord!(TableHide: Acquire, "the value as its maker left it");
+        let value = mutant!(HideWithoutSwap => {
+            let value = slot.load(order);
+            slot.store(ptr::null_mut(), Ordering::Relaxed); // the slip itself
+            value
+        }, slot.swap(ptr::null_mut(), order));
         let value = NonNull::new(value)?;
-        let grace = self.pins.grace();
+        let grace = early.unwrap_or_else(|| self.pins.grace());
         self.control.lock().unwrap_or_else(|p| p.into_inner()).resting.push_back(index);
         Some(Retired { value, grace })
     }
@@ -135,7 +140,7 @@ fn place(index: u32) -> (usize, usize) {
 impl<T> Drop for Table<T> {
     fn drop(&mut self) {
         for slot in self.chunks.iter().filter_map(OnceLock::get).flat_map(|chunk| chunk.iter()) {
-            let value = slot.load(ord!(TableDrop: Acquire, "the value as its maker left it"));
+            let value = slot.load(Ordering::Relaxed); // `&mut self`: everything happened before
             if !value.is_null() {
                 // SAFETY: from `Box::into_raw` in `insert`, not removed (removal empties the slot); `&mut self` says that no
                 // reference handed out by `get` is left, since each borrows the table.

@@ -10,6 +10,7 @@ pub const MODELS: &[Model] = &[
     model("cq_laps", "two producers use two slots again; loom watches the payloads", B2, cq_laps),
     model("cq_one_slot", "two producers share one slot; loom watches the payload", B2, cq_one_slot),
     model("cq_pollers", "two pollers of two entries, a third entry uses a slot again", B2, cq_pollers),
+    model("cq_never_empty", "a queue that is never empty never says that it is", B2, cq_never_empty),
     model("cq_batches", "a batch of three, two pollers of two", B2, cq_batches),
     model("cq_two_batches", "two batches of two in three slots: one is cut and overruns", B2, cq_two_batches),
     model("cq_overrun", "three entries into one slot: reported once, nothing is overwritten", B2, cq_overrun),
@@ -165,6 +166,18 @@ fn cq_pollers() {
     cq.poll(1);
     join([poller]);
     cq.check(&[1, 2, 3]);
+}
+
+fn cq_never_empty() {
+    let cq = Cq::watched(2);
+    cq.push(Class::Ordinary, &[1]);
+    let other = spawn(&cq, |cq| {
+        cq.push(Class::Ordinary, &[2]);
+        assert_eq!(cq.poll(1), 1);
+    });
+    assert!(!cq.ring.is_empty(), "one of the two is in it");
+    join([other]);
+    cq.check(&[1, 2]);
 }
 
 fn cq_batches() {

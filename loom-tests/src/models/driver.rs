@@ -14,6 +14,7 @@ pub const MODELS: &[Model] = &[
     model("budget_flush", "a queue that was handed over is flushed", B2, budget_flush),
     model("ready_two", "two queues are handed to one driver that sleeps", B2, ready_two),
     model("ready_again", "a driver lists a queue again while another thread rouses it", B2, ready_again),
+    model("ready_visit", "a visit sees what a member did before it found itself listed", B2, ready_visit),
     model("ready_close", "a queue goes after its link has left the ready list", B2, ready_close),
     model(
         "events",
@@ -224,6 +225,32 @@ fn ready_again() {
     world.end();
     join([driver]);
     world.check(0, &[1, 2]);
+}
+
+/// A list with one member, and its work.
+#[derive(Default)]
+struct Listed {
+    ready: ReadyList,
+    link: Link,
+    work: AtomicUsize,
+}
+
+fn ready_visit() {
+    let listed = Arc::new(Listed::default());
+    assert!(!listed.ready.push(0, &listed.link), "the taker is awake");
+    let member = spawn(&listed, |listed| {
+        listed.work.store(1, Ordering::Relaxed); // the list orders it
+        assert!(!listed.ready.push(0, &listed.link), "the taker is awake");
+    });
+    let mut seen = 0;
+    for _ in 0..2 {
+        // Relaxed: the list orders it.
+        listed.ready.take(|_| Some(&listed.link), |_| seen = listed.work.load(Ordering::Relaxed));
+    }
+    join([member]);
+    listed.ready.take(|_| Some(&listed.link), |_| seen = listed.work.load(Ordering::Relaxed));
+    assert_eq!(seen, 1, "the last visit came before the work, and none after it");
+    assert!(!listed.link.is_listed());
 }
 
 fn ready_close() {
