@@ -2,7 +2,7 @@
 
 use crate::world::{ALL, End, READS, adapter, all, connect, cq, pair, pair_with};
 use qpair::ndk::{
-    Adapter, Clock, Completion, CqNotify, Data, ManualClock, OnDisconnect, OpFlags, OperationType,
+    Adapter, Clock, Completion, CqNotify, Data, ManualClock, Memory, OnDisconnect, OpFlags, OperationType,
     QpDescription, Sge, Status, Token,
 };
 use std::thread;
@@ -299,4 +299,23 @@ fn qp_36_reads_need_an_outbound_limit() {
     assert_eq!(error.status(), Status::INVALID_DEVICE_REQUEST);
     a.qp.write(2, &a.sge(0, 8), remote, NONE).unwrap();
     assert_eq!(a.ends(1), all([2], Status::SUCCESS));
+}
+
+/// The longest message, 2 GiB, from and into sixteen entries of the same 128 MiB.
+#[test]
+fn the_longest_message_arrives_whole() {
+    const PART: usize = 128 << 20;
+    let adapter = adapter("longest");
+    let [a, b] = [0, 1].map(|_| End::with(&adapter, |qp| qp.initiator_sge(16).receive_sge(16)));
+    let _connection = connect(&adapter, &a.qp, &b.qp);
+    let register = |end: &End| end.pd.register(Memory::zeroed(PART).unwrap(), ALL).wait().unwrap();
+    let (from, to) = (register(&a), register(&b));
+    from.write(PART - 3, b"end").unwrap();
+    b.qp.receive(1, &[to.sge(0..PART).unwrap(); 16]).unwrap();
+    a.qp.send(2, &[from.sge(0..PART).unwrap(); 16][..], OpFlags::NONE).unwrap();
+    assert_eq!(b.take(1)[0].bytes_transferred, 1 << 31);
+    assert_eq!(a.ends(1), [(2, Status::SUCCESS)]);
+    let mut end = [0; 3];
+    to.read(PART - 3, &mut end).unwrap();
+    assert_eq!(&end, b"end");
 }
