@@ -4,7 +4,7 @@ mod connect;
 
 use connect::connect;
 use qpair::ndk::ext::{self, QpExt};
-use qpair::ndk::{Adapter, Completion, CqNotify, Mr, MrFlags, OpFlags, Pd, QpDescription, Status};
+use qpair::ndk::{Adapter, Completion, CqNotify, Memory, Mr, MrFlags, OpFlags, Pd, QpDescription, Status};
 use std::error::Error;
 use std::thread;
 
@@ -14,7 +14,8 @@ const CLIENTS: usize = 2;
 fn main() -> Result<(), Box<dyn Error>> {
     let adapter = Adapter::open("local")?;
     let pd = adapter.create_pd().wait()?;
-    let counter = pd.register(vec![0; 8], ext::ALLOW_REMOTE_ATOMIC).wait()?;
+    // Zeroed memory is aligned; a vector of bytes need not be, and atomics work on aligned numbers.
+    let counter = pd.register(Memory::zeroed(8)?, ext::ALLOW_REMOTE_ATOMIC).wait()?;
     thread::scope(|scope| {
         for _ in 0..CLIENTS {
             scope.spawn(|| count(&adapter, &pd, &counter).expect("the client counts to its end"));
@@ -32,7 +33,7 @@ fn count(adapter: &Adapter, pd: &Pd, counter: &Mr) -> Result<(), Box<dyn Error>>
     let client = pd.create_qp(QpDescription::new(&cq)).wait()?;
     let server = pd.create_qp(QpDescription::new(&cq)).wait()?;
     let _connectors = connect(adapter, &client, &server)?;
-    let old = pd.register(vec![0; 8], MrFlags::ALLOW_LOCAL_WRITE).wait()?;
+    let old = pd.register(Memory::zeroed(8)?, MrFlags::ALLOW_LOCAL_WRITE).wait()?;
     let mut before = None;
     for context in 0..EACH {
         client.fetch_and_add(context, old.sge(0..8)?, counter.remote(0)?, 1, OpFlags::NONE)?;

@@ -8,6 +8,9 @@ use crate::device::qp::Operation;
 use crate::work::CompletionKind;
 
 /// The peer may work on the region's words by atomics; contains [`MrFlags::ALLOW_LOCAL_WRITE`].
+///
+/// Words are aligned by their machine address: register [`Memory::zeroed`](super::Memory::zeroed), since a
+/// vector of bytes may begin anywhere.
 pub const ALLOW_REMOTE_ATOMIC: MrFlags = MrFlags(0x1_0001);
 
 /// A message of the peer may invalidate the region's token, which then grants nothing any more.

@@ -2,7 +2,7 @@
 
 use crate::world::{ALL, all, pair};
 use qpair::ndk::ext::{ALLOW_REMOTE_ATOMIC, ALLOW_REMOTE_INVALIDATE, CompletionExt, QpExt};
-use qpair::ndk::{Data, MrFlags, OpFlags, OperationType, Status};
+use qpair::ndk::{Data, Memory, MrFlags, OpFlags, OperationType, Status};
 
 const NONE: OpFlags = OpFlags::NONE;
 
@@ -35,7 +35,7 @@ fn a_write_takes_a_receive_and_leaves_its_entries_alone() {
 #[test]
 fn atomics_work_on_the_number_that_the_owner_sees() {
     let pair = pair("ext_atomic");
-    let counter = pair.b.pd.register(vec![0; 16], ALLOW_REMOTE_ATOMIC).wait().unwrap();
+    let counter = pair.b.pd.register(Memory::zeroed(16).unwrap(), ALLOW_REMOTE_ATOMIC).wait().unwrap();
     let (old, remote) = (pair.a.sge(0, 8), counter.remote(8).unwrap());
     counter.store_u64(8, u64::MAX).unwrap();
     pair.a.qp.fetch_and_add(1, old, remote, 3, NONE).unwrap();
@@ -60,7 +60,7 @@ fn an_atomic_needs_eight_bytes_a_right_and_alignment() {
     one.a.qp.fetch_and_add(1, one.a.sge(0, 8), remote, 1, NONE).unwrap();
     assert_eq!(one.a.ends(1), [(1, Status::ACCESS_VIOLATION)]);
     let two = pair("ext_atomic_aligned");
-    let counter = two.b.pd.register(vec![0; 16], ALLOW_REMOTE_ATOMIC).wait().unwrap();
+    let counter = two.b.pd.register(Memory::zeroed(16).unwrap(), ALLOW_REMOTE_ATOMIC).wait().unwrap();
     two.a.qp.fetch_and_add(1, two.a.sge(0, 8), counter.remote(1).unwrap(), 1, NONE).unwrap();
     assert_ne!(two.a.take(1)[0].status, Status::SUCCESS);
     assert_eq!(counter.deregister().wait().unwrap().into_vec(), [0; 16]);

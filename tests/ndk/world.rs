@@ -1,8 +1,8 @@
 //! What most tests need: an adapter of their own, queue pairs, and a connection between two of them.
 
 use qpair::ndk::{
-    Adapter, Completion, Connector, Cq, CqNotify, Listener, Mr, MrFlags, OnDisconnect, Pd, Qp, QpDescription,
-    ReadLimits, Sge, Status,
+    Adapter, Completion, Connector, Cq, CqNotify, Listener, Memory, Mr, MrFlags, OnDisconnect, Pd, Qp,
+    QpDescription, ReadLimits, Sge, Status,
 };
 use std::net::SocketAddr;
 use std::sync::mpsc::{self, Receiver};
@@ -30,7 +30,7 @@ pub fn cq(adapter: &Adapter, depth: u32) -> Cq {
 pub struct End {
     pub qp: Qp,
     pub cq: Cq,
-    /// 4,096 bytes with every right.
+    /// 4,096 bytes with every right, aligned to pages.
     pub mr: Mr,
     pub pd: Pd,
 }
@@ -45,7 +45,7 @@ impl End {
         let (pd, cq) = (adapter.create_pd().wait().unwrap(), cq(adapter, 64));
         let usual = QpDescription::new(&cq).initiator_sge(4).receive_sge(4).inline_size(64);
         let qp = pd.create_qp(describe(usual)).wait().unwrap();
-        let mr = pd.register(vec![0; 4096], ALL).wait().unwrap();
+        let mr = pd.register(Memory::zeroed(4096).unwrap(), ALL).wait().unwrap();
         Self { qp, cq, mr, pd }
     }
 
