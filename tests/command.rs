@@ -189,6 +189,8 @@ fn what_it_tells_goes_to_standard_error() {
     let output = run(&["flush", "--verbose", "--json"]);
     assert_eq!(output.status.code(), Some(0));
     assert!(serde_json::from_slice::<Value>(&output.stdout).is_ok());
+    assert!(text(&output.stderr).contains("qpair"), "{}", text(&output.stderr));
+    assert!(!text(&output.stderr).contains('\u{1b}'), "no colours without a terminal");
 }
 
 #[test]

@@ -104,7 +104,6 @@ fn message(stderr: &str) -> String {
     let place = lines.next().unwrap_or("no message");
     let place = place.split("panicked at ").last().unwrap_or(place).trim_end_matches(':');
     let place = place.rsplit('/').next().unwrap_or(place);
-    let what: Vec<&str> =
-        lines.take_while(|line| !line.starts_with("note:")).take(3).map(str::trim).collect();
+    let what: Vec<&str> = lines.take_while(|line| !line.starts_with("note:")).take(3).map(str::trim).collect();
     format!("{place}: {}", what.join(" "))
 }

@@ -140,9 +140,7 @@ impl Journal {
         sorted.sort_unstable();
         expected.sort_unstable();
         assert_eq!(sorted, expected, "each exactly once: {seen:?}");
-        for (earlier, later) in
-            seen.iter().enumerate().flat_map(|(i, t)| seen[i + 1..].iter().map(move |l| (t, l)))
-        {
+        for (earlier, later) in seen.iter().enumerate().flat_map(|(i, t)| seen[i + 1..].iter().map(move |l| (t, l))) {
             let (earlier, later) = (earlier & 0xffff, later & 0xffff);
             assert!(earlier / 100 != later / 100 || earlier < later, "posting order: {seen:?}");
         }
@@ -172,12 +170,7 @@ impl Queue {
     }
 
     pub fn with(depth: u32, hooks: Hooks) -> Self {
-        Self {
-            ring: WorkQueue::new(depth, 1, false),
-            journal: Journal::new(),
-            hooks,
-            accepted: Unwatched::default(),
-        }
+        Self { ring: WorkQueue::new(depth, 1, false), journal: Journal::new(), hooks, accepted: Unwatched::default() }
     }
 
     /// Posts a chain and does what its outcome asks for; the count accepted.

@@ -1,10 +1,11 @@
 //! The `qpair` command: what people run before they link.
 //!
-//! It belongs to the binary and sees the library as everybody does, through `qpair::ndk`. Figures and answers go to
-//! standard output, everything else to standard error. Exit codes: 0 as promised, 1 not, 2 wrongly asked.
+//! It belongs to the binary and sees the library as everybody does, through `qpair::ndk`. Figures and answers
+//! go to standard output, everything else to standard error. Exit codes: 0 as promised, 1 not, 2 wrongly
+//! asked.
 //!
-//! May come in: subcommands, each with its text and its JSON document. Not here: anything that a program linking the
-//! library could not do as well.
+//! May come in: subcommands, each with its text and its JSON document. Not here: anything that a program
+//! linking the library could not do as well.
 
 mod clock;
 mod flush;
@@ -32,11 +33,15 @@ const EXIT_CODES: &str = "Exit codes: 0 as promised, 1 not as promised or failed
 #[derive(Debug, Subcommand)]
 enum Subcommands {
     /// Two connected queue pairs exchange messages: latency, rate, and whether every byte arrived
+    ///
+    /// send and write are ping-pongs: the peer answers each message by one of the same kind, and the time is
+    /// that of the round trip. read and cas are driven by one side alone, and the time is that from post to
+    /// completion.
     Pingpong(pingpong::Options),
     /// A flush cancels what is pending, once and in order, and what is posted later lives
     ///
-    /// Requests of every kind that can be pending are posted, flushed and polled. Fails unless each of them completes
-    /// once, in posting order for each queue, with STATUS_CANCELLED.
+    /// Requests of every kind that can be pending are posted, flushed and polled. Fails unless each of them
+    /// completes once, in posting order for each queue, with STATUS_CANCELLED.
     Flush,
 }
 
@@ -44,10 +49,10 @@ enum Subcommands {
 #[derive(Args, Debug)]
 struct Common {
     /// Print one JSON document in place of text (fields: docs/command.md)
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 100)]
     json: bool,
     /// Tell on standard error what the library does; RUST_LOG=qpair=LEVEL is more precise
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, display_order = 101)]
     verbose: bool,
 }
 

@@ -1,6 +1,7 @@
 //! What is printed: text or one JSON document, and numbers as people read them.
 //!
-//! A reader that goes away (`qpair flush | head -1`) has what it wanted: the rest is not printed, and it is no error.
+//! A reader that goes away (`qpair flush | head -1`) has what it wanted: the rest is not printed, and it is
+//! no error.
 
 use serde::Serialize;
 use std::fmt;

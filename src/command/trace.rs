@@ -1,7 +1,7 @@
 //! What the library tells of itself, on standard error.
 
 use super::usage;
-use std::io;
+use std::io::{self, IsTerminal};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -11,7 +11,9 @@ const VARIABLE: &str = "RUST_LOG";
 /// Listens as RUST_LOG says, else to all of `qpair` if `verbose`, else not at all.
 pub fn start(verbose: bool) -> anyhow::Result<()> {
     let Some(targets) = targets(std::env::var(VARIABLE).ok().as_deref(), verbose)? else { return Ok(()) };
-    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    // An error of standard error has nowhere to be told.
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).log_internal_errors(false);
+    let lines = lines.with_ansi(io::stderr().is_terminal());
     tracing_subscriber::registry().with(lines).with(targets).try_init()?;
     Ok(())
 }

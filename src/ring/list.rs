@@ -22,8 +22,7 @@ impl Link {
 
     /// The member is in a list, or a taker has not let go of its link yet: it may not go.
     pub fn is_listed(&self) -> bool {
-        self.queued.load(ord!(ListedLook: Acquire, "pairs with ListUnqueue: the taker is done with my link"))
-            != 0
+        self.queued.load(ord!(ListedLook: Acquire, "pairs with ListUnqueue: the taker is done with my link")) != 0
     }
 }
 

@@ -1,10 +1,11 @@
 //! `qpair flush`: what NDK's flush promises, step by step, and whether it is so.
 //!
-//! A and B are connected. A gets requests of every kind that can be pending, is flushed, and is polled; then each sends
-//! to the other. [`story`] holds what is posted and what must come of it; [`report`] judges and tells it.
+//! A and B are connected. A gets requests of every kind that can be pending, is flushed, and is polled; then
+//! each sends to the other. [`story`] holds what is posted and what must come of it; [`report`] judges and
+//! tells it.
 //!
-//! May come in: other promises of this flush. Not here: the flush of other systems, which completes in place of
-//! cancelling.
+//! May come in: other promises of this flush. Not here: the flush of other systems, which completes in place
+//! of cancelling.
 
 mod report;
 mod story;

@@ -1,11 +1,12 @@
 //! `qpair pingpong`: two connected queue pairs exchange messages as fast as they can.
 //!
-//! [`plan`] judges the options. [`sides`] (send, write) and [`one_sided`] (read, compare and swap) know what to post and
-//! what must come back; the [`driver`] paces and times them, on one thread or on one for each end. [`report`] says what
-//! came out.
+//! [`plan`] judges the options. [`sides`] (send, write) and [`one_sided`] (read, compare and swap) know what
+//! to post and what must come back; the [`driver`] paces and times them, on one thread or on one for each
+//! end. [`report`] says what came out.
 //!
-//! What is timed is the way of a message, not the making and checking of its bytes: these are done before the clock is
-//! read and after it, and the answering end answers first. Rates are over the time in which something was under way.
+//! What is timed is the way of a message, not the making and checking of its bytes: these are done before the
+//! clock is read and after it, and the answering end answers first. Rates are over the time in which
+//! something was under way.
 //!
 //! May come in: further operations, further carriers. Not here: knowledge of how the library does it.
 

@@ -32,8 +32,8 @@ pub fn zeroes(size: usize) -> anyhow::Result<Vec<u8>> {
 
 /// All messages of one size.
 ///
-/// Byte `i` of ping `n` is `1 + (i + 2n) mod 251`, and of pong `n` one more: never 0, which is what fresh memory holds.
-/// So each message is a window of one table, and is made and checked at the speed of memory.
+/// Byte `i` of ping `n` is `1 + (i + 2n) mod 251`, and of pong `n` one more: never 0, which is what fresh
+/// memory holds. So each message is a window of one table, and is made and checked at the speed of memory.
 #[derive(Debug)]
 pub struct Pattern {
     table: Vec<u8>,

@@ -6,10 +6,7 @@ use clap::{Args, ValueEnum, value_parser};
 use qpair::ndk::AdapterInfo;
 use serde::Serialize;
 
-/// Two connected queue pairs exchange messages, and every byte that arrives is checked.
-///
-/// send and write are ping-pongs: the peer answers each message by one of the same kind, and the time is that of the
-/// round trip. read and cas are driven by one side alone, and the time is that from post to completion.
+/// What the user asks for.
 #[derive(Args, Debug)]
 pub struct Options {
     /// What is posted
@@ -25,10 +22,10 @@ pub struct Options {
     /// Threads of a pair: 2 is one for each end, 1 drives both [default: 2; read and cas: 1]
     #[arg(long, value_name = "N", value_parser = value_parser!(u8).range(1..=2))]
     threads: Option<u8>,
-    /// Pairs that run at the same time, each with threads of its own
+    /// Pairs that run at the same time, each with threads of its own; 64 at most
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=PAIRS_MAX))]
     pairs: u32,
-    /// Messages under way on a pair: 1 measures latency, more measure rate
+    /// Messages under way on a pair, 64 at most: 1 measures latency, more measure rate
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=WINDOW_MAX))]
     window: u32,
 }
@@ -165,7 +162,8 @@ mod tests {
 
     #[test]
     fn the_pattern_outlasts_the_window() {
-        // A slot of the answering end is used again after twice the window, by a message four windows on in its bytes.
+        // A slot of the answering end is used again after twice the window, by a message four windows on in
+        // its bytes.
         assert!(4 * WINDOW_MAX % 251 != 0 && (1..=WINDOW_MAX).all(|window| 4 * window % 251 != 0));
     }
 }

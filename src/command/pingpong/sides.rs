@@ -1,8 +1,9 @@
 //! Send and write: two ends that answer each other.
 //!
-//! Message `n` of either way lies in slot `n` modulo the slots of its end. The end that begins has as many slots as the
-//! window is wide, for what it sends and again for what arrives; the answering end has twice as many of each, so that it
-//! can answer first and look at the bytes afterwards, while the next messages arrive.
+//! Message `n` of either way lies in slot `n` modulo the slots of its end. The end that begins has as many
+//! slots as the window is wide, for what it sends and again for what arrives; the answering end has twice as
+//! many of each, so that it can answer first and look at the bytes afterwards, while the next messages
+//! arrive.
 
 use super::driver::Player;
 use super::pattern::{Pattern, Way, zeroes};
