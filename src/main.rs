@@ -1,3 +1,9 @@
 //! The `qpair` command.
 
-fn main() {}
+#![forbid(unsafe_code)]
+
+mod command;
+
+fn main() -> std::process::ExitCode {
+    command::main()
+}

@@ -1,0 +1,269 @@
+//! Whether it is as promised, told in words or as a document.
+
+use super::story::{Act, Queue, STORY, Step};
+use super::{AFTER, LIMIT};
+use qpair::ndk::{Completion, Status};
+use serde::Serialize;
+use std::fmt;
+
+/// Everything that is told; its fields are those of the document.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// Which subcommand this is of.
+    command: &'static str,
+    /// Everything is as NdkFlush promises.
+    as_promised: bool,
+    /// What is not; empty, if `as_promised`.
+    broken_promises: Vec<String>,
+    /// What A had posted before the flush, in posting order.
+    posted: Vec<Posted>,
+    /// A's requests posted and not completed when the flush was called.
+    pending_before: u64,
+    /// The same, when its completion queue had been drained.
+    pending_after: u64,
+    /// What was polled from A's completion queue: its receive queue's, then its initiator queue's, each as
+    /// they came.
+    completions: Vec<Ended>,
+    /// Messages that were posted after the flush.
+    later: Vec<Later>,
+}
+
+#[derive(Debug, Serialize)]
+struct Posted {
+    /// Whose request it is.
+    queue: Queue,
+    /// What it is, and its place in its queue.
+    request: Act,
+    number: u64,
+    /// How it stood when the flush came.
+    before_flush: &'static str,
+}
+
+/// One completion.
+#[derive(Debug, Serialize)]
+struct Ended {
+    queue: Queue,
+    /// `receive 1` and so on: the kind that the completion tells, and the number its request was posted with.
+    request: String,
+    #[serde(flatten)]
+    status: Told,
+    bytes: u32,
+}
+
+/// A status by name and number (NTSTATUS).
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Told {
+    status: &'static str,
+    status_code: u32,
+}
+
+impl Told {
+    fn new(status: Status) -> Self {
+        Self { status: status.name().unwrap_or("unnamed"), status_code: status.0 }
+    }
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Status(self.status_code).fmt(f)
+    }
+}
+
+/// A message that was posted after the flush.
+#[derive(Debug, Serialize)]
+pub struct Later {
+    from: &'static str,
+    to: &'static str,
+    send: Told,
+    receive: Told,
+    /// What arrived.
+    text: String,
+}
+
+impl Later {
+    pub fn new(
+        from: &'static str,
+        to: &'static str,
+        sent: &Completion,
+        received: &Completion,
+        text: &str,
+    ) -> Self {
+        let (send, receive) = (Told::new(sent.status), Told::new(received.status));
+        Self { from, to, send, receive, text: text.to_owned() }
+    }
+
+    fn broken(&self) -> Option<String> {
+        let Self { from, to, send, receive, text } = self;
+        let lives = |told: &Told| told.status_code == Status::SUCCESS.0;
+        (!lives(send) || !lives(receive) || text != AFTER).then(|| {
+            format!(
+                "{from}'s later send ended with {send}, {to}'s receive with {receive}, and {text:?} arrived"
+            )
+        })
+    }
+}
+
+impl Report {
+    pub fn new(
+        pending_before: u64,
+        completions: &[Completion],
+        pending_after: u64,
+        later: Vec<Later>,
+    ) -> Self {
+        let queues = [Queue::Receive, Queue::Initiator];
+        let of = |queue| completions.iter().filter(move |completion| Queue::of(completion.kind) == queue);
+        let mut broken: Vec<String> = queues.iter().flat_map(|queue| judge(*queue, of(*queue))).collect();
+        let cancelled = STORY.iter().filter(|step| step.status == Status::CANCELLED).count() as u64;
+        if pending_before != cancelled {
+            broken.push(format!("{pending_before} requests were pending before the flush, not {cancelled}"));
+        }
+        if pending_after != 0 {
+            broken.push(format!("{pending_after} requests are pending after the flush, not 0"));
+        }
+        broken.extend(later.iter().filter_map(Later::broken));
+        Self {
+            command: "flush",
+            as_promised: broken.is_empty(),
+            broken_promises: broken,
+            posted: STORY.iter().map(posted).collect(),
+            pending_before,
+            pending_after,
+            completions: queues.iter().flat_map(|queue| of(*queue).map(ended)).collect(),
+            later,
+        }
+    }
+
+    pub fn is_as_promised(&self) -> bool {
+        self.as_promised
+    }
+}
+
+fn posted(step: &Step) -> Posted {
+    let (queue, request) = (Queue::of(step.act.kind()), step.act);
+    Posted { queue, request, number: step.number, before_flush: step.before }
+}
+
+fn ended(completion: &Completion) -> Ended {
+    Ended {
+        queue: Queue::of(completion.kind),
+        request: name(completion),
+        status: Told::new(completion.status),
+        bytes: completion.bytes_transferred,
+    }
+}
+
+fn name(completion: &Completion) -> String {
+    format!("{:?} {}", completion.kind, completion.request_context).to_lowercase()
+}
+
+/// What is not as promised in the completions of one queue.
+fn judge<'a>(queue: Queue, mut came: impl Iterator<Item = &'a Completion>) -> Vec<String> {
+    let mut broken = Vec::new();
+    for step in STORY.iter().filter(|step| Queue::of(step.act.kind()) == queue) {
+        let due = format!("{queue}: {step} is due with {}", step.status);
+        match came.next() {
+            None => broken.push(format!("{due}, and did not complete within {LIMIT:?}")),
+            Some(next) => {
+                let same = (next.kind, next.request_context) == (step.act.kind(), step.number);
+                if !same || next.status != step.status {
+                    broken.push(format!("{due}, and {} came with {}", name(next), next.status));
+                }
+            }
+        }
+    }
+    broken.extend(came.map(|next| format!("{queue}: {} is one too many, with {}", name(next), next.status)));
+    broken
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "1. A, connected to B, has posted:\n")?;
+        for Posted { request, number, before_flush, .. } in &self.posted {
+            let request = format!("{request:?} {number}").to_lowercase();
+            writeln!(f, "     {request:<12}{before_flush}")?;
+        }
+        writeln!(f, "\n2. NdkFlush(A), with {} requests pending.", self.pending_before)?;
+        writeln!(f, "\n3. A polls its completion queue:\n")?;
+        for Ended { request, status, .. } in &self.completions {
+            writeln!(f, "     {request:<12}{status}")?;
+        }
+        writeln!(f, "\n4. What is posted now lives:\n")?;
+        for Later { from, to, send, receive, text } in &self.later {
+            let (send, receive) = (send.status, receive.status);
+            writeln!(f, "     {from} to {to}      {text:?}: {send} at {from}, {receive} at {to}")?;
+        }
+        if self.as_promised {
+            let count = self.pending_before;
+            return writeln!(
+                f,
+                "\nAs promised: the {count} pending ones are cancelled, each once, in posting order for each queue."
+            );
+        }
+        writeln!(f, "\nNot as promised:\n")?;
+        self.broken_promises.iter().try_for_each(|broken| writeln!(f, "     {broken}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn as_due() -> Vec<Completion> {
+        let ended = |step: &Step| {
+            let (kind, status, request_context) = (step.act.kind(), step.status, step.number);
+            let mut completion = Completion::default();
+            (completion.kind, completion.status, completion.request_context) =
+                (kind, status, request_context);
+            completion
+        };
+        STORY.iter().map(ended).collect()
+    }
+
+    fn broken(change: impl FnOnce(&mut Vec<Completion>)) -> Vec<String> {
+        let mut completions = as_due();
+        change(&mut completions);
+        Report::new(8, &completions, 0, Vec::new()).broken_promises
+    }
+
+    #[test]
+    fn what_is_due_is_as_promised() {
+        assert_eq!(broken(|_| ()), Vec::<String>::new());
+        // Between the queues there is no order.
+        assert_eq!(broken(|completions| completions.rotate_left(3)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_broken_promise_is_told() {
+        let lost = broken(|completions| completions.truncate(8));
+        assert_eq!(
+            lost,
+            [
+                "initiator queue: send 6 is due with STATUS_CANCELLED (0xC0000120), and did not complete within 10s"
+            ]
+        );
+        let twice = broken(|completions| completions.push(completions[8]));
+        assert_eq!(twice, ["initiator queue: send 6 is one too many, with STATUS_CANCELLED (0xC0000120)"]);
+        assert_eq!(broken(|completions| completions.swap(0, 1)).len(), 2);
+        let lived = broken(|completions| completions[5].status = Status::SUCCESS);
+        assert_eq!(lived.len(), 1);
+        assert!(lived[0].ends_with("and send 3 came with STATUS_SUCCESS (0x00000000)"), "{lived:?}");
+    }
+
+    #[test]
+    fn what_stays_pending_or_dies_later_is_told() {
+        let ended = |status| {
+            let mut completion = Completion::default();
+            completion.status = status;
+            completion
+        };
+        let dead = ended(Status::CONNECTION_INVALID);
+        let later = vec![
+            Later::new("A", "B", &dead, &dead, ""),
+            Later::new("B", "A", &ended(Status::SUCCESS), &ended(Status::SUCCESS), AFTER),
+        ];
+        let report = Report::new(7, &as_due(), 1, later);
+        assert!(!report.is_as_promised());
+        assert_eq!(report.broken_promises.len(), 3);
+        assert!(report.to_string().contains("Not as promised:\n\n     7 requests were pending"));
+    }
+}

@@ -1,0 +1,220 @@
+//! The `qpair` command as people run it: what it prints, which documents it writes, and its exit codes.
+//!
+//! Figures are judged by what must hold between them, never by how large they are.
+
+#![cfg(feature = "cli")]
+
+use serde_json::Value;
+use std::io::Read;
+use std::process::{Command, Output, Stdio};
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_qpair"));
+    command.args(arguments).env_remove("RUST_LOG").stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    command(arguments).output().expect("the command can be started")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("output is UTF-8")
+}
+
+/// The document of a run that succeeds.
+#[track_caller]
+fn document(arguments: &[&str]) -> Value {
+    let output = run(arguments);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", text(&output.stderr));
+    assert_eq!(text(&output.stderr), "", "{arguments:?}");
+    serde_json::from_slice(&output.stdout).expect("one JSON document on standard output")
+}
+
+/// The complaint of a run that the user asked for wrongly.
+#[track_caller]
+fn refused(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", text(&output.stdout));
+    assert_eq!(text(&output.stdout), "", "{arguments:?}");
+    text(&output.stderr).to_owned()
+}
+
+fn number(document: &Value, field: &str) -> f64 {
+    document[field].as_f64().unwrap_or_else(|| panic!("{field} is a number in {document}"))
+}
+
+#[track_caller]
+fn assert_latency_is_a_distribution(document: &Value) {
+    let latency = &document["latency_ns"];
+    let rising = ["min", "p50", "p90", "p99", "p99_9", "max"].map(|field| number(latency, field));
+    assert!(rising.is_sorted(), "{latency}");
+    assert!((rising[0]..=rising[5]).contains(&number(latency, "mean")), "{latency}");
+    assert!(number(document, "messages_per_second") > 0.0, "{document}");
+}
+
+#[test]
+fn pingpong_verifies_each_operation() {
+    for (op, latency_of, messages, size) in [
+        ("send", "round_trip", 2, "64"),
+        ("send", "round_trip", 2, "100001"),
+        ("write", "round_trip", 2, "1"),
+        ("write", "round_trip", 2, "5000"),
+        ("read", "completion", 1, "64"),
+        ("read", "completion", 1, "2M"),
+        ("cas", "completion", 1, "8"),
+    ] {
+        let document = document(&["pingpong", "--op", op, "--size", size, "--iters", "30", "--json"]);
+        let field = |name: &str| number(&document, name);
+        assert_eq!(document["command"], "pingpong");
+        assert_eq!((&document["op"], &document["latency_of"]), (&op.into(), &latency_of.into()));
+        assert_eq!((field("iterations"), field("warm_up_iterations")), (30.0, 3.0), "{op}");
+        assert_eq!(field("messages"), f64::from(messages * 30), "{op}");
+        assert_eq!(field("verified_messages"), f64::from(messages * 33), "{op}");
+        assert_eq!(field("verified_bytes"), f64::from(messages * 33) * field("size_bytes"), "{op}");
+        assert_latency_is_a_distribution(&document);
+    }
+}
+
+#[test]
+fn pingpong_runs_with_windows_pairs_and_on_one_thread() {
+    for op in ["send", "write"] {
+        for (threads, window, pairs) in [("1", "1", "1"), ("1", "7", "2"), ("2", "64", "1"), ("2", "3", "3")]
+        {
+            let shape = ["--threads", threads, "--window", window, "--pairs", pairs];
+            let mut arguments = vec!["pingpong", "--json", "--iters", "500", "--op", op];
+            arguments.extend(shape);
+            let document = document(&arguments);
+            let pairs: f64 = pairs.parse().expect("a number");
+            assert_eq!(number(&document, "verified_messages"), 1100.0 * pairs, "{op} {shape:?}");
+            assert_latency_is_a_distribution(&document);
+        }
+    }
+    for op in ["read", "cas"] {
+        let document =
+            document(&["pingpong", "--json", "--iters", "500", "--op", op, "--window", "16", "--pairs", "2"]);
+        assert_eq!(number(&document, "verified_messages"), 1100.0, "{op}");
+    }
+}
+
+#[test]
+fn pingpong_prints_a_table_with_units() {
+    let output = run(&["pingpong", "--iters", "200"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let printed = text(&output.stdout);
+    let lines: Vec<&str> = printed.lines().collect();
+    assert_eq!(lines[0], "SEND ping-pong of 64 B, 200 round trips, a thread for each end");
+    let heads: Vec<&str> = lines[2].split_whitespace().collect();
+    assert_eq!(heads, ["min", "p50", "p90", "p99", "p99.9", "max", "mean"]);
+    assert!(lines[3].starts_with("  round trip") && lines[3].matches('s').count() == 7, "{printed}");
+    assert_eq!(lines[2].chars().count(), lines[3].chars().count(), "aligned:\n{printed}");
+    assert!(lines[5].contains("messages/s") && lines[5].ends_with("B/s in both directions"), "{printed}");
+    assert_eq!(lines[6], "  440 messages arrived, and all 28,160 bytes are those that were sent");
+}
+
+#[test]
+fn flush_shows_its_promises_step_by_step() {
+    let output = run(&["flush"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    insta::assert_snapshot!(text(&output.stdout));
+}
+
+#[test]
+fn flush_writes_a_document() {
+    let document = document(&["flush", "--json"]);
+    assert_eq!((&document["command"], &document["as_promised"]), (&"flush".into(), &true.into()));
+    assert_eq!((number(&document, "pending_before"), number(&document, "pending_after")), (8.0, 0.0));
+    let completions = document["completions"].as_array().expect("a list");
+    let of = |queue: &str| -> Vec<(&str, u64)> {
+        let own = completions.iter().filter(|completion| completion["queue"] == queue);
+        own.map(|own| (own["request"].as_str().unwrap(), own["status_code"].as_u64().unwrap())).collect()
+    };
+    let cancelled = 0xC000_0120;
+    assert_eq!(of("receive"), [("receive 1", cancelled), ("receive 2", cancelled), ("receive 3", cancelled)]);
+    let sent = [("send 1", 0), ("send 2", cancelled), ("send 3", cancelled)];
+    assert_eq!(of("initiator")[..3], sent);
+    assert_eq!(of("initiator")[3..], [("write 4", cancelled), ("read 5", cancelled), ("send 6", cancelled)]);
+    assert!(
+        document["later"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .all(|later| later["text"] == "posted after the flush")
+    );
+}
+
+#[test]
+fn a_wrong_argument_is_named() {
+    for (arguments, names) in [
+        (&["pingpong", "--op", "fetch"][..], &["--op", "fetch", "cas"][..]),
+        (&["pingpong", "--iters", "0"], &["--iters", "0"]),
+        (&["pingpong", "--iters", "many"], &["--iters", "many"]),
+        (&["pingpong", "--size", "1.5K"], &["--size", "1.5K", "as in 64, 4K or 1M"]),
+        (&["pingpong", "--threads", "3"], &["--threads", "3"]),
+        (&["pingpong", "--window", "65"], &["--window", "65", "64"]),
+        (&["pingpong", "--pairs", "0"], &["--pairs", "0"]),
+        (&["pingpong", "--op", "read", "--threads", "2"], &["--threads 2", "leave it out"]),
+        (&["pingpong", "--op", "cas", "--size", "64"], &["--size", "64", "8 bytes"]),
+        (&["flush", "--size", "64"], &["--size"]),
+        (&["polish"], &["polish"]),
+        (&[], &["Usage", "pingpong", "flush"]),
+    ] {
+        let complaint = refused(arguments);
+        assert!(names.iter().all(|name| complaint.contains(name)), "{arguments:?}: {complaint}");
+    }
+}
+
+#[test]
+fn a_size_over_the_limit_is_told_with_the_limit() {
+    let longest = 1_u64 << 31;
+    let complaint = refused(&["pingpong", "--size", "2147483649"]);
+    assert!(complaint.contains("--size is 2147483649"), "{complaint}");
+    assert!(complaint.contains(&format!("1 to {longest} bytes")), "{complaint}");
+    assert!(refused(&["pingpong", "--size", "0"]).contains("--size is 0"));
+    let complaint = refused(&["pingpong", "--size", "100M", "--window", "8"]);
+    assert!(complaint.contains("ask for at most 89478485") && complaint.contains("4 GiB"), "{complaint}");
+    assert!(refused(&["pingpong", "--size", "17179869183G"]).contains("--size"));
+}
+
+#[test]
+fn a_filter_that_cannot_be_read_is_named() {
+    let output =
+        command(&["flush"]).env("RUST_LOG", "qpair=loud").output().expect("the command can be started");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("RUST_LOG is `qpair=loud`"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn what_it_tells_goes_to_standard_error() {
+    let output = run(&["flush", "--verbose", "--json"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(serde_json::from_slice::<Value>(&output.stdout).is_ok());
+    assert!(text(&output.stderr).contains("qpair"), "{}", text(&output.stderr));
+    assert!(!text(&output.stderr).contains('\u{1b}'), "no colours without a terminal");
+}
+
+#[test]
+fn help_and_version_are_answers() {
+    for arguments in [&["--help"][..], &["--version"], &["pingpong", "--help"], &["help", "flush"]] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert!(text(&output.stdout).contains("qpair"), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_reader_may_leave_early() {
+    for arguments in [&["flush"][..], &["pingpong", "--iters", "10", "--json"], &["pingpong", "--help"]] {
+        let mut child = command(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the command can be started");
+        drop(child.stdout.take());
+        let mut complaint = String::new();
+        let mut stderr = child.stderr.take().expect("it is piped");
+        stderr.read_to_string(&mut complaint).expect("it can be read");
+        assert_eq!(child.wait().expect("it ends").code(), Some(0), "{arguments:?}");
+        assert_eq!(complaint, "", "{arguments:?}");
+    }
+}
