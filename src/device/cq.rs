@@ -149,8 +149,9 @@ impl Cq {
     }
 
     fn tell_queue_pairs(&self) {
-        if self.overrun_told.swap(1, Ordering::AcqRel) != 0 {
-            return; // once: the swap decides among deliveries, which do not overlap anyway
+        // Relaxed: only which delivery is the first counts.
+        if self.overrun_told.swap(1, Ordering::Relaxed) != 0 {
+            return;
         }
         observe::emit(observe::Event::CqOverrun { depth: self.depth() });
         let qps: Vec<_> = {

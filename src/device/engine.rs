@@ -205,13 +205,7 @@ impl Engine for SendEngine<'_> {
     #[inline]
     fn retire(&mut self, payload: &Payload, end: End<Outcome>) -> bool {
         let progress = &self.qp.progress;
-        // Relaxed: all of it is written in this role only.
-        if progress.bytes.load(Ordering::Relaxed) != 0 {
-            progress.bytes.store(0, Ordering::Relaxed);
-        }
-        if progress.rnr_deadline.load(Ordering::Relaxed) != 0 {
-            progress.rnr_deadline.store(0, Ordering::Relaxed);
-        }
+        progress.end();
         let outcome = Outcome::of_end(end, payload);
         let figures = &self.qp.out;
         figures.completed.add(1);

@@ -74,6 +74,19 @@ pub(super) struct Progress {
     pub(super) rnr_deadline: AtomicU64,
 }
 
+impl Progress {
+    /// The request at the head is retired.
+    #[inline]
+    pub(super) fn end(&self) {
+        for word in [&self.bytes, &self.rnr_deadline] {
+            // Relaxed: written in the role of the send queue only; looked at first, since it rarely needs the store.
+            if word.load(Ordering::Relaxed) != 0 {
+                word.store(0, Ordering::Relaxed); // as above
+            }
+        }
+    }
+}
+
 /// What a queue pair has done, in figures that can be read without stopping it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct QpCounters {

@@ -159,6 +159,7 @@ impl CompletionRing {
                 self.arm.swap(UNARMED, order);
                 return true;
             }
+            // Relaxed: a failure reads nothing through the arm.
             match self.arm.compare_exchange(armed, UNARMED, order, Ordering::Relaxed) {
                 Ok(_) => return true,
                 Err(now) => armed = now,

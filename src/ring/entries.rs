@@ -204,7 +204,7 @@ impl EntryRing {
         }
         let start = self.index(ticket) * self.side_words;
         for (word, value) in self.side[start..start + self.side_words].iter().zip(side) {
-            word.store(*value, Ordering::Relaxed);
+            word.store(*value, Ordering::Relaxed); // as the payload
         }
         let word = (ticket + 1) << STATE_BITS | (class as u64) << 1 | FULL;
         slot.word.store(word, ord!(EntryPublish: Release, "the payload before its word"));
@@ -253,11 +253,9 @@ impl EntryRing {
             while count < n && self.is_published(first + count as u64) {
                 let ticket = first + count as u64;
                 let slot = self.slot(ticket);
-                copy(
-                    count,
-                    std::array::from_fn(|i| slot.payload[i].load(Ordering::Relaxed)),
-                    Side { ring: self, ticket },
-                );
+                // Relaxed: the slot's word was acquired, and the compare-and-swap below validates the copy.
+                let payload = std::array::from_fn(|i| slot.payload[i].load(Ordering::Relaxed));
+                copy(count, payload, Side { ring: self, ticket });
                 #[cfg(qpair_loom)]
                 if self.witnessed {
                     slot.witness.read();
@@ -265,6 +263,7 @@ impl EntryRing {
                 count += 1;
             }
             if count == 0 {
+                // Relaxed: a count of 0 is true of some moment; nothing is read through it.
                 if self.head.load(Ordering::Relaxed) == head {
                     return 0;
                 }

@@ -52,7 +52,8 @@ pub fn docs(source: &Source) -> Vec<Finding> {
         let what = "begins without module docs; say in its first lines (//!) what it gives".to_owned();
         return vec![finding(source, 1, "docs", what)];
     }
-    let room = source.path.starts_with("src/") && source.path.ends_with("/mod.rs");
+    let inner = source.path.strip_prefix("src/").unwrap_or_default();
+    let room = inner.ends_with("/mod.rs") && !inner.contains("/tests/"); // a room's tests belong to the room
     let text = docs.join(" ").replace("//!", "").to_lowercase();
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let missing = ["may come in", "not here"].into_iter().filter(|words| room && !text.contains(words));
