@@ -32,8 +32,9 @@ impl Stop {
     }
 }
 
-/// Turns without anything to do before the processor is left to others: a few microseconds.
-const SPINS: u32 = 200;
+/// Turns without anything to do before the processor is left to others: longer than the way of a message, and
+/// short, since on a busy machine both ends may share a processor, and then each message waits for it.
+const SPINS: u32 = 32;
 /// Turns of that kind between two looks at the clock.
 const LOOK_EVERY: u32 = 1 << 12;
 /// What a pause between two looks counts at most: a stopped process has not waited.
