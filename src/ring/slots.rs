@@ -212,9 +212,8 @@ impl SlotRing {
     pub(super) fn claim(&self, n: u64, deferred: bool) -> Result<Claimed<'_>, NoRoom> {
         let posters = self.role.posters();
         let backoff = Backoff::new();
-        let tail_order =
-            ord!(ClaimTail: Acquire, "a cached free that an earlier claimer read is part of my past too");
-        let mut tail = posters.tail.load(tail_order);
+        // Relaxed: the compare-and-swap decides, and acquires.
+        let mut tail = posters.tail.load(Ordering::Relaxed);
         loop {
             if tail & CLOSED != 0 {
                 return Err(NoRoom::Closed);
@@ -222,7 +221,7 @@ impl SlotRing {
             let first = tail & TICKET;
             let Some(room) = self.room(first, n) else {
                 backoff.spin();
-                tail = posters.tail.load(tail_order);
+                tail = posters.tail.load(Ordering::Relaxed); // as above
                 continue;
             };
             if room == 0 {
@@ -233,8 +232,8 @@ impl SlotRing {
             let claimed = posters.tail.compare_exchange_weak(
                 tail,
                 (first + count) | deferred_bit,
-                ord!(ClaimCas: Release, "passes on the free that I read, with the ticket after mine"),
-                ord!(ClaimLost: Acquire, "as ClaimTail, for the next attempt"),
+                ord!(ClaimCas: Acquire, "pairs with OpenTail: closed and opened again, the tail looks as before"),
+                Ordering::Relaxed, // the next attempt acquires
             );
             match claimed {
                 Ok(_) => {

@@ -1,6 +1,6 @@
 //! Post against consume: publication, claims, reuse of slots, cached cursors, the claim counter.
 
-use super::{B2, HEAVY, Model, model};
+use super::{B2, B3, HEAVY, Model, model};
 use crate::support::{Arc, Hooks, MORE, Queue, Witness, join, spawn};
 use qpair::ring::{CompletionRing, Post};
 
@@ -13,7 +13,7 @@ pub const MODELS: &[Model] = &[
     model("chain_seen_whole", "an engine that sees the first of a chain sees the whole", B2, chain_seen_whole),
     model("cache_passed_on", "three posters share one slot: a cached cursor goes through a third", HEAVY, cache_passed_on),
     model("free_before_completion", "who has polled a completion has room for a post", B2, free_before_completion),
-    model("quiet_then_gone", "a queue that is closed and quiet may be let go", B2, quiet_then_gone),
+    model("quiet_then_gone", "a queue that is closed and quiet may be let go", B3, quiet_then_gone),
 ];
 
 fn post_consume() {
