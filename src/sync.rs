@@ -99,7 +99,8 @@ mod facade {
     }
 
     /// Companion of all fences of one execution of a model.
-    static FENCES: std::sync::Mutex<Option<Arc<loom::sync::atomic::AtomicUsize>>> = std::sync::Mutex::new(None);
+    static FENCES: std::sync::Mutex<Option<Arc<loom::sync::atomic::AtomicUsize>>> =
+        std::sync::Mutex::new(None);
 
     /// Prepares the facade for one execution of a model.
     pub(crate) fn begin_model() {

@@ -9,7 +9,9 @@ use std::fs;
 pub struct Catch {
     /// `Name=variant`.
     pub mutation: String,
+    /// The model's name.
     pub model: String,
+    /// Preemptions a schedule.
     pub bound: usize,
     /// Schedules up to the one that fails.
     pub schedules: usize,
@@ -20,6 +22,7 @@ pub struct Catch {
 pub struct Equivalent {
     /// `Name=variant`.
     pub mutation: String,
+    /// Why no model can fail.
     pub why: String,
 }
 
@@ -49,7 +52,8 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
 /// When the file cannot be read or a line has another shape; the message holds the line.
 pub fn catches() -> Result<Vec<Catch>, String> {
     let parse = |line: &str| {
-        let [mutation, model, bound, schedules] = line.split_whitespace().collect::<Vec<_>>().try_into().ok()?;
+        let [mutation, model, bound, schedules] =
+            line.split_whitespace().collect::<Vec<_>>().try_into().ok()?;
         let (mutation, model): (&str, &str) = (mutation, model);
         Some(Catch {
             mutation: mutation.to_owned(),
@@ -115,7 +119,9 @@ fn around(readme: &str) -> Result<(&str, &str), String> {
 
 /// The table of the README: a row for each mutation.
 pub fn table(mutations: &[Mutation], catches: &[Catch], equivalents: &[Equivalent]) -> String {
-    let mut text = String::from("| mutation | in | what the source says | caught by (bound, schedules) |\n|---|---|---|---|\n");
+    let mut text = String::from(
+        "| mutation | in | what the source says | caught by (bound, schedules) |\n|---|---|---|---|\n",
+    );
     for mutation in mutations {
         let name = mutation.to_string();
         let by: Vec<String> = catches
@@ -129,7 +135,10 @@ pub fn table(mutations: &[Mutation], catches: &[Catch], equivalents: &[Equivalen
             (true, true) => "equivalent, see below".to_owned(),
             (true, false) => "**nothing**".to_owned(),
         };
-        text += &format!("| `{} {}` | {} | {} | {by} |\n", mutation.name, mutation.variant, mutation.file, mutation.what);
+        text += &format!(
+            "| `{} {}` | {} | {} | {by} |\n",
+            mutation.name, mutation.variant, mutation.file, mutation.what
+        );
     }
     for equivalent in equivalents {
         text += &format!("\n`{}`: {}\n", equivalent.mutation.replace('=', " "), equivalent.why);

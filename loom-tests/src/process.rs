@@ -25,9 +25,11 @@ pub enum Verdict {
 /// One finished run.
 #[derive(Clone, Debug)]
 pub struct Run {
+    /// Whether the model holds.
     pub verdict: Verdict,
     /// Schedules explored, the failing one included; 0 when the process did not get to say.
     pub schedules: usize,
+    /// By the wall clock, the start of the process included.
     pub seconds: f64,
 }
 
@@ -115,6 +117,7 @@ fn message(stderr: &str) -> String {
     let place = lines.next().unwrap_or("no message");
     let place = place.split("panicked at ").last().unwrap_or(place).trim_end_matches(':');
     let place = place.rsplit('/').next().unwrap_or(place);
-    let what: Vec<&str> = lines.take_while(|line| !line.starts_with("note:")).take(3).map(str::trim).collect();
+    let what: Vec<&str> =
+        lines.take_while(|line| !line.starts_with("note:")).take(3).map(str::trim).collect();
     format!("{place}: {}", what.join(" "))
 }

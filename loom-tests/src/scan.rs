@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 /// One way to weaken one place of the source.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mutation {
+    /// As the source names the place.
     pub name: String,
     /// A weaker ordering, `dropped` or `slip`.
     pub variant: &'static str,
     /// What the source writes, and its reason.
     pub what: String,
+    /// The file's name, without its folder.
     pub file: String,
 }
 
@@ -134,7 +136,16 @@ mod tests {
         let names: Vec<String> = found.iter().map(Mutation::to_string).collect();
         assert_eq!(
             names,
-            ["A=Relaxed", "D=dropped", "F=dropped", "H=slip", "I=slip", "J=Acquire", "J=Release", "J=Relaxed"]
+            [
+                "A=Relaxed",
+                "D=dropped",
+                "F=dropped",
+                "H=slip",
+                "I=slip",
+                "J=Acquire",
+                "J=Release",
+                "J=Relaxed"
+            ]
         );
         assert_eq!(found[1].what, "fence: e");
     }

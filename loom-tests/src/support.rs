@@ -140,7 +140,9 @@ impl Journal {
         sorted.sort_unstable();
         expected.sort_unstable();
         assert_eq!(sorted, expected, "each exactly once: {seen:?}");
-        for (earlier, later) in seen.iter().enumerate().flat_map(|(i, t)| seen[i + 1..].iter().map(move |l| (t, l))) {
+        for (earlier, later) in
+            seen.iter().enumerate().flat_map(|(i, t)| seen[i + 1..].iter().map(move |l| (t, l)))
+        {
             let (earlier, later) = (earlier & 0xffff, later & 0xffff);
             assert!(earlier / 100 != later / 100 || earlier < later, "posting order: {seen:?}");
         }
@@ -155,12 +157,15 @@ pub struct Queue {
     accepted: Unwatched<Vec<u64>>,
 }
 
+/// Told what a pass is about to publish.
+pub type OnPublish = Box<dyn Fn(&[(u64, How)]) + Send + Sync>;
+
 /// What a model adds to the engine; called in the role.
 #[derive(Default)]
 pub struct Hooks {
     pub execute: Option<Box<dyn Fn(u64) + Send + Sync>>,
     pub launched: Option<Box<dyn Fn(u64) + Send + Sync>>,
-    pub publish: Option<Box<dyn Fn(&[(u64, How)]) + Send + Sync>>,
+    pub publish: Option<OnPublish>,
     pub cancelled: Option<Box<dyn Fn() + Send + Sync>>,
 }
 
@@ -170,7 +175,12 @@ impl Queue {
     }
 
     pub fn with(depth: u32, hooks: Hooks) -> Self {
-        Self { ring: WorkQueue::new(depth, 1, false), journal: Journal::new(), hooks, accepted: Unwatched::default() }
+        Self {
+            ring: WorkQueue::new(depth, 1, false),
+            journal: Journal::new(),
+            hooks,
+            accepted: Unwatched::default(),
+        }
     }
 
     /// Posts a chain and does what its outcome asks for; the count accepted.

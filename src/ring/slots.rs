@@ -16,9 +16,16 @@
 //!
 //! This file may use `unsafe`: it reads and writes payloads under the rules of the table.
 
+mod side;
+#[cfg(qpair_loom)]
+mod witness;
+
 use super::claim::{Held, Role};
 use crate::sync::{AtomicU64, Backoff, Ordering, UnsafeCell, mutant, ord};
+use side::Side;
 use std::fmt;
+#[cfg(qpair_loom)]
+pub(super) use witness::Witness;
 
 /// Words of a payload: 56 bytes; two in a model, which shows as much with fewer schedules.
 pub const PAYLOAD_WORDS: usize = if cfg!(qpair_loom) { 2 } else { 7 };
@@ -54,43 +61,6 @@ fn state_of(word: u64, ticket: u64) -> Option<State> {
     [State::Posted, State::Deferred, State::InFlight, State::Busy, State::Done, State::Cancelled]
         .into_iter()
         .find(|state| *state as u64 == word & ((1 << STATE_BITS) - 1))
-}
-
-/// In a model, a cell written with a payload of atomic words and read with it.
-///
-/// Loom has no load buffering, so only a race on plain memory shows that a slot is handed back too early.
-#[cfg(qpair_loom)]
-#[derive(Debug)]
-pub(super) struct Witness(UnsafeCell<u8>);
-
-// SAFETY: models only, where loom reports any race on the cell: that is its purpose.
-#[cfg(qpair_loom)]
-unsafe impl Sync for Witness {}
-
-#[cfg(qpair_loom)]
-impl Default for Witness {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-#[cfg(qpair_loom)]
-impl Witness {
-    pub(super) fn new() -> Self {
-        Self(UnsafeCell::new(0))
-    }
-
-    /// A producer writes the payload that this cell stands for.
-    pub(super) fn write(&self) {
-        // SAFETY: the slot is claimed by the caller, and by nobody else until it is published.
-        self.0.with_mut(|byte| unsafe { *byte = byte.read().wrapping_add(1) });
-    }
-
-    /// The one consumer copies the payload.
-    pub(super) fn read(&self) {
-        // SAFETY: the slot is published, and the one consumer has not moved the head beyond it yet.
-        self.0.with(|byte| std::hint::black_box(unsafe { *byte }));
-    }
 }
 
 #[repr(C, align(64))]
@@ -323,12 +293,14 @@ impl SlotRing {
             State::Posted | State::Deferred | State::Done | State::Cancelled => {}
         }
         let slot = self.slot(ticket);
-        // SAFETY: the word, read with Acquire, says that `ticket` is published and its payload the role holder's, who we
-        // are: `Consumer` exists once, in the role's state. No poster writes it: the next ticket of this slot is
-        // claimed only above a `free` beyond `ticket`, and `free` moves only in `retire`, with this consumer, in order.
-        // No completer writes it: one writes only after a CAS from INFLIGHT, which only the holder sets.
         let index = self.index(ticket);
-        Some(slot.payload.with(|payload| unsafe { read(&*payload, self.side.words(index)) }))
+        Some(slot.payload.with(|payload| {
+            // SAFETY: the word, read with Acquire, says that `ticket` is published and its payload the role holder's, who
+            // we are: `Consumer` exists once, in the role's state. No poster writes it: the next ticket of this slot is
+            // claimed only above a `free` beyond `ticket`, and `free` moves only in `retire`, with this consumer, in order.
+            // No completer writes it: one writes only after a CAS from INFLIGHT, which only the holder sets.
+            unsafe { read(&*payload, self.side.words(index)) }
+        }))
     }
 
     fn index(&self, ticket: u64) -> usize {
@@ -497,44 +469,5 @@ impl Claimed<'_> {
             #[cfg(qpair_loom)]
             self.ring.slot(ticket).word.swap(word(ticket, state), order);
         }
-    }
-}
-
-/// Words beside the slots, for what is too long for a payload; a slot's words belong to whoever its payload does.
-struct Side {
-    words: Box<[std::cell::UnsafeCell<u64>]>,
-    stride: usize,
-}
-
-// SAFETY: the words are plain data; `words` and `words_mut` are unsafe and demand the payload's rules of their callers.
-unsafe impl Sync for Side {}
-
-impl Side {
-    fn new(slots: usize, stride: usize) -> Self {
-        Self { words: (0..slots * stride).map(|_| std::cell::UnsafeCell::new(0)).collect(), stride }
-    }
-
-    fn of(&self, index: usize) -> &[std::cell::UnsafeCell<u64>] {
-        &self.words[index * self.stride..(index + 1) * self.stride]
-    }
-
-    /// # Safety
-    /// The caller may read the payload of slot `index` for as long as it keeps the result.
-    #[inline]
-    unsafe fn words(&self, index: usize) -> &[u64] {
-        let words = self.of(index);
-        // SAFETY: `UnsafeCell<u64>` has the layout of `u64`; the slice is in bounds; nobody writes it, by the caller's duty.
-        unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), words.len()) }
-    }
-
-    /// # Safety
-    /// The caller may write the payload of slot `index` for as long as it keeps the result, and makes one only.
-    #[inline]
-    #[expect(clippy::mut_from_ref, reason = "the payload's owner is the one writer, see above")]
-    unsafe fn words_mut(&self, index: usize) -> &mut [u64] {
-        let words = self.of(index);
-        let start = std::cell::UnsafeCell::raw_get(words.as_ptr());
-        // SAFETY: as in `words`, and nobody else reads or writes it, by the caller's duty.
-        unsafe { std::slice::from_raw_parts_mut(start, words.len()) }
     }
 }

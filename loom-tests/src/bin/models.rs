@@ -87,7 +87,8 @@ mod with_models {
             }
             return Ok(true);
         }
-        let program = std::env::current_exe().map_err(|error| format!("the name of this program: {error}"))?;
+        let program =
+            std::env::current_exe().map_err(|error| format!("the name of this program: {error}"))?;
         let mut hold = true;
         for model in &chosen {
             let bound = bound_of(model, options.bound);
@@ -119,7 +120,10 @@ mod with_models {
                 run.schedules, run.seconds
             );
         } else {
-            println!("{name:24} bound {bound:4} {verdict:10} {:>9} schedules {:8.2} s  {what}", run.schedules, run.seconds);
+            println!(
+                "{name:24} bound {bound:4} {verdict:10} {:>9} schedules {:8.2} s  {what}",
+                run.schedules, run.seconds
+            );
         }
     }
 }

@@ -110,7 +110,12 @@ mod with_models {
             print!("{}", catalogue::table(&chosen, &catalogue::catches()?, &equivalents));
             return Ok(true);
         }
-        let bench = Bench { program: std::env::current_exe().map_err(|error| error.to_string())?, jobs: options.jobs, bound: options.bound, json: options.json };
+        let bench = Bench {
+            program: std::env::current_exe().map_err(|error| error.to_string())?,
+            jobs: options.jobs,
+            bound: options.bound,
+            json: options.json,
+        };
         let mut complaints = stale(&all, &equivalents);
         if options.short {
             complaints.extend(bench.short(&chosen, &equivalents, options.filter.is_empty())?);
@@ -131,8 +136,10 @@ mod with_models {
     fn stale(all: &[Mutation], equivalents: &[Equivalent]) -> Vec<String> {
         let known = |name: &str| all.iter().any(|mutation| mutation.to_string() == name);
         let gone = equivalents.iter().filter(|equivalent| !known(&equivalent.mutation));
-        gone.map(|equivalent| format!("{}: listed as equivalent, but there is no such mutation", equivalent.mutation))
-            .collect()
+        gone.map(|equivalent| {
+            format!("{}: listed as equivalent, but there is no such mutation", equivalent.mutation)
+        })
+        .collect()
     }
 
     struct Bench {
@@ -144,7 +151,13 @@ mod with_models {
 
     impl Bench {
         /// Whether `model` fails with `mutation`: after how many schedules.
-        fn fails(&self, model: &str, mutation: &str, bound: usize, limit: Duration) -> Result<Option<usize>, String> {
+        fn fails(
+            &self,
+            model: &str,
+            mutation: &str,
+            bound: usize,
+            limit: Duration,
+        ) -> Result<Option<usize>, String> {
             let run = process::run(&self.program, model, Some(bound), Some(mutation), limit)?;
             Ok(matches!(run.verdict, Verdict::Fails(_)).then_some(run.schedules))
         }
@@ -177,12 +190,16 @@ mod with_models {
                 let argued = equivalents.iter().any(|equivalent| equivalent.mutation == mutation);
                 let caught = recorded.iter().any(|catch| catch.mutation == mutation);
                 if argued == caught {
-                    complaints.push(format!("{mutation}: neither or both of caught and equivalent; run --record"));
+                    complaints
+                        .push(format!("{mutation}: neither or both of caught and equivalent; run --record"));
                 }
             }
             if whole {
-                let silent = models::all().into_iter().filter(|m| !recorded.iter().any(|c| c.model == m.name));
-                complaints.extend(silent.map(|model| format!("{}: no mutation is recorded for this model", model.name)));
+                let silent =
+                    models::all().into_iter().filter(|m| !recorded.iter().any(|c| c.model == m.name));
+                complaints.extend(
+                    silent.map(|model| format!("{}: no mutation is recorded for this model", model.name)),
+                );
                 if !catalogue::readme_is_current(chosen, &recorded)? {
                     complaints.push("README.md: its table is out of date; run --record".to_owned());
                 }
@@ -199,7 +216,10 @@ mod with_models {
             })?;
             let lost = wanted.iter().zip(results).filter(|(_, holds)| !holds);
             complaints.extend(lost.map(|(catch, _)| {
-                format!("{}: {} does not catch it any more at bound {}", catch.mutation, catch.model, catch.bound)
+                format!(
+                    "{}: {} does not catch it any more at bound {}",
+                    catch.mutation, catch.model, catch.bound
+                )
             }));
             Ok(complaints)
         }
@@ -229,12 +249,16 @@ mod with_models {
             }
             let mut catches: Vec<Catch> = found.into_iter().flatten().collect();
             if whole {
-                let silent: Vec<Model> =
-                    models.into_iter().filter(|model| !catches.iter().any(|catch| catch.model == model.name)).collect();
+                let silent: Vec<Model> = models
+                    .into_iter()
+                    .filter(|model| !catches.iter().any(|catch| catch.model == model.name))
+                    .collect();
                 let caught: Vec<String> = catches.iter().map(|catch| catch.mutation.clone()).collect();
                 let more = in_parallel(self.jobs, &silent, |model| self.first_caught(model, &caught))?;
                 complaints.extend(silent.iter().zip(&more).filter(|(_, catch)| catch.is_none()).map(
-                    |(model, _)| format!("{}: this model catches no mutation; it proves nothing new", model.name),
+                    |(model, _)| {
+                        format!("{}: this model catches no mutation; it proves nothing new", model.name)
+                    },
                 ));
                 catches.extend(more.into_iter().flatten());
             }

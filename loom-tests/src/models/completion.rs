@@ -116,10 +116,8 @@ impl Cq {
 
 fn cq_producers() {
     let cq = Cq::watched(2);
-    let others = [
-        spawn(&cq, |cq| cq.push(Class::Ordinary, &[1])),
-        spawn(&cq, |cq| cq.push(Class::Ordinary, &[101])),
-    ];
+    let others =
+        [spawn(&cq, |cq| cq.push(Class::Ordinary, &[1])), spawn(&cq, |cq| cq.push(Class::Ordinary, &[101]))];
     cq.poll(2);
     cq.poll(2);
     join(others);
@@ -207,8 +205,7 @@ fn cq_two_batches() {
 
 fn cq_overrun() {
     let cq = Cq::watched(1);
-    let others =
-        [1, 101].map(|tag| spawn(&cq, move |cq| cq.push(Class::Ordinary, &[tag])));
+    let others = [1, 101].map(|tag| spawn(&cq, move |cq| cq.push(Class::Ordinary, &[tag])));
     cq.push(Class::Ordinary, &[201]);
     join(others);
     cq.drain();

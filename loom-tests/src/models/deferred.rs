@@ -5,7 +5,12 @@ use crate::support::{Arc, Queue, join, spawn};
 use qpair::ring::Post;
 
 pub const MODELS: &[Model] = &[
-    model("deferred_plain", "a deferred post against a plain one, which is never stranded", B2, deferred_plain),
+    model(
+        "deferred_plain",
+        "a deferred post against a plain one, which is never stranded",
+        B2,
+        deferred_plain,
+    ),
     model("deferred_waits", "a deferred request waits for its doorbell, whoever kicks", B2, deferred_waits),
     model("doorbell", "a doorbell exposes what was deferred before it, late posters included", B2, doorbell),
     model("two_doorbells", "two threads defer and ring", B2, two_doorbells),

@@ -16,7 +16,12 @@ pub const MODELS: &[Model] = &[
     model("ready_again", "a driver lists a queue again while another thread rouses it", B2, ready_again),
     model("ready_visit", "a visit sees what a member did before it found itself listed", B2, ready_visit),
     model("ready_close", "a queue goes after its link has left the ready list", B2, ready_close),
-    model("events", "two threads raise events of one object: deliveries never overlap, none is lost", B2, events),
+    model(
+        "events",
+        "two threads raise events of one object: deliveries never overlap, none is lost",
+        B2,
+        events,
+    ),
     model("events_nested", "a delivery raises an event of its own object", B2, events_nested),
     model("events_panic", "a delivery that panics leaves the counter usable", B2, events_panic),
 ];

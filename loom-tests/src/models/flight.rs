@@ -8,7 +8,12 @@ pub const MODELS: &[Model] = &[
     model("finish_flush_post", "a completer, a flush and a post behind them", B2, finish_flush_post),
     model("finish_behind", "a request executed behind one in flight retires after it", B2, finish_behind),
     model("finish_and_reuse", "the slot of a finished request is used again at once", B2, finish_and_reuse),
-    model("finish_sees_start", "the completer comes after the engine's read of the request", B2, finish_sees_start),
+    model(
+        "finish_sees_start",
+        "the completer comes after the engine's read of the request",
+        B2,
+        finish_sees_start,
+    ),
     model("finish_two", "two completers finish two requests in either order", B2, finish_two),
     model("flush_in_flight", "a flush cancels what is in flight, and nobody else comes", B2, flush_in_flight),
     model("launch", "a completer never comes before the request is in flight", B2, launch),
@@ -22,10 +27,8 @@ fn finish_flush_post() {
     queue.post(FLYING);
     let finished = Arc::new(Unwatched::new(false));
     let result = Arc::clone(&finished);
-    let others = [
-        spawn(&queue, move |queue| *result.get() = queue.finish(0)),
-        spawn(&queue, |queue| queue.flush()),
-    ];
+    let others =
+        [spawn(&queue, move |queue| *result.get() = queue.finish(0)), spawn(&queue, |queue| queue.flush())];
     queue.post(2);
     join(others);
     queue.assert_all(&[FLYING, 2]);

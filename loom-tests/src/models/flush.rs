@@ -5,15 +5,45 @@ use crate::support::{Arc, Hooks, How, Queue, Witness, join, spawn, yield_now};
 use qpair::ring::Post;
 
 pub const MODELS: &[Model] = &[
-    model("flush_post_engine", "a flush, a poster and an engine: each request ends once", B2, flush_post_engine),
-    model("flush_cancels", "what was deferred before a flush is cancelled, later posts live", B2, flush_cancels),
-    model("flush_meets_deferred", "a flush passes over a slot that is claimed and not yet published", B2, flush_meets_deferred),
+    model(
+        "flush_post_engine",
+        "a flush, a poster and an engine: each request ends once",
+        B2,
+        flush_post_engine,
+    ),
+    model(
+        "flush_cancels",
+        "what was deferred before a flush is cancelled, later posts live",
+        B2,
+        flush_cancels,
+    ),
+    model(
+        "flush_meets_deferred",
+        "a flush passes over a slot that is claimed and not yet published",
+        B2,
+        flush_meets_deferred,
+    ),
     model("two_flushers", "two threads defer and flush; marks only grow", B2, two_flushers),
     model("flush_and_doorbell", "a flush against a doorbell", B2, flush_and_doorbell),
     model("close_meets_posts", "a post against a close: refused, or taken and ended", B2, close_meets_posts),
-    model("close_meets_deferred", "a deferred post against a close: refused, or taken and cancelled", B2, close_meets_deferred),
-    model("open_after_setup", "a poster that sees the queue open sees what was set up before", B2, open_after_setup),
-    model("reopen_after_setup", "the same when it was open before, closed and quiet in between", B2, reopen_after_setup),
+    model(
+        "close_meets_deferred",
+        "a deferred post against a close: refused, or taken and cancelled",
+        B2,
+        close_meets_deferred,
+    ),
+    model(
+        "open_after_setup",
+        "a poster that sees the queue open sees what was set up before",
+        B2,
+        open_after_setup,
+    ),
+    model(
+        "reopen_after_setup",
+        "the same when it was open before, closed and quiet in between",
+        B2,
+        reopen_after_setup,
+    ),
     model("flush_for_ever", "in the error state later posts are taken and cancelled", B2, flush_for_ever),
     model("flush_says_why", "an engine that obeys a flush sees what led to it", B2, flush_says_why),
 ];
@@ -152,8 +182,7 @@ fn flush_says_why() {
     let why = Arc::new(Witness::new());
     let seen = Arc::clone(&why);
     let cancelled = move || seen.read();
-    let queue =
-        Arc::new(Queue::with(1, Hooks { cancelled: Some(Box::new(cancelled)), ..Hooks::default() }));
+    let queue = Arc::new(Queue::with(1, Hooks { cancelled: Some(Box::new(cancelled)), ..Hooks::default() }));
     queue.defer(1);
     let engine = spawn(&queue, |queue| queue.kick());
     why.write();

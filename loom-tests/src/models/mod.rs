@@ -21,12 +21,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// One model.
 #[derive(Clone, Copy, Debug)]
 pub struct Model {
+    /// As the command line has it.
     pub name: &'static str,
+    /// What happens in it, in one line.
     pub about: &'static str,
     /// The preemption bound of the short batch.
     pub short: usize,
     /// The preemption bound of the full batch; `None`: every schedule.
     pub full: Option<usize>,
+    /// One execution.
     pub body: fn(),
 }
 
@@ -61,7 +64,8 @@ pub fn all() -> Vec<Model> {
         arm::MODELS,
         region::MODELS,
         driver::MODELS,
-    ].concat()
+    ]
+    .concat()
 }
 
 /// Explores one model here if the command line is `--run NAME --bound N`, as [`process::run`] writes it.

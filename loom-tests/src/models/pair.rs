@@ -7,10 +7,25 @@ use qpair::ring::{End, Engine, HeldQueue, Pass, Payload, Post, Step, WorkQueue};
 pub const MODELS: &[Model] = &[
     model("send_receive", "a send against the post of its receive", B2, send_receive),
     model("send_crossed", "both sides send and receive at once", B2, send_crossed),
-    model("send_receive_flushed", "the receive queue is flushed while a send tries it", B2, send_receive_flushed),
-    model("send_parked_flushed", "a parked send is flushed while its receive is posted", B2, send_parked_flushed),
+    model(
+        "send_receive_flushed",
+        "the receive queue is flushed while a send tries it",
+        B2,
+        send_receive_flushed,
+    ),
+    model(
+        "send_parked_flushed",
+        "a parked send is flushed while its receive is posted",
+        B2,
+        send_parked_flushed,
+    ),
     model("send_two_two", "two sends, two posters of receives", B2, send_two_two),
-    model("send_two_senders", "two threads post sends to one queue, one receive is posted at a time", B2, send_two_senders),
+    model(
+        "send_two_senders",
+        "two threads post sends to one queue, one receive is posted at a time",
+        B2,
+        send_two_senders,
+    ),
     model("receive_kicked", "an engine of the receive queue comes between try and park", B2, receive_kicked),
 ];
 

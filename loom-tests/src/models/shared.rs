@@ -11,7 +11,12 @@ pub const MODELS: &[Model] = &[
     model("shared_wait", "two that wait, one poster of two receives", B2, shared_wait),
     model("shared_wait_posters", "one that waits, two posters of one receive each", B2, shared_wait_posters),
     model("shared_wait_again", "one that is woken waits again at once", B2, shared_wait_again),
-    model("shared_wait_served", "two posters, and one that waits is served by the first", B2, shared_wait_served),
+    model(
+        "shared_wait_served",
+        "two posters, and one that waits is served by the first",
+        B2,
+        shared_wait_served,
+    ),
     model("shared_close", "one that waits closes and goes while a poster wakes everybody", B2, shared_close),
 ];
 
