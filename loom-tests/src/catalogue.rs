@@ -9,7 +9,9 @@ use std::fs;
 pub struct Catch {
     /// `Name=variant`.
     pub mutation: String,
+    /// The model's name.
     pub model: String,
+    /// Preemptions a schedule.
     pub bound: usize,
     /// Schedules up to the one that fails.
     pub schedules: usize,
@@ -20,6 +22,7 @@ pub struct Catch {
 pub struct Equivalent {
     /// `Name=variant`.
     pub mutation: String,
+    /// Why no model can fail.
     pub why: String,
 }
 

@@ -25,9 +25,11 @@ pub enum Verdict {
 /// One finished run.
 #[derive(Clone, Debug)]
 pub struct Run {
+    /// Whether the model holds.
     pub verdict: Verdict,
     /// Schedules explored, the failing one included; 0 when the process did not get to say.
     pub schedules: usize,
+    /// By the wall clock, the start of the process included.
     pub seconds: f64,
 }
 

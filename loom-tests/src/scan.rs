@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 /// One way to weaken one place of the source.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mutation {
+    /// As the source names the place.
     pub name: String,
     /// A weaker ordering, `dropped` or `slip`.
     pub variant: &'static str,
     /// What the source writes, and its reason.
     pub what: String,
+    /// The file's name, without its folder.
     pub file: String,
 }
 

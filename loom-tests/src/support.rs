@@ -157,12 +157,15 @@ pub struct Queue {
     accepted: Unwatched<Vec<u64>>,
 }
 
+/// Told what a pass is about to publish.
+pub type OnPublish = Box<dyn Fn(&[(u64, How)]) + Send + Sync>;
+
 /// What a model adds to the engine; called in the role.
 #[derive(Default)]
 pub struct Hooks {
     pub execute: Option<Box<dyn Fn(u64) + Send + Sync>>,
     pub launched: Option<Box<dyn Fn(u64) + Send + Sync>>,
-    pub publish: Option<Box<dyn Fn(&[(u64, How)]) + Send + Sync>>,
+    pub publish: Option<OnPublish>,
     pub cancelled: Option<Box<dyn Fn() + Send + Sync>>,
 }
 

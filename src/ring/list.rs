@@ -87,7 +87,8 @@ impl IndexList {
     /// # Panics
     /// When `link_of` knows no link for a listed member: members leave the list before they go.
     pub fn take<'l>(&self, link_of: impl Fn(u32) -> Option<&'l Link>, mut visit: impl FnMut(u32)) {
-        let mut rest = self.first.swap(0, ord!(ListTake: Acquire, "the links of all members, each pushed with Release"));
+        let mut rest =
+            self.first.swap(0, ord!(ListTake: Acquire, "the links of all members, each pushed with Release"));
         while rest != 0 {
             let index = u32::try_from(rest - 1).expect("an index has 32 bits");
             let link = link_of(index).expect("a listed member is alive");
@@ -149,8 +150,7 @@ impl ReadyList {
     pub fn rouse(&self) -> bool {
         fence!(ReadyPushFence, "list before looking whether the taker sleeps");
         // Relaxed: the fence orders the look.
-        self.asleep.load(Ordering::Relaxed) != 0
-            && self.asleep.swap(0, Ordering::Relaxed) != 0 // one waker for one sleep; waking orders
+        self.asleep.load(Ordering::Relaxed) != 0 && self.asleep.swap(0, Ordering::Relaxed) != 0 // one waker for one sleep; waking orders
     }
 
     /// Takes everybody; see [`IndexList::take`].

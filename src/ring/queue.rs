@@ -278,8 +278,7 @@ impl WorkQueue {
     fn take_waiter(&self) -> bool {
         let waiter = &self.ring.shared().waiter;
         // Relaxed: QuietPostFence or the role orders the look; the kick that follows carries the order on.
-        waiter.load(Ordering::Relaxed) != 0
-            && waiter.swap(0, Ordering::Relaxed) != 0
+        waiter.load(Ordering::Relaxed) != 0 && waiter.swap(0, Ordering::Relaxed) != 0
     }
 
     /// Makes passes until nobody has kicked since the last one began.

@@ -16,15 +16,16 @@
 //!
 //! This file may use `unsafe`: it reads and writes payloads under the rules of the table.
 
-mod beside;
-
+mod side;
 #[cfg(qpair_loom)]
-pub(super) use beside::Witness;
+mod witness;
 
 use super::claim::{Held, Role};
 use crate::sync::{AtomicU64, Backoff, Ordering, UnsafeCell, mutant, ord};
-use beside::Side;
+use side::Side;
 use std::fmt;
+#[cfg(qpair_loom)]
+pub(super) use witness::Witness;
 
 /// Words of a payload: 56 bytes; two in a model, which shows as much with fewer schedules.
 pub const PAYLOAD_WORDS: usize = if cfg!(qpair_loom) { 2 } else { 7 };
@@ -53,20 +54,13 @@ fn word(ticket: u64, state: State) -> u64 {
     (ticket + 1) << STATE_BITS | state as u64
 }
 
-#[inline]
 fn state_of(word: u64, ticket: u64) -> Option<State> {
     if word >> STATE_BITS != ticket + 1 {
         return None;
     }
-    match word & ((1 << STATE_BITS) - 1) {
-        1 => Some(State::Posted),
-        2 => Some(State::Deferred),
-        3 => Some(State::InFlight),
-        4 => Some(State::Busy),
-        5 => Some(State::Done),
-        6 => Some(State::Cancelled),
-        _ => None,
-    }
+    [State::Posted, State::Deferred, State::InFlight, State::Busy, State::Done, State::Cancelled]
+        .into_iter()
+        .find(|state| *state as u64 == word & ((1 << STATE_BITS) - 1))
 }
 
 #[repr(C, align(64))]
@@ -188,9 +182,8 @@ impl SlotRing {
     pub(super) fn claim(&self, n: u64, deferred: bool) -> Result<Claimed<'_>, NoRoom> {
         let posters = self.role.posters();
         let backoff = Backoff::new();
-        let tail_order =
-            ord!(ClaimTail: Acquire, "a cached free that an earlier claimer read is part of my past too");
-        let mut tail = posters.tail.load(tail_order);
+        // Relaxed: the compare-and-swap decides, and acquires.
+        let mut tail = posters.tail.load(Ordering::Relaxed);
         loop {
             if tail & CLOSED != 0 {
                 return Err(NoRoom::Closed);
@@ -198,7 +191,7 @@ impl SlotRing {
             let first = tail & TICKET;
             let Some(room) = self.room(first, n) else {
                 backoff.spin();
-                tail = posters.tail.load(tail_order);
+                tail = posters.tail.load(Ordering::Relaxed); // as above
                 continue;
             };
             if room == 0 {
@@ -209,8 +202,8 @@ impl SlotRing {
             let claimed = posters.tail.compare_exchange_weak(
                 tail,
                 (first + count) | deferred_bit,
-                ord!(ClaimCas: Release, "passes on the free that I read, with the ticket after mine"),
-                ord!(ClaimLost: Acquire, "as ClaimTail, for the next attempt"),
+                ord!(ClaimCas: Acquire, "pairs with OpenTail: closed and opened again, the tail looks as before"),
+                Ordering::Relaxed, // the next attempt acquires
             );
             match claimed {
                 Ok(_) => {
@@ -299,12 +292,15 @@ impl SlotRing {
             State::InFlight | State::Busy => return None,
             State::Posted | State::Deferred | State::Done | State::Cancelled => {}
         }
-        let (slot, index) = (self.slot(ticket), self.index(ticket));
-        // SAFETY: the word, read with Acquire, says that `ticket` is published and its payload the role holder's, who we
-        // are: `Consumer` exists once, in the role's state. No poster writes it: the next ticket of this slot is
-        // claimed only above a `free` beyond `ticket`, and `free` moves only in `retire`, with this consumer, in order.
-        // No completer writes it: one writes only after a CAS from INFLIGHT, which only the holder sets.
-        Some(slot.payload.with(|payload| unsafe { read(&*payload, self.side.words(index)) }))
+        let slot = self.slot(ticket);
+        let index = self.index(ticket);
+        Some(slot.payload.with(|payload| {
+            // SAFETY: the word, read with Acquire, says that `ticket` is published and its payload the role holder's, who
+            // we are: `Consumer` exists once, in the role's state. No poster writes it: the next ticket of this slot is
+            // claimed only above a `free` beyond `ticket`, and `free` moves only in `retire`, with this consumer, in order.
+            // No completer writes it: one writes only after a CAS from INFLIGHT, which only the holder sets.
+            unsafe { read(&*payload, self.side.words(index)) }
+        }))
     }
 
     fn index(&self, ticket: u64) -> usize {

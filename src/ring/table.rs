@@ -112,10 +112,10 @@ impl<T> Table<T> {
         let (chunk, offset) = place(index);
         let slot = self.chunks.get(chunk)?.get()?.get(offset)?;
         let early = mutant!(GraceBeforeHide => Some(self.pins.grace()), None);
-        let order = ord!(TableHide: Acquire, "the value as its maker left it");
+        let order = Ordering::Relaxed; // the fence of `grace` acquires the value as its maker left it
         let value = mutant!(HideWithoutSwap => {
             let value = slot.load(order);
-            slot.store(ptr::null_mut(), Ordering::Relaxed); // the slip itself
+            slot.store(ptr::null_mut(), order);
             value
         }, slot.swap(ptr::null_mut(), order));
         let value = NonNull::new(value)?;

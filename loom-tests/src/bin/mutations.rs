@@ -1,9 +1,9 @@
 //! Weakens each named place of `qpair::ring` and demands that a model fails.
 //!
-//! `mutations [--short] [--record] [--filter TEXT] [--bound 1] [--jobs N] [--json] [--markdown] [--list]`
+//! `mutations [--short] [--record] [--filter TEXT] [--bound 1|2] [--jobs N] [--json] [--markdown] [--list]`
 //!
-//! - Without flags: each mutation against all models, bound 1, then the survivors at bound 2, up to the first
-//!   catch; then each model that caught nothing yet against all mutations.
+//! - Without flags: each mutation against all models, bound 1, then the survivors at bound 2 and 3, up to
+//!   the first catch; then each model that caught nothing yet against all mutations.
 //! - `--short`: only what `catches.txt` records, which takes minutes; and that nothing lacks an entry.
 //! - `--record`: the full run, and writes `catches.txt` and the table of the README.
 //!
@@ -39,10 +39,11 @@ mod with_models {
     use std::time::Duration;
 
     /// Bounds of the full run, and how long one run of each may take.
-    const BOUNDS: [(usize, Duration); 2] = [(1, Duration::from_secs(30)), (2, Duration::from_secs(120))];
+    const BOUNDS: [(usize, Duration); 3] =
+        [(1, Duration::from_secs(30)), (2, Duration::from_secs(120)), (3, Duration::from_secs(120))];
 
-    fn limit(bound: usize) -> Duration {
-        BOUNDS.iter().find(|(known, _)| *known == bound).map_or(BOUNDS[1].1, |(_, limit)| *limit)
+    fn limit_of(bound: usize) -> Duration {
+        BOUNDS.iter().find(|(known, _)| *known == bound).map_or(Duration::MAX, |(_, limit)| *limit)
     }
 
     #[derive(Default)]
@@ -58,7 +59,7 @@ mod with_models {
     }
 
     fn options() -> Result<Options, String> {
-        let mut options = Options { jobs: 2, bound: BOUNDS[1].0, ..Options::default() };
+        let mut options = Options { jobs: 2, bound: BOUNDS[2].0, ..Options::default() };
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
@@ -80,7 +81,7 @@ mod with_models {
                 other => return Err(format!("unknown argument {other}; see the head of {}", file!())),
             }
         }
-        if options.record && (options.short || !options.filter.is_empty() || options.bound < BOUNDS[1].0) {
+        if options.record && (options.short || !options.filter.is_empty() || options.bound < BOUNDS[2].0) {
             return Err("--record needs the full run: drop --short, --filter and --bound".to_owned());
         }
         Ok(options)
@@ -208,7 +209,7 @@ mod with_models {
                 .filter(|catch| chosen.iter().any(|mutation| mutation.to_string() == catch.mutation))
                 .collect();
             let results = in_parallel(self.jobs, &wanted, |catch| {
-                let limit = limit(catch.bound);
+                let limit = limit_of(catch.bound);
                 let found = self.fails(&catch.model, &catch.mutation, catch.bound, limit)?;
                 self.say(&catch.mutation, found.map(|_| catch), false);
                 Ok(found.is_some())
@@ -267,7 +268,7 @@ mod with_models {
 
         fn first_catch(&self, mutation: &str, models: &[Model]) -> Result<Option<Catch>, String> {
             for (bound, limit) in BOUNDS.into_iter().filter(|(bound, _)| *bound <= self.bound) {
-                for model in models {
+                for model in models.iter().filter(|model| explores(model, bound)) {
                     if let Some(schedules) = self.fails(model.name, mutation, bound, limit)? {
                         let (mutation, model) = (mutation.to_owned(), model.name.to_owned());
                         return Ok(Some(Catch { mutation, model, bound, schedules }));
@@ -288,6 +289,11 @@ mod with_models {
             }
             Ok(None)
         }
+    }
+
+    /// Bounds above 2 are for models that go so far in the full batch.
+    fn explores(model: &Model, bound: usize) -> bool {
+        bound <= 2 || model.full.is_none_or(|full| full >= bound)
     }
 
     /// Who caught it the last time first, models of many schedules last.

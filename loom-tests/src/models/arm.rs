@@ -11,14 +11,34 @@ pub const MODELS: &[Model] = &[
     model("arm_sleep_overrun", "an overrun wakes who sleeps until there is one", B2, arm_sleep_overrun),
     model("arm_ndk", "a poller that arms and sleeps without a second poll", B2, arm_ndk),
     model("arm_ndk_two", "the same with two producers", HEAVY, arm_ndk_two),
-    model("arm_solicited_gap", "a solicited entry behind an unpublished one wakes once it is uncovered", HEAVY, arm_solicited_gap),
-    model("arm_several_batches", "one look at the arm for two batches, a solicited entry in between", HEAVY, arm_several_batches),
+    model(
+        "arm_solicited_gap",
+        "a solicited entry behind an unpublished one wakes once it is uncovered",
+        HEAVY,
+        arm_solicited_gap,
+    ),
+    model(
+        "arm_several_batches",
+        "one look at the arm for two batches, a solicited entry in between",
+        HEAVY,
+        arm_several_batches,
+    ),
     model("arm_one_shot", "two producers, one arm: one notification", B2, arm_one_shot),
     model("arm_merges", "a weaker arm never replaces a stronger", B2, arm_merges),
     model("arm_scan_reused", "an arm looks behind a slot that was used again", B2, arm_scan_reused),
-    model("announce_scan_reused", "a producer looks behind a slot that was used again", HEAVY, announce_scan_reused),
+    model(
+        "announce_scan_reused",
+        "a producer looks behind a slot that was used again",
+        HEAVY,
+        announce_scan_reused,
+    ),
     model("arm_says_who", "who fires sees what the armer did before", B2, arm_says_who),
-    model("arm_new_again", "an entry that came after a notification is new to the next arm", B2, arm_new_again),
+    model(
+        "arm_new_again",
+        "an entry that came after a notification is new to the next arm",
+        B2,
+        arm_new_again,
+    ),
 ];
 
 /// Polls until `want` entries came: to empty, then arms at `level`, and sleeps if that is not satisfied at once.
@@ -80,10 +100,8 @@ fn arm_ndk_two() {
 
 fn arm_solicited_gap() {
     let cq = Cq::watched(2);
-    let producers = [
-        spawn(&cq, |cq| cq.push(Class::Ordinary, &[1])),
-        spawn(&cq, |cq| cq.push(Class::Solicited, &[101])),
-    ];
+    let producers =
+        [spawn(&cq, |cq| cq.push(Class::Ordinary, &[1])), spawn(&cq, |cq| cq.push(Class::Solicited, &[101]))];
     loop {
         cq.drain();
         if cq.got.get().contains(&101) {

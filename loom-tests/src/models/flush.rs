@@ -1,7 +1,7 @@
 //! Flush: a mark that only grows, against posters, engines, other flushes and the end of the connection.
 
 use super::{B2, Model, model};
-use crate::support::{Arc, Hooks, How, Queue, Witness, join, spawn};
+use crate::support::{Arc, Hooks, How, Queue, Witness, join, spawn, yield_now};
 use qpair::ring::Post;
 
 pub const MODELS: &[Model] = &[
@@ -37,6 +37,12 @@ pub const MODELS: &[Model] = &[
         "a poster that sees the queue open sees what was set up before",
         B2,
         open_after_setup,
+    ),
+    model(
+        "reopen_after_setup",
+        "the same when it was open before, closed and quiet in between",
+        B2,
+        reopen_after_setup,
     ),
     model("flush_for_ever", "in the error state later posts are taken and cancelled", B2, flush_for_ever),
     model("flush_says_why", "an engine that obeys a flush sees what led to it", B2, flush_says_why),
@@ -136,6 +142,25 @@ fn open_after_setup() {
     });
     peer.write();
     queue.ring.open();
+    join([poster]);
+    queue.assert_accepted();
+}
+
+fn reopen_after_setup() {
+    let peer = Arc::new(Witness::new());
+    let used = Arc::clone(&peer);
+    let execute = move |_| used.read();
+    let queue = Arc::new(Queue::with(2, Hooks { execute: Some(Box::new(execute)), ..Hooks::default() }));
+    let poster = spawn(&queue, |queue| {
+        queue.chain(&[1], Post::Plain);
+    });
+    queue.close();
+    while !queue.ring.is_quiet() {
+        yield_now();
+    }
+    peer.write();
+    queue.ring.open();
+    queue.chain(&[101], Post::Plain);
     join([poster]);
     queue.assert_accepted();
 }

@@ -21,18 +21,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// One model.
 #[derive(Clone, Copy, Debug)]
 pub struct Model {
+    /// As the command line has it.
     pub name: &'static str,
+    /// What happens in it, in one line.
     pub about: &'static str,
     /// The preemption bound of the short batch.
     pub short: usize,
     /// The preemption bound of the full batch; `None`: every schedule.
     pub full: Option<usize>,
+    /// One execution.
     pub body: fn(),
 }
 
 /// Bound 2 in both batches.
 const B2: (usize, Option<usize>) = (2, Some(2));
-/// The same for a model of many schedules: bound 1 in the short batch.
+/// Bound 3 in the full batch.
+const B3: (usize, Option<usize>) = (2, Some(3));
+/// Every schedule in the full batch.
+const ALL: (usize, Option<usize>) = (2, None);
+/// Bound 2 for a model of many schedules: bound 1 in the short batch.
 const HEAVY: (usize, Option<usize>) = (1, Some(2));
 
 const fn model(

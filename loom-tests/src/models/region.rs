@@ -18,7 +18,12 @@ pub const MODELS: &[Model] = &[
     model("pin_leaves", "a thread leaves the registry while a removal waits for it", B2, pin_leaves),
     model("guess_index", "an index is guessed while its value is put in", B2, guess_index),
     model("index_reused", "an index is used again while a pass still reads the old value", B2, index_reused),
-    model("remove_inserted", "a value is removed as soon as another thread has put it in", B2, remove_inserted),
+    model(
+        "remove_inserted",
+        "a value is removed as soon as another thread has put it in",
+        B2,
+        remove_inserted,
+    ),
     model("remove_twice", "two threads remove one value: one gets it", B2, remove_twice),
 ];
 

@@ -1,6 +1,6 @@
 //! Post against consume: publication, claims, reuse of slots, cached cursors, the claim counter.
 
-use super::{B2, HEAVY, Model, model};
+use super::{B2, B3, HEAVY, Model, model};
 use crate::support::{Arc, Hooks, MORE, Queue, Witness, join, spawn};
 use qpair::ring::{CompletionRing, Post};
 
@@ -10,10 +10,25 @@ pub const MODELS: &[Model] = &[
     model("reuse_one_slot", "two posters share one slot; caches of the free cursor lag", B2, reuse_one_slot),
     model("reuse_two_posters", "two posters of two requests each share one slot", B2, reuse_two_posters),
     model("chains", "two chains of two requests in three slots, each seen whole or cut short", B2, chains),
-    model("chain_seen_whole", "an engine that sees the first of a chain sees the whole", B2, chain_seen_whole),
-    model("cache_passed_on", "three posters share one slot: a cached cursor goes through a third", HEAVY, cache_passed_on),
-    model("free_before_completion", "who has polled a completion has room for a post", B2, free_before_completion),
-    model("quiet_then_gone", "a queue that is closed and quiet may be let go", B2, quiet_then_gone),
+    model(
+        "chain_seen_whole",
+        "an engine that sees the first of a chain sees the whole",
+        B2,
+        chain_seen_whole,
+    ),
+    model(
+        "cache_passed_on",
+        "three posters share one slot: a cached cursor goes through a third",
+        HEAVY,
+        cache_passed_on,
+    ),
+    model(
+        "free_before_completion",
+        "who has polled a completion has room for a post",
+        B2,
+        free_before_completion,
+    ),
+    model("quiet_then_gone", "a queue that is closed and quiet may be let go", B3, quiet_then_gone),
 ];
 
 fn post_consume() {
@@ -79,10 +94,12 @@ fn chains() {
 
 fn chain_seen_whole() {
     let publish = |entries: &[(u64, _)]| {
-        assert!(entries.last().is_none_or(|(tag, _)| tag & MORE == 0), "a pass saw half a chain: {entries:?}");
+        assert!(
+            entries.last().is_none_or(|(tag, _)| tag & MORE == 0),
+            "a pass saw half a chain: {entries:?}"
+        );
     };
-    let queue =
-        Arc::new(Queue::with(2, Hooks { publish: Some(Box::new(publish)), ..Hooks::default() }));
+    let queue = Arc::new(Queue::with(2, Hooks { publish: Some(Box::new(publish)), ..Hooks::default() }));
     let poster = spawn(&queue, |queue| assert_eq!(queue.chain(&[MORE | 1, 2], Post::Plain), 2));
     queue.kick();
     join([poster]);
@@ -106,8 +123,7 @@ fn free_before_completion() {
             pushed.push(&[entry], &mut Default::default());
         }
     };
-    let queue =
-        Arc::new(Queue::with(1, Hooks { publish: Some(Box::new(publish)), ..Hooks::default() }));
+    let queue = Arc::new(Queue::with(1, Hooks { publish: Some(Box::new(publish)), ..Hooks::default() }));
     let poster = spawn(&queue, |queue| queue.post(1));
     if cq.poll(1, |_, payload| assert_eq!(crate::support::tag(&payload), 1)) == 1 {
         queue.post(2);
@@ -123,8 +139,7 @@ fn quiet_then_gone() {
     let alive = Arc::new(Witness::new());
     let used = Arc::clone(&alive);
     let publish = move |_: &[(u64, _)]| used.read();
-    let queue =
-        Arc::new(Queue::with(2, Hooks { publish: Some(Box::new(publish)), ..Hooks::default() }));
+    let queue = Arc::new(Queue::with(2, Hooks { publish: Some(Box::new(publish)), ..Hooks::default() }));
     let poster = spawn(&queue, |queue| {
         queue.chain(&[1], Post::Plain);
     });

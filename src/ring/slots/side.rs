@@ -1,9 +1,6 @@
-//! What lies beside a slot: words too long for its payload, and in a model a cell that shows races.
+//! Words beside the slots of a submission ring.
 //!
-//! This file may use `unsafe`: its words belong to whoever the payload belongs to.
-
-#[cfg(qpair_loom)]
-use crate::sync::UnsafeCell;
+//! This file may use `unsafe`: a slot's words are read and written under the rules of its payload.
 
 /// Words beside the slots, for what is too long for a payload; a slot's words belong to whoever its payload does.
 pub(super) struct Side {
@@ -41,42 +38,5 @@ impl Side {
         let start = std::cell::UnsafeCell::raw_get(words.as_ptr());
         // SAFETY: as in `words`, and nobody else reads or writes it, by the caller's duty.
         unsafe { std::slice::from_raw_parts_mut(start, words.len()) }
-    }
-}
-
-/// In a model, a cell written with a payload of atomic words and read with it.
-///
-/// Loom has no load buffering, so only a race on plain memory shows that a slot is handed back too early.
-#[cfg(qpair_loom)]
-#[derive(Debug)]
-pub(in crate::ring) struct Witness(UnsafeCell<u8>);
-
-// SAFETY: models only, where loom reports any race on the cell: that is its purpose.
-#[cfg(qpair_loom)]
-unsafe impl Sync for Witness {}
-
-#[cfg(qpair_loom)]
-impl Default for Witness {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-#[cfg(qpair_loom)]
-impl Witness {
-    pub(in crate::ring) fn new() -> Self {
-        Self(UnsafeCell::new(0))
-    }
-
-    /// A producer writes the payload that this cell stands for.
-    pub(in crate::ring) fn write(&self) {
-        // SAFETY: the slot is claimed by the caller, and by nobody else until it is published.
-        self.0.with_mut(|byte| unsafe { *byte = byte.read().wrapping_add(1) });
-    }
-
-    /// The one consumer copies the payload.
-    pub(in crate::ring) fn read(&self) {
-        // SAFETY: the slot is published, and the one consumer has not moved the head beyond it yet.
-        self.0.with(|byte| std::hint::black_box(unsafe { *byte }));
     }
 }
