@@ -1,6 +1,7 @@
 //! What execution sees of the world: one narrow trait, implemented by the device and by tests.
 //!
-//! May come in: what a state machine of the execution layer must ask of its surroundings. Not here: behaviour.
+//! May come in: what a state machine of the execution layer must ask of its surroundings. Not here:
+//! behaviour.
 
 use crate::memory::{Denied, Grant, LocalAccess, RemoteAccess};
 use crate::work::{Detail, Key, Sge};

@@ -1,8 +1,9 @@
 //! Queue pairs with completion queues in plain user space, modelled on Windows NDK.
 //!
 //! [`ndk`] is the face: adapters, protection domains, memory regions, completion queues, queue pairs, connectors and
-//! listeners, with NDK's names, statuses and rules; [`ndk::ext`] holds what verbs has and NDK lacks. Nothing here needs
-//! root, a kernel module or hardware. [`ring`] is the lock-free core underneath, public without promise before 1.0.
+//! listeners, with NDK's names, statuses and rules; [`ndk::ext`] holds what verbs has and NDK lacks. Nothing
+//! here needs root, a kernel module or hardware. [`ring`] is the lock-free core underneath, public without
+//! promise before 1.0.
 //!
 //! A queue pair takes receives before it is connected, and a flush cancels what is pending:
 //!
@@ -27,10 +28,11 @@
 //! ```
 //!
 //! # What waits for what
-//! Posting, polling, delivering and flushing take no lock, allocate nothing and make no system call, but to wake a
-//! thread that sleeps on an armed completion queue and on the way into an error. No such call waits for another thread.
-//! As *queues* they are not lock-free: a thread that the scheduler stops between claiming and publishing a slot holds
-//! back later entries of that queue until it runs again, and one that is stopped while it executes holds back its queue.
+//! Posting, polling, delivering and flushing take no lock, allocate nothing and make no system call, but to
+//! wake a thread that sleeps on an armed completion queue and on the way into an error. No such call waits
+//! for another thread. As *queues* they are not lock-free: a thread that the scheduler stops between claiming
+//! and publishing a slot holds back later entries of that queue until it runs again, and one that is stopped
+//! while it executes holds back its queue.
 
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("qpair needs a 64-bit target: addresses, tickets and counters are 64 bits wide");

@@ -1,7 +1,7 @@
 //! The frame of a call: which queues it still has to run, and what users are to hear afterwards.
 //!
-//! Nothing is run inside a role: who finds there that another queue must be looked at notes it in the agenda. So
-//! recursion is bounded, whatever wakes whatever.
+//! Nothing is run inside a role: who finds there that another queue must be looked at notes it in the agenda.
+//! So recursion is bounded, whatever wakes whatever.
 
 use super::Device;
 use super::callbacks::{self, Outbox};
@@ -125,7 +125,8 @@ impl Device {
 
     fn go_on(&self, id: QpId, mut begin: Begin, mut budget: Option<Budget>, frame: &mut Frame) {
         loop {
-            // A new pin for each piece of a long message: who deregisters waits for a piece, not for the message.
+            // A new pin for each piece of a long message: who deregisters waits for a piece, not for the
+            // message.
             let left = with_pin(|pin| {
                 let Some(qp) = self.qp(pin, id) else { return Left::Nothing };
                 let held = match begin {
@@ -171,7 +172,8 @@ impl Device {
         let mut engine = ReceiveEngine::new(self, pin, qp, frame);
         let ran = qp.rq.run(held, &mut engine);
         engine.end();
-        // A queue that is fed from a shared one holds a receive only for a sender that has tried: it tries again.
+        // A queue that is fed from a shared one holds a receive only for a sender that has tried: it tries
+        // again.
         if ran.wake || qp.srq.is_some() {
             frame.push(Task::Send(qp.peer()));
         }

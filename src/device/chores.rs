@@ -1,6 +1,7 @@
 //! What must wait for passes to end, and is tried again by the driver until it is done.
 //!
-//! Deregistrations, closes of queue pairs, the end of data movement: each is done at once when nobody is in the way.
+//! Deregistrations, closes of queue pairs, the end of data movement: each is done at once when nobody is in
+//! the way.
 
 use super::Device;
 use super::callbacks;

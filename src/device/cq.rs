@@ -203,8 +203,8 @@ impl fmt::Debug for Cq {
 
 /// A completion of one queue on its way to its completion queue.
 ///
-/// One at a time: what lies on the stack of every pass is cleared and moved by every pass. The arm is looked at
-/// once, at the end.
+/// One at a time: what lies on the stack of every pass is cleared and moved by every pass. The arm is looked
+/// at once, at the end.
 pub(super) struct Batch<'q> {
     cq: &'q Arc<Cq>,
     next: Option<(Class, Payload)>,

@@ -248,7 +248,8 @@ fn offer(peer: &Arc<Qp>, sender: &Qp, engine: &mut ReceiveEngine<'_, '_>) -> Opt
     let Some(srq) = &peer.srq else {
         return Some(peer.rq.offer(engine, ReceiveEngine::is_served));
     };
-    // The queue pair's own queue holds what it took from the shared one: only its peer's engine, which we are, feeds it.
+    // The queue pair's own queue holds what it took from the shared one: only its peer's engine, which we
+    // are, feeds it.
     if peer.rq.pending() > 0 {
         let offered = peer.rq.offer(engine, ReceiveEngine::is_served);
         if offered.done {
@@ -266,7 +267,8 @@ fn offer(peer: &Arc<Qp>, sender: &Qp, engine: &mut ReceiveEngine<'_, '_>) -> Opt
         *payload = taken;
         side.copy_from_slice(&words[..side.len()]);
     });
-    // A flush came in between: the receive was in hand, so it is the queue pair's, and cancelled with the others.
+    // A flush came in between: the receive was in hand, so it is the queue pair's, and cancelled with the
+    // others.
     let wake = posted.held.is_some_and(|held| peer.rq.run(held, engine).wake);
     let offered = peer.rq.offer(engine, ReceiveEngine::is_served);
     Some(Offered { done: offered.done, wake: offered.wake || wake })

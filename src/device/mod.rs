@@ -1,13 +1,14 @@
 //! The objects of an adapter: what an engine and a face share, and when user code may run.
 //!
-//! A [`Device`] owns the tables of queue pairs, shared receive queues and keys, the ready list and what waits for
-//! time; it lets `direct` execute and reaches its carrier through one narrow trait, [`Driver`]. Queues are run by
-//! whoever claims them (`agenda`), and user code runs only when a thread holds no role, pin or lock (`callbacks`).
+//! A [`Device`] owns the tables of queue pairs, shared receive queues and keys, the ready list and what waits
+//! for time; it lets `direct` execute and reaches its carrier through one narrow trait, [`Driver`]. Queues
+//! are run by whoever claims them (`agenda`), and user code runs only when a thread holds no role, pin or
+//! lock (`callbacks`).
 //!
-//! May come in: protection domains, completion queues, shared receive queues, queue pairs, connectors and listeners,
-//! flush, faults; whatever owns rings, regions and keys. Not here: statuses and names of NDK or verbs (the faces), how
-//! bytes move (direct, transport), the clock and the threads that drive a device (fabric). Control calls may lock;
-//! post, poll, deliver and flush may not.
+//! May come in: protection domains, completion queues, shared receive queues, queue pairs, connectors and
+//! listeners, flush, faults; whatever owns rings, regions and keys. Not here: statuses and names of NDK or
+//! verbs (the faces), how bytes move (direct, transport), the clock and the threads that drive a device
+//! (fabric). Control calls may lock; post, poll, deliver and flush may not.
 
 #![forbid(unsafe_code)]
 

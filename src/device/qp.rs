@@ -79,7 +79,8 @@ impl Progress {
     #[inline]
     pub(super) fn end(&self) {
         for word in [&self.bytes, &self.rnr_deadline] {
-            // Relaxed: written in the role of the send queue only; looked at first, since it rarely needs the store.
+            // Relaxed: written in the role of the send queue only; looked at first, since it rarely needs the
+            // store.
             if word.load(Ordering::Relaxed) != 0 {
                 word.store(0, Ordering::Relaxed); // as above
             }
@@ -172,8 +173,8 @@ struct Maxima {
     inline: u32,
 }
 
-/// Receives that a queue pair fed from a shared queue may hold in its own: the one in hand, and cancelled ones that
-/// are not retired yet.
+/// Receives that a queue pair fed from a shared queue may hold in its own: the one in hand, and cancelled
+/// ones that are not retired yet.
 const FED_DEPTH: u32 = 4;
 
 impl Device {

@@ -1,7 +1,7 @@
 //! Sends that wait for a receive, and the time after which they have waited enough (receiver not ready).
 //!
-//! A queue pair that parks is listed once and stays listed until the driver has looked at its deadline: who parks
-//! often pays for one wake-up of the driver in each time limit, not for one a park.
+//! A queue pair that parks is listed once and stays listed until the driver has looked at its deadline: who
+//! parks often pays for one wake-up of the driver in each time limit, not for one a park.
 
 use super::pinned::with_pin;
 use super::qp::Qp;
@@ -35,8 +35,8 @@ impl Device {
     pub(super) fn wait_for_receive(&self, qp: &Qp) -> Patience {
         let Some(limit) = qp.rnr_limit else { return Patience::Waits };
         let now = self.now();
-        // Relaxed: written in the role of the send queue only; the driver that reads it was made to by the list's
-        // read-modify-writes, and a look too early or too late is followed by another.
+        // Relaxed: written in the role of the send queue only; the driver that reads it was made to by the
+        // list's read-modify-writes, and a look too early or too late is followed by another.
         let deadline = match qp.progress.rnr_deadline.load(Ordering::Relaxed) {
             0 => {
                 let deadline = now + limit;

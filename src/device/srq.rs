@@ -107,7 +107,8 @@ impl Srq {
         framed(&self.device, |frame| self.life.begin_close(callback, &mut frame.outbox));
     }
 
-    /// Takes the queue out of the table: the queue pairs that used it are gone, so no sender lists itself any more.
+    /// Takes the queue out of the table: the queue pairs that used it are gone, so no sender lists itself any
+    /// more.
     fn leave(self: &Arc<Self>) {
         let mut frame = Frame::new();
         with_pin(|pin| self.device.wake(pin, self, &mut frame));

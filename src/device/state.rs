@@ -48,8 +48,8 @@ impl QpState {
 
 use QpState::{Init, ReadyToReceive, ReadyToSend, Reset, SendQueueDrain, SendQueueError};
 
-/// Moves that may be asked for; `Reset` and `Error` are open from every state. One more than IBTA names: a connect
-/// that failed puts a queue pair of NDK back to `Init` with its receives (CONN-22).
+/// Moves that may be asked for; `Reset` and `Error` are open from every state. One more than IBTA names: a
+/// connect that failed puts a queue pair of NDK back to `Init` with its receives (CONN-22).
 const MOVES: &[(QpState, QpState)] = &[
     (Reset, Init),
     (Init, Init),

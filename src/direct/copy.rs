@@ -48,7 +48,8 @@ pub(super) fn with_views<'v, R>(
     }
 }
 
-/// Copies bytes `progress..` of a message of `length` bytes, at most `piece` of them; returns the new progress.
+/// Copies bytes `progress..` of a message of `length` bytes, at most `piece` of them; returns the new
+/// progress.
 ///
 /// Both lists hold at least `length` bytes; the caller has checked that.
 #[inline]

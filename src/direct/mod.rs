@@ -1,7 +1,8 @@
 //! Execution between queue pairs of one process: no packets, a copy from region to region.
 //!
-//! Generic over two [`Host`]s. A request is checked whole before a byte moves, so a request that fails has touched
-//! no memory; a long copy runs in pieces, and between them the caller looks at flush marks, keys and its budget.
+//! Generic over two [`Host`]s. A request is checked whole before a byte moves, so a request that fails has
+//! touched no memory; a long copy runs in pieces, and between them the caller looks at flush marks, keys and
+//! its budget.
 //!
 //! - [`execute`]: writes, reads and atomics, which need nothing of the peer but memory;
 //! - [`Message`]: what a send, or a write with immediate, offers to the peer's next receive.

@@ -27,8 +27,8 @@ impl Rights {
     pub const REMOTE_ATOMIC: Self = Self(8);
     /// A message of the peer may invalidate the key.
     ///
-    /// Ordinary regions of NDK and verbs never grant it: there only windows and fast registrations, which come later,
-    /// can be invalidated.
+    /// Ordinary regions of NDK and verbs never grant it: there only windows and fast registrations, which
+    /// come later, can be invalidated.
     pub const REMOTE_INVALIDATE: Self = Self(16);
 
     const NAMES: [(Self, &str); 5] = [

@@ -64,8 +64,8 @@ impl<'a> View<'a> {
     /// The view of bytes that nobody else can reach while it lives.
     pub fn of_mut(bytes: &'a mut [u8]) -> Self {
         let length = bytes.len();
-        // SAFETY: the exclusive borrow lasts for `'a`, so the bytes are valid and initialised that long and nobody touches
-        // them but through this view and its copies.
+        // SAFETY: the exclusive borrow lasts for `'a`, so the bytes are valid and initialised that long and
+        // nobody touches them but through this view and its copies.
         unsafe { Self::new(NonNull::from(bytes).cast(), length) }
     }
 

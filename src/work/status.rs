@@ -22,7 +22,8 @@ pub enum Status {
     BadResponse = 7,
     /// The memory of a write that arrived is not accessible (`IBV_WC_LOC_ACCESS_ERR`).
     LocalAccess = 8,
-    /// The peer found the request invalid, a message too long for its receive, say (`IBV_WC_REM_INV_REQ_ERR`).
+    /// The peer found the request invalid, a message too long for its receive, say
+    /// (`IBV_WC_REM_INV_REQ_ERR`).
     RemoteInvalidRequest = 9,
     /// The peer's memory may not be accessed so (`IBV_WC_REM_ACCESS_ERR`).
     RemoteAccess = 10,

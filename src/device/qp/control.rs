@@ -86,7 +86,8 @@ impl Qp {
         self.device.settle(frame);
     }
 
-    /// The connection is dead: the queue pair and its peer go to error, without a word to the connector's hook.
+    /// The connection is dead: the queue pair and its peer go to error, without a word to the connector's
+    /// hook.
     pub(crate) fn error(self: &Arc<Self>) {
         self.on_fatal(None);
         framed(&self.device, |frame| self.device.enter_error(self, frame));
@@ -147,7 +148,8 @@ impl Qp {
         }
     }
 
-    /// Takes the quiet queue pair out of the lists of others and out of the table, then lets its close complete.
+    /// Takes the quiet queue pair out of the lists of others and out of the table, then lets its close
+    /// complete.
     fn leave(self: &Arc<Self>) {
         let qp = Arc::clone(self);
         let mut retired: Option<Retired<Arc<Qp>>> = None;
@@ -170,7 +172,8 @@ impl Qp {
 }
 
 impl Device {
-    /// The connection of `qp` is dead: it and its peer go to error, and everything pending on both is flushed.
+    /// The connection of `qp` is dead: it and its peer go to error, and everything pending on both is
+    /// flushed.
     ///
     /// May be called in a role: it only marks, and leaves the rest to the agenda.
     pub(crate) fn enter_error(&self, qp: &Arc<Qp>, frame: &mut Frame) {

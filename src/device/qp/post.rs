@@ -112,7 +112,8 @@ fn total(sgl: &[Sge]) -> u64 {
 }
 
 impl Qp {
-    /// Posts an initiator request and, unless it is deferred, executes what the queue lets this thread execute.
+    /// Posts an initiator request and, unless it is deferred, executes what the queue lets this thread
+    /// execute.
     ///
     /// A post that is refused still exposes what was deferred before it.
     #[inline]
