@@ -84,9 +84,7 @@ impl Mr {
         let base = pd.adapter.new_base(memory.view().as_ptr().addr() as u64, length);
         let registration = Registration { pd: pd.number, rights, range: 0..length, base };
         let keys = pd.adapter.backend.device().keys();
-        let (domain, length) = (registration.pd, registration.range.len());
         let key = keys.register(&memory, registration).map_err(|error| refused(error, flags))?;
-        observe::emit(Event::Registered { key, pd: domain, length });
         let (life, adapter) = (Life::new([pd.hold()]), Arc::clone(&pd.adapter));
         Ok(Self { memory: Some(memory), life, adapter, key, base })
     }
@@ -213,12 +211,23 @@ impl Mr {
         self.memory.as_ref().expect("a handle in use has not begun to close")
     }
 
+    /// Tells who watches that the region is there.
+    ///
+    /// Not while it is made: a watcher may panic, and borrowed memory must have its owner by then.
+    pub(super) fn observe_made(&self) {
+        observe::emit(Event::Registered { key: self.key, base: self.base });
+    }
+
+    /// Tells who watches that the region is gone.
+    pub(super) fn observe_gone(&self) {
+        observe::emit(Event::Deregistered { key: self.key });
+    }
+
     /// Deregisters and closes a region of a scope, whose handles may live on; waits until no access is going
     /// on.
     pub(super) fn end_scoped(&self) {
         let _until_let_go = self.life.hold();
         handle::begin_close(self, None);
-        observe::emit(Event::Deregistered { key: self.key });
         let mut going = self.adapter.backend.device().keys().deregister(self.key);
         debug_assert!(going.is_some(), "a scope ends its regions once");
         while let Some(Err(later)) = going.map(Deregistering::try_finish) {
@@ -241,7 +250,7 @@ impl Mr {
         let until_let_go = self.life.hold();
         handle::begin_close(self, callback);
         let device = self.adapter.backend.device();
-        observe::emit(Event::Deregistered { key: self.key });
+        self.observe_gone();
         let mut state = device.keys().deregister(self.key).map(|going| (going, until_let_go));
         debug_assert!(state.is_some(), "a region is deregistered once, by its handle");
         device.chore(move || {

@@ -40,7 +40,7 @@ impl Pd {
     /// [`max_registration_size`](super::AdapterInfo::max_registration_size) or for unknown flags;
     /// INSUFFICIENT_RESOURCES when all keys are taken. The memory is dropped then.
     pub fn register(&self, memory: impl Into<Memory>, flags: MrFlags) -> Request<Mr> {
-        request::ready(Mr::register(&self.core, memory.into(), flags))
+        request::ready(Mr::register(&self.core, memory.into(), flags).inspect(Mr::observe_made))
     }
 
     /// Registers memory that stays the caller's own.
@@ -59,7 +59,7 @@ impl Pd {
     ///   time.
     pub unsafe fn register_raw(&self, base: *mut u8, length: usize, flags: MrFlags) -> Request<Mr> {
         // SAFETY: the caller's promise is that of `Mr::register_raw`, word by word.
-        request::ready(unsafe { Mr::register_raw(&self.core, base, length, flags) })
+        request::ready(unsafe { Mr::register_raw(&self.core, base, length, flags) }.inspect(Mr::observe_made))
     }
 
     /// Lends memory to the domain for as long as `body` runs.

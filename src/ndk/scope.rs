@@ -57,6 +57,8 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         let region = unsafe { Mr::register_raw(self.pd, bytes.as_mut_ptr(), bytes.len(), flags) }?;
         let region = Arc::new(region);
         regions.push(Arc::clone(&region));
+        drop(regions);
+        region.observe_made();
         Ok(ScopedMr { region, scope: PhantomData })
     }
 
@@ -70,6 +72,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
                 // Close callbacks of the user, which may panic, only when every region has ended.
                 let _deliver_after = callbacks::guard();
                 regions.iter().for_each(|region| region.end_scoped());
+                regions.iter().for_each(|region| region.observe_gone());
             }
         }
 

@@ -34,7 +34,7 @@ pub(crate) enum Event<'e> {
     /// The close of a queue pair began.
     QpClosing { qpn: Qpn },
     /// Memory was registered.
-    Registered { key: Key, pd: u32, length: usize },
+    Registered { key: Key, base: u64 },
     /// A key was taken back.
     Deregistered { key: Key },
     /// A completion queue overran.
@@ -82,8 +82,8 @@ pub(crate) fn emit(event: Event<'_>) {
             tracing::debug!(target: "qpair", qpn, "queue pair disconnected");
         }
         Event::QpClosing { qpn: Qpn(qpn) } => tracing::debug!(target: "qpair", qpn, "queue pair closing"),
-        Event::Registered { key: Key(key), pd, length } => {
-            tracing::debug!(target: "qpair", key, pd, length, "memory registered");
+        Event::Registered { key: Key(key), base } => {
+            tracing::debug!(target: "qpair", key, base, "memory registered");
         }
         Event::Deregistered { key: Key(key) } => tracing::debug!(target: "qpair", key, "key taken back"),
         Event::CqOverrun { depth } => {
