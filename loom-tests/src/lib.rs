@@ -1,6 +1,6 @@
 //! Loom models of the concurrent protocols of qpair, and what it takes to run and to mutate them.
 //!
-//! - [`models`] (only with `--cfg qpair_loom`): the models, against the very types that ship.
+//! - `models` (only with `--cfg qpair_loom`): the models, against the very types that ship.
 //! - [`process`]: one model run in a process of its own, since a deadlock aborts.
 //! - [`scan`]: the mutations, read from the source of `qpair::ring`.
 //! - [`catalogue`]: who catches each mutation, as committed.
