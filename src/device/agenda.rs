@@ -173,8 +173,8 @@ impl Device {
         let ran = qp.rq.run(held, &mut engine);
         engine.end();
         // A queue that is fed from a shared one holds a receive only for a sender that has tried: it tries
-        // again.
-        if ran.wake || qp.srq.is_some() {
+        // again. Not when the queue pair is dead: its peer is told by its own task, or by nobody.
+        if ran.wake || qp.srq.is_some() && qp.state().receives() {
             frame.push(Task::Send(qp.peer()));
         }
     }

@@ -5,6 +5,7 @@ use super::agenda::{Frame, Task};
 use super::cq::Batch;
 use super::qp::Qp;
 use super::rnr::Patience;
+use super::srq::Srq;
 use crate::direct::{self, Delivered, Executed, Message, Outcome};
 use crate::host::Host;
 use crate::memory::{Denied, Grant, LocalAccess, RemoteAccess};
@@ -135,9 +136,6 @@ impl<'p> SendEngine<'p> {
         engine.sender = Some((self.qp, &mut message));
         let offered = offer(peer, self.qp, &mut engine);
         engine.end();
-        let Some(offered) = offered else {
-            return Step::Spent; // no place for a shared receive just now: the driver tries again
-        };
         if offered.wake && !offered.done {
             self.frame.push(Task::Send(self.qp.id()));
         }
@@ -243,35 +241,45 @@ impl Engine for SendEngine<'_> {
     }
 }
 
-/// Offers a message to the receives of `peer`; parks the sender where there is none. `None`: try again later.
-fn offer(peer: &Arc<Qp>, sender: &Qp, engine: &mut ReceiveEngine<'_, '_>) -> Option<Offered> {
-    let Some(srq) = &peer.srq else {
-        return Some(peer.rq.offer(engine, ReceiveEngine::is_served));
-    };
-    // The queue pair's own queue holds what it took from the shared one: only its peer's engine, which we
-    // are, feeds it.
-    if peer.rq.pending() > 0 {
-        let offered = peer.rq.offer(engine, ReceiveEngine::is_served);
-        if offered.done {
-            return Some(offered);
+/// Offers a message to the receives of `peer`; parks the sender where there is none.
+fn offer(peer: &Arc<Qp>, sender: &Qp, engine: &mut ReceiveEngine<'_, '_>) -> Offered {
+    match &peer.srq {
+        None => peer.rq.offer(engine, ReceiveEngine::is_served),
+        Some(srq) => offer_shared(srq, peer, sender, engine),
+    }
+}
+
+/// The same where receives are shared. The queue pair's own queue holds what it took: at most one receive,
+/// since only its peer's engine, which we are, feeds it.
+fn offer_shared(srq: &Srq, peer: &Arc<Qp>, sender: &Qp, engine: &mut ReceiveEngine<'_, '_>) -> Offered {
+    let mut wake = false;
+    while !engine.is_served() {
+        if peer.rq.pending() > 0 {
+            let offered = peer.rq.offer(engine, ReceiveEngine::is_served);
+            wake |= offered.wake;
+            // Still there: somebody else has its role, for a flush, and kicks us when he leaves it.
+            if offered.done || peer.rq.pending() > 0 {
+                return Offered { done: offered.done, wake };
+            }
+            // Gone: a flush came in between, and the receive that was in hand is cancelled with the others.
         }
-        if peer.rq.pending() >= peer.rq.depth() {
-            return None;
+        if !peer.state().receives() {
+            return Offered { done: false, wake: true }; // a dead queue pair would only have it cancelled
+        }
+        sender.links.waits_at_srq.store(u64::from(srq.index), Ordering::Release); // read once the link is listed
+        let mut words = [0; SHARED_SIDE_MAX];
+        let taken = srq.ring.take_or_wait(sender.id().index(), &sender.links.srq, &mut words);
+        let Some(taken) = taken else { return Offered { done: false, wake } };
+        let posted = peer.rq.post(1, Post::Receive, |_, payload, side| {
+            *payload = taken;
+            side.copy_from_slice(&words[..side.len()]);
+        });
+        debug_assert_eq!(posted.accepted, 1, "the queue was empty");
+        if let Some(held) = posted.held {
+            wake |= peer.rq.run(held, engine).wake;
         }
     }
-    sender.links.waits_at_srq.store(u64::from(srq.index), Ordering::Release); // read once the link is listed
-    let mut words = [0; SHARED_SIDE_MAX];
-    let taken = srq.ring.take_or_wait(sender.id().index(), &sender.links.srq, &mut words);
-    let Some(taken) = taken else { return Some(Offered { done: false, wake: false }) };
-    let posted = peer.rq.post(1, Post::Receive, |_, payload, side| {
-        *payload = taken;
-        side.copy_from_slice(&words[..side.len()]);
-    });
-    // A flush came in between: the receive was in hand, so it is the queue pair's, and cancelled with the
-    // others.
-    let wake = posted.held.is_some_and(|held| peer.rq.run(held, engine).wake);
-    let offered = peer.rq.offer(engine, ReceiveEngine::is_served);
-    Some(Offered { done: offered.done, wake: offered.wake || wake })
+    Offered { done: true, wake }
 }
 
 /// The engine of a receive queue: cancels what is flushed, and delivers at most one message.

@@ -173,9 +173,8 @@ struct Maxima {
     inline: u32,
 }
 
-/// Receives that a queue pair fed from a shared queue may hold in its own: the one in hand, and cancelled
-/// ones that are not retired yet.
-const FED_DEPTH: u32 = 4;
+/// Receives that a queue pair fed from a shared queue may hold in its own: the one in hand.
+const FED_DEPTH: u32 = 1;
 
 impl Device {
     /// A queue pair that relies on `antecedents`. Control: locks and allocates.

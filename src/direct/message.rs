@@ -76,7 +76,6 @@ impl Message<'_> {
         let length = u64::from(self.request.length);
         let moved = match self.request.opcode {
             Opcode::WriteWithImmediate => self.write_piece(here, there),
-            _ if length > receive.length => Err(Refusal::TooLong),
             _ => self.send_piece(receive, side, here, there),
         };
         let moved = match moved {
@@ -87,9 +86,6 @@ impl Message<'_> {
         if moved < length {
             self.partly = true;
             return Delivered::Stays;
-        }
-        if let Err(refusal) = self.invalidate(there) {
-            return self.refuse(refusal);
         }
         self.ended = Some(Outcome::success(self.request.length));
         Delivered::Receive(Outcome::success(self.request.length))
@@ -104,21 +100,32 @@ impl Message<'_> {
     ) -> Result<u64, Refusal> {
         let length = u64::from(self.request.length);
         with_source(self.request, self.side, self.words, here, |sources| {
+            if length > receive.length {
+                return Err(Refusal::TooLong);
+            }
             let list = EntryList::of_receive(receive, side);
-            let copy = |sinks: &[View<'_>]| copy_piece(sources, sinks, length, self.progress, self.piece);
-            with_views(list, |sge| there.local(sge, LocalAccess::Write), copy).map_err(Refusal::ReceiveMemory)
+            let copy = |sinks: &[View<'_>]| {
+                if length - self.progress <= self.piece {
+                    // With the last piece, and before it: a refusal has not touched the receive's bytes.
+                    self.invalidate(there)?;
+                }
+                Ok(copy_piece(sources, sinks, length, self.progress, self.piece))
+            };
+            with_views(list, |sge| there.local(sge, LocalAccess::Write), copy)
+                .map_err(Refusal::ReceiveMemory)?
         })
         .map_err(Refusal::SourceMemory)?
     }
 
     fn write_piece(&self, here: &impl Host, there: &impl Host) -> Result<u64, Refusal> {
         let (request, length) = (self.request, u64::from(self.request.length));
-        let sink = there
-            .remote(request.rkey, request.remote_address, request.length, RemoteAccess::Write)
-            .map_err(Refusal::RemoteMemory)?
-            .view();
-        let copy = |sources: &[View<'_>]| copy_piece(sources, &[sink], length, self.progress, self.piece);
-        with_source(request, self.side, self.words, here, copy).map_err(Refusal::SourceMemory)
+        with_source(request, self.side, self.words, here, |sources| {
+            let sink = there
+                .remote(request.rkey, request.remote_address, request.length, RemoteAccess::Write)
+                .map_err(Refusal::RemoteMemory)?;
+            Ok(copy_piece(sources, &[sink.view()], length, self.progress, self.piece))
+        })
+        .map_err(Refusal::SourceMemory)?
     }
 
     fn invalidate(&self, there: &impl Host) -> Result<(), Refusal> {

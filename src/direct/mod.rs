@@ -98,10 +98,11 @@ pub(crate) fn execute(
             let word = remote(RemoteAccess::Atomic);
             return Executed::Done(atomic(request, here, word).unwrap_or_else(|failed| failed));
         }
-        _ => remote(RemoteAccess::Write).and_then(|sink| {
-            let copy = |sources: &[View<'_>]| copy_piece(sources, &[sink.view()], length, progress, piece);
-            with_source(request, side, words, here, copy).map_err(local_protection)
-        }),
+        _ => with_source(request, side, words, here, |sources| {
+            let sink = remote(RemoteAccess::Write)?;
+            Ok(copy_piece(sources, &[sink.view()], length, progress, piece))
+        })
+        .unwrap_or_else(|denied| Err(local_protection(denied))),
     };
     match result {
         Ok(moved) if moved < length => Executed::Partly(moved),

@@ -1,6 +1,7 @@
 //! Two connected queue pairs with all they need.
 
 use crate::cm::Timeouts;
+use crate::device::Device;
 use crate::device::cq::{Cq, CqState, Notify};
 use crate::device::lifetime::Life;
 use crate::device::qp::{PostRefused, Qp, QpDescription};
@@ -25,12 +26,23 @@ pub(super) struct World {
     pub(super) cq_depth: u32,
     pub(super) shared_depth: u32,
     pub(super) rnr_limit: Option<Span>,
+    /// Depth of a completion queue of its own for receives; `None`: they share that of the sends.
+    pub(super) receive_cq_depth: Option<u32>,
+    pub(super) connected: bool,
 }
 
 impl Default for World {
     fn default() -> Self {
-        let rnr_limit = None;
-        Self { clock: Clock::system(), memory: 4096, depth: 16, cq_depth: 64, shared_depth: 0, rnr_limit }
+        Self {
+            clock: Clock::system(),
+            memory: 4096,
+            depth: 16,
+            cq_depth: 64,
+            shared_depth: 0,
+            rnr_limit: None,
+            receive_cq_depth: None,
+            connected: true,
+        }
     }
 }
 
@@ -47,32 +59,34 @@ pub(super) struct End {
     _net: Arc<Net>,
     pub(super) qp: Arc<Qp>,
     pub(super) cq: Arc<Cq>,
+    /// The same as `cq`, if it has none of its own.
+    pub(super) receive_cq: Arc<Cq>,
     pub(super) srq: Option<Arc<Srq>>,
     pub(super) memory: Arc<Memory>,
     key: Key,
     pd: u32,
     notified: Arc<AtomicU64>,
+    receive_notified: Arc<AtomicU64>,
 }
 
-const BASE: u64 = 0x10_0000;
+pub(super) const BASE: u64 = 0x10_0000;
 
 impl End {
     fn new(net: &Arc<Net>, world: &World, shared: Option<(&End, Arc<Srq>)>) -> Self {
         let device = net.device();
         let pd = shared.as_ref().map_or_else(|| device.new_pd(), |(end, _)| end.pd);
-        let notified = Arc::new(AtomicU64::new(0));
-        let count = Arc::clone(&notified);
-        let notify = Notify::Callback(Box::new(move |_: CqState| {
-            count.fetch_add(1, Ordering::Relaxed); // a count for asserts
-        }));
-        let cq = Cq::new(Arc::clone(device), Life::new([]), world.cq_depth, notify);
+        let (cq, notified) = counted_cq(device, world.cq_depth);
+        let (receive_cq, receive_notified) = match world.receive_cq_depth {
+            Some(depth) => counted_cq(device, depth),
+            None => (Arc::clone(&cq), Arc::clone(&notified)),
+        };
         let srq = shared.map(|(_, srq)| srq).or_else(|| {
             (world.shared_depth > 0).then(|| device.create_srq(world.shared_depth, 4, Vec::new()).unwrap())
         });
         let description = QpDescription {
             pd,
             send_cq: Arc::clone(&cq),
-            receive_cq: Arc::clone(&cq),
+            receive_cq: Arc::clone(&receive_cq),
             srq: srq.clone(),
             context: 99,
             send_depth: world.depth,
@@ -87,7 +101,25 @@ impl End {
         let rights = Rights::LOCAL_WRITE | Rights::REMOTE_READ | Rights::REMOTE_WRITE | Rights::REMOTE_ATOMIC;
         let registration = Registration { pd, rights, range: 0..world.memory, base: BASE };
         let key = device.keys().register(&memory, registration).unwrap();
-        Self { _net: Arc::clone(net), qp, cq, srq, memory, key, pd, notified }
+        let _net = Arc::clone(net);
+        Self { _net, qp, cq, receive_cq, srq, memory, key, pd, notified, receive_notified }
+    }
+
+    /// The key of all the memory, with every right but that a peer may invalidate it.
+    pub(super) fn key(&self) -> Key {
+        self.key
+    }
+
+    /// Another key of all the memory, in this protection domain or another.
+    pub(super) fn register(&self, rights: Rights, foreign: bool) -> Key {
+        let device = self._net.device();
+        let pd = if foreign { device.new_pd() } else { self.pd };
+        let registration = Registration { pd, rights, range: 0..self.memory.len(), base: BASE };
+        device.keys().register(&self.memory, registration).unwrap()
+    }
+
+    pub(super) fn device(&self) -> &Arc<Device> {
+        self._net.device()
     }
 
     pub(super) fn sge(&self, range: Range<usize>) -> Sge {
@@ -127,9 +159,23 @@ impl End {
     pub(super) fn notified(&self) -> u64 {
         self.notified.load(Ordering::Relaxed) // as where it is counted
     }
+
+    pub(super) fn receive_notified(&self) -> u64 {
+        self.receive_notified.load(Ordering::Relaxed) // as above
+    }
 }
 
-fn connect(a: &End, b: &End) {
+/// A completion queue that counts its notifications.
+fn counted_cq(device: &Arc<Device>, depth: u32) -> (Arc<Cq>, Arc<AtomicU64>) {
+    let notified = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&notified);
+    let notify = Notify::Callback(Box::new(move |_: CqState| {
+        count.fetch_add(1, Ordering::Relaxed); // a count for asserts
+    }));
+    (Cq::new(Arc::clone(device), Life::new([]), depth, notify), notified)
+}
+
+pub(super) fn connect(a: &End, b: &End) {
     for (here, there) in [(a, b), (b, a)] {
         assert!(here.qp.tie());
         here.qp.ready_to_receive(there.qp.id(), 16, 16);
@@ -147,7 +193,9 @@ pub(super) fn pair_with(world: World) -> (End, End) {
     let net =
         Net::open(&name, NetOptions { clock: world.clock.clone(), timeouts: Timeouts::default() }).unwrap();
     let (a, b) = (End::new(&net, &world, None), End::new(&net, &world, None));
-    connect(&a, &b);
+    if world.connected {
+        connect(&a, &b);
+    }
     (a, b)
 }
 
