@@ -108,8 +108,8 @@ mod facade {
         *FENCES.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(Arc::new(fences));
     }
 
-    /// A fence, which loom by itself does not see as something to reorder: a schedule in which another thread's
-    /// fence comes between my access and my fence is tried only if the two fences conflict.
+    /// A fence, which loom by itself does not see as something to reorder: a schedule in which another
+    /// thread's fence comes between my access and my fence is tried only if the two fences conflict.
     pub(crate) fn fence(order: Ordering) {
         let fences = FENCES.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
         fences.expect("the model calls begin_model first").fetch_add(1, Ordering::Relaxed);

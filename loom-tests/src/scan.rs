@@ -1,4 +1,5 @@
-//! The mutations of `qpair::ring`, read from its source: what `ord!`, `fence!`, `recheck!` and `mutant!` name.
+//! The mutations of `qpair::ring`, read from its source: what `ord!`, `fence!`, `recheck!` and `mutant!`
+//! name.
 
 use std::fmt;
 use std::fs;
@@ -32,7 +33,8 @@ pub fn package() -> &'static Path {
 /// Every mutation of the ring layer, in the order of the source.
 ///
 /// # Errors
-/// When a file cannot be read, or a macro call has another shape than this scan knows; the message says where.
+/// When a file cannot be read, or a macro call has another shape than this scan knows; the message
+/// says where.
 pub fn mutations() -> Result<Vec<Mutation>, String> {
     let mut files = Vec::new();
     collect(&package().join("../src/ring"), &mut files)?;

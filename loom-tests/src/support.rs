@@ -251,7 +251,8 @@ impl Queue {
         assert!(ran.pass == Pass::Idle && !ran.wake, "this engine executes everything");
     }
 
-    /// Nothing is left: each of `tags`, and no other, was accepted and has completed once, each poster's in order.
+    /// Nothing is left: each of `tags`, and no other, was accepted and has completed once, each poster's in
+    /// order.
     pub fn assert_all(&self, tags: &[u64]) {
         assert_eq!(self.accepted.get().len(), tags.len(), "accepted");
         self.assert_accepted();

@@ -1,4 +1,5 @@
-//! Every model holds: `RUSTFLAGS="--cfg qpair_loom" cargo test -p qpair-loom-tests --release --target-dir target/loom`.
+//! Every model holds: `RUSTFLAGS="--cfg qpair_loom" cargo test -p qpair-loom-tests --release --target-dir
+//! target/loom`.
 //!
 //! Bound 1, or what the environment variable `LOOM_MAX_PREEMPTIONS` says. The binary `models` goes further.
 

@@ -38,7 +38,8 @@ impl Gate {
         self.kicks.fetch_add(1, order) == 0
     }
 
-    /// Gives back `counted` kicks: 0, the role is left; more, so many came meanwhile and the caller looks again.
+    /// Gives back `counted` kicks: 0, the role is left; more, so many came meanwhile and the caller looks
+    /// again.
     #[inline]
     #[must_use]
     pub fn leave(&self, counted: u64) -> u64 {
@@ -74,15 +75,16 @@ impl Gate {
 
 /// A gate, and the state that only its holder touches.
 ///
-/// `P` lies beside the gate, on the cache lines that posters write; `S` beside the state, on those of the holder.
+/// `P` lies beside the gate, on the cache lines that posters write; `S` beside the state, on those of the
+/// holder.
 pub(super) struct Role<P, S, T> {
     front: CachePadded<(Gate, P)>,
     back: CachePadded<(S, UnsafeCell<T>)>,
 }
 
-// SAFETY: `P` and `S` are shared as they are (`Sync`). The state is reached only through `Held`, of which there is at
-// most one at a time (see `Held`), with the counter's Acquire and Release between two holders: it moves from thread
-// to thread like a value (`T: Send`).
+// SAFETY: `P` and `S` are shared as they are (`Sync`). The state is reached only through `Held`, of which
+// there is at most one at a time (see `Held`), with the counter's Acquire and Release between two holders: it
+// moves from thread to thread like a value (`T: Send`).
 unsafe impl<P: Sync, S: Sync, T: Send> Sync for Role<P, S, T> {}
 
 impl<P, S, T> Role<P, S, T> {
@@ -140,10 +142,11 @@ impl<'r, P, S, T> Held<'r, P, S, T> {
     /// Works on the state.
     #[inline]
     pub(super) fn with<R>(&mut self, work: impl FnOnce(&mut T) -> R) -> R {
-        // SAFETY: `self` is the only `Held` of this role: the counter leaves 0 by exactly one kick and returns to 0 only in
-        // `leave`, which consumes it; HANDED is set only by `hand_over`, which consumes it, and cleared by exactly one
-        // `resume`. Kick, resume (Acquire) and leave, hand_over (Release) order this access after the last holder's.
-        // `&mut self` keeps this thread from making a second reference.
+        // SAFETY: `self` is the only `Held` of this role: the counter leaves 0 by exactly one kick and
+        // returns to 0 only in `leave`, which consumes it; HANDED is set only by `hand_over`, which consumes
+        // it, and cleared by exactly one `resume`. Kick, resume (Acquire) and leave, hand_over (Release)
+        // order this access after the last holder's. `&mut self` keeps this thread from making a second
+        // reference.
         self.role.back.1.with_mut(|state| work(unsafe { &mut *state }))
     }
 

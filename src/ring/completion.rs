@@ -1,12 +1,12 @@
 //! The completion queue: entries, arm and overrun.
 //!
 //! Levels of arming: none < errors < solicited < any. Producer and consumer each write first and look
-//! afterwards, with a full fence between (publish, fence, look at the arm; arm, fence, look at the entries), so
-//! one of them sees the other and no wake-up is lost. One arm fires at most once: its taking is a
+//! afterwards, with a full fence between (publish, fence, look at the arm; arm, fence, look at the entries),
+//! so one of them sees the other and no wake-up is lost. One arm fires at most once: its taking is a
 //! compare-and-swap to none, and the winner notifies.
 //!
-//! A completion queue that overran stays so: entries that fitted can be polled, nothing is overwritten, each push
-//! is told, and every arm fires at once.
+//! A completion queue that overran stays so: entries that fitted can be polled, nothing is overwritten, each
+//! push is told, and every arm fires at once.
 
 pub use super::entries::Class;
 use super::entries::EntryRing;
@@ -170,8 +170,8 @@ impl CompletionRing {
 
     /// Arms, or strengthens the arm; true: it is satisfied already and the caller delivers the notification.
     ///
-    /// Satisfied at once by an entry that is new since the last notification was delivered and that its level counts
-    /// (NdkArmCq), and by an overrun.
+    /// Satisfied at once by an entry that is new since the last notification was delivered and that its level
+    /// counts (NdkArmCq), and by an overrun.
     #[must_use]
     pub fn arm(&self, level: ArmLevel) -> bool {
         let order = ord!(ArmMax: Release, "what I did before is visible to who fires");
@@ -188,7 +188,8 @@ impl CompletionRing {
 
     /// Strongest class among the entries that no notification has covered yet; `None` if there is none.
     fn newest_class(&self) -> Option<Class> {
-        // Relaxed: too small a value only makes an entry look newer; the entries' own words order what is read.
+        // Relaxed: too small a value only makes an entry look newer; the entries' own words order what is
+        // read.
         let notified = self.notified.load(Ordering::Relaxed);
         self.entries.strongest_from(self.entries.head().max(notified))
     }
@@ -210,7 +211,8 @@ impl CompletionRing {
         head + published.count() as u64
     }
 
-    /// Takes up to `n` entries, oldest first; `copy` may be called again for the same index after a lost race.
+    /// Takes up to `n` entries, oldest first; `copy` may be called again for the same index after a lost
+    /// race.
     ///
     /// Lock-free. 0 says that at some moment nothing was published at the head.
     #[inline]

@@ -1,10 +1,10 @@
 //! The ring under completion queues and shared receive queues: many producers, many consumers, batches.
 //!
-//! A producer claims tickets with one compare-and-swap on the tail, writes payload words, then the slot's word.
-//! A consumer copies published slots first and then takes them all with one compare-and-swap on the head: a
-//! copy that was torn by a producer cannot win, since producers overwrite a slot only after they have read a
-//! head beyond it, heads only grow, and a successful compare-and-swap from `h` says that nobody moved it.
-//! Hence the payload is relaxed atomic words, the same instructions as plain ones.
+//! A producer claims tickets with one compare-and-swap on the tail, writes payload words, then the slot's
+//! word. A consumer copies published slots first and then takes them all with one compare-and-swap on the
+//! head: a copy that was torn by a producer cannot win, since producers overwrite a slot only after they have
+//! read a head beyond it, heads only grow, and a successful compare-and-swap from `h` says that nobody moved
+//! it. Hence the payload is relaxed atomic words, the same instructions as plain ones.
 //!
 //! Tail: bit 63 reserved for closing (resize), bit 62 overrun. Head: its top 16 bits are reserved for the
 //! limit of a shared receive queue. A slot's word is `(ticket + 1) << 4 | class << 1 | 1`.
@@ -18,7 +18,8 @@ const OVERRUN: u64 = 1 << 62;
 const STATE_BITS: u32 = 4;
 const FULL: u64 = 1;
 
-/// What kind of entry it is, for who waits: the class lies in the slot's word, so that a look reads no payload.
+/// What kind of entry it is, for who waits: the class lies in the slot's word, so that a look reads no
+/// payload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
     /// A success nobody solicited.
@@ -33,8 +34,8 @@ pub enum Class {
 struct Slot {
     word: AtomicU64,
     payload: [AtomicU64; PAYLOAD_WORDS],
-    /// In a model, a cell written with the payload and read with it: loom has no load buffering, so only a race on
-    /// plain memory shows that a slot is handed back too early.
+    /// In a model, a cell written with the payload and read with it: loom has no load buffering, so only a
+    /// race on plain memory shows that a slot is handed back too early.
     #[cfg(qpair_loom)]
     witness: super::slots::Witness,
 }
@@ -67,7 +68,8 @@ pub(super) struct EntryRing {
     side: Box<[AtomicU64]>,
     side_words: usize,
     depth: u64,
-    /// Set in models with one consumer: with several, the copy of one that loses its race touches the cell rightly.
+    /// Set in models with one consumer: with several, the copy of one that loses its race touches the cell
+    /// rightly.
     #[cfg(qpair_loom)]
     witnessed: bool,
 }
@@ -198,7 +200,8 @@ impl EntryRing {
         let slot = self.slot(ticket);
         #[cfg(qpair_loom)]
         slot.witness.write();
-        // Relaxed: the word's Release orders them; a consumer that reads them too early loses its compare-and-swap.
+        // Relaxed: the word's Release orders them; a consumer that reads them too early loses its
+        // compare-and-swap.
         for (word, value) in slot.payload.iter().zip(payload) {
             word.store(*value, Ordering::Relaxed);
         }
@@ -228,8 +231,9 @@ impl EntryRing {
 
     /// Strongest class among the entries published from `ticket` on, up to the first gap.
     ///
-    /// Where others have taken an entry meanwhile and a producer has used its slot again, the later entry counts:
-    /// it is newer than `ticket` too, and behind it the look goes on. So one look at each slot suffices.
+    /// Where others have taken an entry meanwhile and a producer has used its slot again, the later entry
+    /// counts: it is newer than `ticket` too, and behind it the look goes on. So one look at each slot
+    /// suffices.
     pub(super) fn strongest_from(&self, ticket: u64) -> Option<Class> {
         let seen = (ticket..ticket + self.slots.len() as u64).map_while(|ticket| {
             let (end, class) = self.look(ticket);

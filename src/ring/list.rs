@@ -12,8 +12,8 @@ pub struct Link {
     queued: AtomicU64,
     /// Index of the next member plus one; 0 ends the list.
     next: AtomicU64,
-    /// Written and read with `next`: loom has no load buffering, so only a race on plain memory shows that a link is
-    /// written again too early.
+    /// Written and read with `next`: loom has no load buffering, so only a race on plain memory shows that a
+    /// link is written again too early.
     #[cfg(qpair_loom)]
     witness: super::slots::Witness,
 }
@@ -149,8 +149,9 @@ impl ReadyList {
     #[must_use]
     pub fn rouse(&self) -> bool {
         fence!(ReadyPushFence, "list before looking whether the taker sleeps");
-        // Relaxed: the fence orders the look.
-        self.asleep.load(Ordering::Relaxed) != 0 && self.asleep.swap(0, Ordering::Relaxed) != 0 // one waker for one sleep; waking orders
+        // Relaxed: the fence orders the look, and the swap makes one waker for one sleep.
+        let asleep = &self.asleep;
+        asleep.load(Ordering::Relaxed) != 0 && asleep.swap(0, Ordering::Relaxed) != 0 // waking orders
     }
 
     /// Takes everybody; see [`IndexList::take`].

@@ -1,6 +1,7 @@
 //! Lock-free rings, claim, pins and lists: the concurrent core, which knows nothing of RDMA.
 //!
-//! Public without promise before 1.0, for benches and models. What is here knows slots, cursors and orderings:
+//! Public without promise before 1.0, for benches and models. What is here knows slots, cursors and
+//! orderings:
 //!
 //! - [`WorkQueue`]: send and receive queues. Many posters, one engine by claim, flush as a mark.
 //! - [`CompletionRing`]: completion queues. Many producers, many pollers, arm and overrun.

@@ -75,7 +75,8 @@ pub trait Engine {
     /// Executes the request at the head.
     fn execute(&mut self, payload: &Payload, side: &[u64], ticket: u64) -> Step<Self::Outcome>;
 
-    /// Hands a request in flight to its completer; from here on, and not before, `finish` may be called for it.
+    /// Hands a request in flight to its completer; from here on, and not before, `finish` may be called for
+    /// it.
     fn launched(&mut self, ticket: u64);
 
     /// Puts an outcome into the payload, for a request that must wait for earlier ones in flight.
@@ -119,8 +120,8 @@ impl WorkQueue {
 
     /// Posts a chain of `n` requests, whole or up to the first that has no room; never waits.
     ///
-    /// `write` fills payload and side words of each accepted request, in order; it is called between claim and
-    /// publication, so it only copies what is at hand. A post that accepts less than `n` exposes what was
+    /// `write` fills payload and side words of each accepted request, in order; it is called between claim
+    /// and publication, so it only copies what is at hand. A post that accepts less than `n` exposes what was
     /// deferred before it.
     #[inline]
     pub fn post(
@@ -232,7 +233,8 @@ impl WorkQueue {
         self.ring.open();
     }
 
-    /// As [`flush_for_ever`](WorkQueue::flush_for_ever), but leaves the kick, which must follow, to the caller.
+    /// As [`flush_for_ever`](WorkQueue::flush_for_ever), but leaves the kick, which must follow, to the
+    /// caller.
     pub fn mark_for_ever(&self) {
         self.mark_below(u64::MAX);
     }
@@ -270,7 +272,8 @@ impl WorkQueue {
     ///
     /// On a closed queue true says for good that no engine touches it any more, but for kicks yet to come.
     pub fn is_quiet(&self) -> bool {
-        // In this order: the role may be taken, everything retired and the slots freed after a look at the gate.
+        // In this order: the role may be taken, everything retired and the slots freed after a look at the
+        // gate.
         self.pending() == 0 && self.ring.is_idle()
     }
 
@@ -283,8 +286,8 @@ impl WorkQueue {
 
     /// Makes passes until nobody has kicked since the last one began.
     ///
-    /// Returns what the last pass left at the head, and whether a waiting sender is to be kicked. When the budget was
-    /// spent the role stays claimed and handed over: give the queue to the driver.
+    /// Returns what the last pass left at the head, and whether a waiting sender is to be kicked. When the
+    /// budget was spent the role stays claimed and handed over: give the queue to the driver.
     pub fn run<E: Engine>(&self, held: HeldQueue<'_>, engine: &mut E) -> Ran {
         let mut held = held;
         let mut wake = false;
@@ -302,10 +305,11 @@ impl WorkQueue {
         }
     }
 
-    /// Offers what `engine` would execute to the receives of this queue; parks the caller's send if there is none.
+    /// Offers what `engine` would execute to the receives of this queue; parks the caller's send if there is
+    /// none.
     ///
-    /// `done` says whether the engine has been served. False at the end: the send stays at the head of its own queue,
-    /// and whoever posts the next receive, or leaves this queue with one in it, kicks it.
+    /// `done` says whether the engine has been served. False at the end: the send stays at the head of its
+    /// own queue, and whoever posts the next receive, or leaves this queue with one in it, kicks it.
     pub fn offer<E: Engine>(&self, engine: &mut E, done: impl Fn(&E) -> bool) -> Offered {
         let mut wake = false;
         for parked in [false, true] {

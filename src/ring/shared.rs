@@ -80,8 +80,9 @@ impl SharedRing {
 
     /// Wakes everybody who waits for a receive; a post calls it, and who is about to go.
     ///
-    /// Who goes calls it when its queue is closed and quiet, since an engine drafted before may list it once more,
-    /// and then waits until its link is no longer [listed](Link::is_listed): another taker may still hold it.
+    /// Who goes calls it when its queue is closed and quiet, since an engine drafted before may list it once
+    /// more, and then waits until its link is no longer [listed](Link::is_listed): another taker may still
+    /// hold it.
     pub fn wake<'l>(&self, link_of: impl Fn(u32) -> Option<&'l Link>, visit: impl FnMut(u32)) {
         fence!(SharedPostFence, "publish before looking at the list");
         if !self.waiting.is_empty() {

@@ -69,7 +69,8 @@ struct Slot {
     payload: UnsafeCell<Payload>,
 }
 
-// SAFETY: the word is an atomic; the payload is plain data reached only by the unsafe blocks below, under the table above.
+// SAFETY: the word is an atomic; the payload is plain data reached only by the unsafe blocks below, under the
+// table above.
 unsafe impl Sync for Slot {}
 
 /// Cursors that posters write.
@@ -246,7 +247,8 @@ impl SlotRing {
 
     /// The ticket after the last claimed one, and whether the last claim was deferred.
     pub(super) fn tail(&self) -> (u64, bool) {
-        // Relaxed: a post that happened before this call is below the value by coherence; nothing is read through it.
+        // Relaxed: a post that happened before this call is below the value by coherence; nothing is read
+        // through it.
         let tail = self.role.posters().tail.load(Ordering::Relaxed);
         (tail & TICKET, tail & LAST_DEFERRED != 0)
     }
@@ -295,10 +297,11 @@ impl SlotRing {
         let slot = self.slot(ticket);
         let index = self.index(ticket);
         Some(slot.payload.with(|payload| {
-            // SAFETY: the word, read with Acquire, says that `ticket` is published and its payload the role holder's, who
-            // we are: `Consumer` exists once, in the role's state. No poster writes it: the next ticket of this slot is
-            // claimed only above a `free` beyond `ticket`, and `free` moves only in `retire`, with this consumer, in order.
-            // No completer writes it: one writes only after a CAS from INFLIGHT, which only the holder sets.
+            // SAFETY: the word, read with Acquire, says that `ticket` is published and its payload the role
+            // holder's, who we are: `Consumer` exists once, in the role's state. No poster writes it: the
+            // next ticket of this slot is claimed only above a `free` beyond `ticket`, and `free` moves only
+            // in `retire`, with this consumer, in order. No completer writes it: one writes only after a CAS
+            // from INFLIGHT, which only the holder sets.
             unsafe { read(&*payload, self.side.words(index)) }
         }))
     }
@@ -322,7 +325,8 @@ impl SlotRing {
     /// Turns a ticket in flight into a cancelled one, unless its completer was first.
     pub(super) fn cancel_in_flight(&self, ticket: u64) {
         let slot = self.slot(ticket);
-        // Relaxed: decides against the completer's compare-and-swap on this word, and reads nothing through it.
+        // Relaxed: decides against the completer's compare-and-swap on this word, and reads nothing through
+        // it.
         let relaxed = Ordering::Relaxed;
         let _completed_first = slot.word.compare_exchange(
             word(ticket, State::InFlight),
@@ -344,8 +348,9 @@ impl SlotRing {
         if taken.is_err() {
             return false;
         }
-        // SAFETY: the compare-and-swap from INFLIGHT to BUSY succeeded for this ticket, so this call owns the payload: the
-        // holder reads only in other states, and no poster gets the slot before the holder has retired the ticket.
+        // SAFETY: the compare-and-swap from INFLIGHT to BUSY succeeded for this ticket, so this call owns the
+        // payload: the holder reads only in other states, and no poster gets the slot before the holder has
+        // retired the ticket.
         slot.payload.with_mut(|payload| write(unsafe { &mut *payload }));
         slot.word.swap(word(ticket, State::Done), ord!(WordDone: Release, "the result before DONE"));
         true
@@ -364,15 +369,17 @@ impl SlotRing {
             "the head is posted"
         );
         let slot = self.slot(ticket);
-        // SAFETY: as in `read`: POSTED and DEFERRED belong to the role holder, who we are, and `&mut Consumer` keeps this
-        // thread from a `read` at the same time.
+        // SAFETY: as in `read`: POSTED and DEFERRED belong to the role holder, who we are, and `&mut
+        // Consumer` keeps this thread from a `read` at the same time.
         slot.payload.with_mut(|payload| write(unsafe { &mut *payload }));
         consumer.head += 1;
-        // Relaxed would do: only the holder reads it, and the role orders holders; a swap, as completers may follow.
+        // Relaxed would do: only the holder reads it, and the role orders holders; a swap, as completers may
+        // follow.
         slot.word.swap(word(ticket, state), Ordering::Relaxed);
     }
 
-    /// Retires the oldest ticket if it is the role holder's to retire; posters get its slot with the next `free`.
+    /// Retires the oldest ticket if it is the role holder's to retire; posters get its slot with the next
+    /// `free`.
     #[inline]
     pub(super) fn retire<R>(
         &self,
@@ -446,9 +453,10 @@ impl Claimed<'_> {
         let ticket = self.first + self.written;
         self.written += 1;
         let slot = self.ring.slot(ticket);
-        // SAFETY: the claim's compare-and-swap gave `ticket` to this value alone. The slot's earlier ticket is below the
-        // `free` that the claim read (Acquire, from FreeStore), so the holder is done with it, and the new one is not
-        // published, so nobody else looks. `&mut self` keeps this thread from a second reference.
+        // SAFETY: the claim's compare-and-swap gave `ticket` to this value alone. The slot's earlier ticket
+        // is below the `free` that the claim read (Acquire, from FreeStore), so the holder is done with it,
+        // and the new one is not published, so nobody else looks. `&mut self` keeps this thread from a second
+        // reference.
         slot.payload.with_mut(|payload| unsafe {
             write(&mut *payload, self.ring.side.words_mut(self.ring.index(ticket)));
         });
@@ -462,8 +470,8 @@ impl Claimed<'_> {
         for step in 0..self.count {
             let ticket = self.first + mutant!(PublishAscending => step, self.count - 1 - step);
             let order = ord!(WordPublish: Release, "the payload before its word");
-            // Nobody else writes this word before it is published; then it may be compared and swapped, hence no plain store
-            // in a model (loom reorders those against read-modify-writes, issues 282 and 389).
+            // Nobody else writes this word before it is published; then it may be compared and swapped, hence
+            // no plain store in a model (loom reorders those against read-modify-writes, issues 282 and 389).
             #[cfg(not(qpair_loom))]
             self.ring.slot(ticket).word.store(word(ticket, state), order);
             #[cfg(qpair_loom)]

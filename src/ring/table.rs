@@ -39,10 +39,12 @@ pub struct Table<T> {
     control: Mutex<Control>,
 }
 
-// SAFETY: a `Table` owns its values behind raw pointers. `&Table` hands out `&T` to any thread (needs `T: Sync`),
-// takes values in and gives them out on any thread (needs `T: Send`); all else in it is `Send` and `Sync` by itself.
+// SAFETY: a `Table` owns its values behind raw pointers. `&Table` hands out `&T` to any thread (needs `T:
+// Sync`), takes values in and gives them out on any thread (needs `T: Send`); all else in it is `Send` and
+// `Sync` by itself.
 unsafe impl<T: Send + Sync> Sync for Table<T> {}
-// SAFETY: moving the table moves the values (needs `T: Send`); references under pins borrow the table, so none moves along.
+// SAFETY: moving the table moves the values (needs `T: Send`); references under pins borrow the table, so
+// none moves along.
 unsafe impl<T: Send + Sync> Send for Table<T> {}
 
 impl<T> Table<T> {
@@ -100,10 +102,11 @@ impl<T> Table<T> {
         let (chunk, offset) = place(index);
         let slot = self.chunks.get(chunk)?.get()?.get(offset)?;
         let value = slot.load(ord!(TableLoad: Acquire, "pairs with TablePublish: the value is whole"));
-        // SAFETY: a pointer in a slot came from `Box::into_raw` in `insert` and is freed only by `Retired::try_reclaim`
-        // or `Table::drop`. The former waits until every pass that began before the slot was emptied is over; the pin of
-        // this registry (checked above) is such a pass or began later and then read the slot empty (PinFence against
-        // GraceFence). The latter needs the table, which the reference borrows. Nobody makes a `&mut` to it meanwhile.
+        // SAFETY: a pointer in a slot came from `Box::into_raw` in `insert` and is freed only by
+        // `Retired::try_reclaim` or `Table::drop`. The former waits until every pass that began before the
+        // slot was emptied is over; the pin of this registry (checked above) is such a pass or began later
+        // and then read the slot empty (PinFence against GraceFence). The latter needs the table, which the
+        // reference borrows. Nobody makes a `&mut` to it meanwhile.
         unsafe { value.as_ref() }
     }
 
@@ -142,8 +145,8 @@ impl<T> Drop for Table<T> {
         for slot in self.chunks.iter().filter_map(OnceLock::get).flat_map(|chunk| chunk.iter()) {
             let value = slot.load(Ordering::Relaxed); // `&mut self`: everything happened before
             if !value.is_null() {
-                // SAFETY: from `Box::into_raw` in `insert`, not removed (removal empties the slot); `&mut self` says that no
-                // reference handed out by `get` is left, since each borrows the table.
+                // SAFETY: from `Box::into_raw` in `insert`, not removed (removal empties the slot); `&mut
+                // self` says that no reference handed out by `get` is left, since each borrows the table.
                 drop(unsafe { Box::from_raw(value) });
             }
         }
@@ -160,8 +163,8 @@ pub struct Retired<T> {
     grace: Grace,
 }
 
-// SAFETY: `Retired` owns the value alone but for readers under pins, which hold `&T`: moving it is moving a `T` that is
-// shared, hence both bounds.
+// SAFETY: `Retired` owns the value alone but for readers under pins, which hold `&T`: moving it is moving a
+// `T` that is shared, hence both bounds.
 unsafe impl<T: Send + Sync> Send for Retired<T> {}
 
 impl<T> Retired<T> {
@@ -173,8 +176,8 @@ impl<T> Retired<T> {
         if !self.grace.is_over() {
             return Err(self);
         }
-        // SAFETY: from `Box::into_raw` in `insert`; `remove` took it out of its slot, so this is the only owner, and no
-        // pass that read the slot before is still running (`is_over`), so no reference is left.
+        // SAFETY: from `Box::into_raw` in `insert`; `remove` took it out of its slot, so this is the only
+        // owner, and no pass that read the slot before is still running (`is_over`), so no reference is left.
         Ok(*unsafe { Box::from_raw(self.value.as_ptr()) })
     }
 }

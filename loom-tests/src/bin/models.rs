@@ -1,4 +1,5 @@
-//! Explores the models: `models [--bound N|none] [--short] [--filter TEXT] [--limit SECONDS] [--json] [--list]`.
+//! Explores the models: `models [--bound N|none] [--short] [--filter TEXT] [--limit SECONDS] [--json]
+//! [--list]`.
 //!
 //! Each model runs in a process of its own. Exits with 1 when one fails or does not finish.
 

@@ -7,8 +7,8 @@
 //! - `--short`: only what `catches.txt` records, which takes minutes; and that nothing lacks an entry.
 //! - `--record`: the full run, and writes `catches.txt` and the table of the README.
 //!
-//! Exits with 1 when a mutation is caught by nothing and not listed in `equivalents.txt`, when a listed one is
-//! caught, when a model catches nothing, or when what is committed is out of date.
+//! Exits with 1 when a mutation is caught by nothing and not listed in `equivalents.txt`, when a listed one
+//! is caught, when a model catches nothing, or when what is committed is out of date.
 
 #[cfg(not(qpair_loom))]
 fn main() -> std::process::ExitCode {
@@ -224,7 +224,8 @@ mod with_models {
             Ok(complaints)
         }
 
-        /// Each mutation against every model up to the first catch, and each silent model against every mutation.
+        /// Each mutation against every model up to the first catch, and each silent model against every
+        /// mutation.
         fn full(
             &self,
             chosen: &[Mutation],

@@ -1,15 +1,15 @@
 //! Arm against push: no wake-up is lost, none comes twice for one arm, solicited entries behind a gap count.
 
 use super::completion::Cq;
-use super::{B2, HEAVY, Model, model};
+use super::{B3, HEAVY, Model, model};
 use crate::support::{Arc, Witness, join, spawn};
 use qpair::ring::{Announcement, ArmLevel, Class};
 
 pub const MODELS: &[Model] = &[
-    model("arm_sleep", "one producer, a poller that arms, polls again and sleeps", B2, arm_sleep),
+    model("arm_sleep", "one producer, a poller that arms, polls again and sleeps", B3, arm_sleep),
     model("arm_sleep_two", "two producers, a poller that sleeps", HEAVY, arm_sleep_two),
-    model("arm_sleep_overrun", "an overrun wakes who sleeps until there is one", B2, arm_sleep_overrun),
-    model("arm_ndk", "a poller that arms and sleeps without a second poll", B2, arm_ndk),
+    model("arm_sleep_overrun", "an overrun wakes who sleeps until there is one", B3, arm_sleep_overrun),
+    model("arm_ndk", "a poller that arms and sleeps without a second poll", B3, arm_ndk),
     model("arm_ndk_two", "the same with two producers", HEAVY, arm_ndk_two),
     model(
         "arm_solicited_gap",
@@ -23,25 +23,26 @@ pub const MODELS: &[Model] = &[
         HEAVY,
         arm_several_batches,
     ),
-    model("arm_one_shot", "two producers, one arm: one notification", B2, arm_one_shot),
-    model("arm_merges", "a weaker arm never replaces a stronger", B2, arm_merges),
-    model("arm_scan_reused", "an arm looks behind a slot that was used again", B2, arm_scan_reused),
+    model("arm_one_shot", "two producers, one arm: one notification", B3, arm_one_shot),
+    model("arm_merges", "a weaker arm never replaces a stronger", B3, arm_merges),
+    model("arm_scan_reused", "an arm looks behind a slot that was used again", B3, arm_scan_reused),
     model(
         "announce_scan_reused",
         "a producer looks behind a slot that was used again",
         HEAVY,
         announce_scan_reused,
     ),
-    model("arm_says_who", "who fires sees what the armer did before", B2, arm_says_who),
+    model("arm_says_who", "who fires sees what the armer did before", B3, arm_says_who),
     model(
         "arm_new_again",
         "an entry that came after a notification is new to the next arm",
-        B2,
+        B3,
         arm_new_again,
     ),
 ];
 
-/// Polls until `want` entries came: to empty, then arms at `level`, and sleeps if that is not satisfied at once.
+/// Polls until `want` entries came: to empty, then arms at `level`, and sleeps if that is not satisfied at
+/// once.
 fn sleep_for(cq: &Cq, level: ArmLevel, want: usize, poll_again: bool) {
     loop {
         cq.drain();

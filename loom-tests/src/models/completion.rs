@@ -1,21 +1,26 @@
 //! The completion ring: producers, pollers, laps, batches, overrun.
 
-use super::{B2, Model, model};
+use super::{ALL, B3, Model, model};
 use crate::support::{Arc, Unwatched, join, payload, spawn, tag};
 use loom::sync::Notify;
 use qpair::ring::{Announcement, ArmLevel, Class, CompletionRing, Payload, Pushed};
 
 pub const MODELS: &[Model] = &[
-    model("cq_producers", "two producers, one poller", B2, cq_producers),
-    model("cq_laps", "two producers use two slots again; loom watches the payloads", B2, cq_laps),
-    model("cq_one_slot", "two producers share one slot; loom watches the payload", B2, cq_one_slot),
-    model("cq_pollers", "two pollers of two entries, a third entry uses a slot again", B2, cq_pollers),
-    model("cq_never_empty", "a queue that is never empty never says that it is", B2, cq_never_empty),
-    model("cq_batches", "a batch of three, two pollers of two", B2, cq_batches),
-    model("cq_two_batches", "two batches of two in three slots: one is cut and overruns", B2, cq_two_batches),
-    model("cq_overrun", "three entries into one slot: reported once, nothing is overwritten", B2, cq_overrun),
-    model("cq_overrun_armed", "an overrun fires the arm, before it or after", B2, cq_overrun_armed),
-    model("cq_overrun_polled", "a poller makes room while two producers find none", B2, cq_overrun_polled),
+    model("cq_producers", "two producers, one poller", B3, cq_producers),
+    model("cq_laps", "two producers use two slots again; loom watches the payloads", ALL, cq_laps),
+    model("cq_one_slot", "two producers share one slot; loom watches the payload", B3, cq_one_slot),
+    model("cq_pollers", "two pollers of two entries, a third entry uses a slot again", B3, cq_pollers),
+    model("cq_never_empty", "a queue that is never empty never says that it is", ALL, cq_never_empty),
+    model("cq_batches", "a batch of three, two pollers of two", B3, cq_batches),
+    model(
+        "cq_two_batches",
+        "two batches of two in three slots: one is cut and overruns",
+        ALL,
+        cq_two_batches,
+    ),
+    model("cq_overrun", "three entries into one slot: reported once, nothing is overwritten", B3, cq_overrun),
+    model("cq_overrun_armed", "an overrun fires the arm, before it or after", B3, cq_overrun_armed),
+    model("cq_overrun_polled", "a poller makes room while two producers find none", B3, cq_overrun_polled),
 ];
 
 /// A completion queue, and what its users saw.

@@ -1,6 +1,6 @@
 //! Deferred requests: written and pending, executed when a plain post or a doorbell exposes them.
 
-use super::{B2, Model, model};
+use super::{ALL, B3, Model, model};
 use crate::support::{Arc, Queue, join, spawn};
 use qpair::ring::Post;
 
@@ -8,15 +8,15 @@ pub const MODELS: &[Model] = &[
     model(
         "deferred_plain",
         "a deferred post against a plain one, which is never stranded",
-        B2,
+        ALL,
         deferred_plain,
     ),
-    model("deferred_waits", "a deferred request waits for its doorbell, whoever kicks", B2, deferred_waits),
-    model("doorbell", "a doorbell exposes what was deferred before it, late posters included", B2, doorbell),
-    model("two_doorbells", "two threads defer and ring", B2, two_doorbells),
-    model("deferred_chain", "a deferred chain against a plain post and a doorbell", B2, deferred_chain),
-    model("full_exposes", "a post that finds no room exposes what was deferred", B2, full_exposes),
-    model("cut_exposes", "a deferred chain that is cut short exposes what was taken", B2, cut_exposes),
+    model("deferred_waits", "a deferred request waits for its doorbell, whoever kicks", ALL, deferred_waits),
+    model("doorbell", "a doorbell exposes what was deferred before it, late posters included", B3, doorbell),
+    model("two_doorbells", "two threads defer and ring", B3, two_doorbells),
+    model("deferred_chain", "a deferred chain against a plain post and a doorbell", B3, deferred_chain),
+    model("full_exposes", "a post that finds no room exposes what was deferred", ALL, full_exposes),
+    model("cut_exposes", "a deferred chain that is cut short exposes what was taken", ALL, cut_exposes),
 ];
 
 fn deferred_plain() {

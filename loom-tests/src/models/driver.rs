@@ -1,29 +1,31 @@
 //! Who goes on with a queue: budgets handed over, the ready list and its sleeping driver, event counters.
 
-use super::{B2, Model, model};
+use super::{ALL, B3, HEAVY, Model, model};
 use crate::support::{Arc, How, Journal, Unwatched, Witness, fill, join, spawn, tag, yield_now};
 use loom::sync::Notify;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use qpair::ring::{
-    End, Engine, EventCounter, HeldQueue, Link, Pass, Payload, Post, ReadyList, Step, WorkQueue,
+    End, Engine, EventCounter, HeldQueue, IndexList, Link, Pass, Payload, PinHandle, Pins, Post, ReadyList,
+    Step, WorkQueue,
 };
 
 pub const MODELS: &[Model] = &[
-    model("budget", "a spent budget is handed to a driver that sleeps, while another posts", B2, budget),
-    model("hand_over", "a role that is handed over and taken up, while another posts", B2, hand_over),
-    model("budget_flush", "a queue that was handed over is flushed", B2, budget_flush),
-    model("ready_two", "two queues are handed to one driver that sleeps", B2, ready_two),
-    model("ready_again", "a driver lists a queue again while another thread rouses it", B2, ready_again),
-    model("ready_visit", "a visit sees what a member did before it found itself listed", B2, ready_visit),
-    model("ready_close", "a queue goes after its link has left the ready list", B2, ready_close),
+    model("budget", "a spent budget is handed to a driver that sleeps, while another posts", B3, budget),
+    model("hand_over", "a role that is handed over and taken up, while another posts", ALL, hand_over),
+    model("budget_flush", "a queue that was handed over is flushed", B3, budget_flush),
+    model("ready_two", "two queues are handed to one driver that sleeps", HEAVY, ready_two),
+    model("ready_again", "a driver lists a queue again while another thread rouses it", B3, ready_again),
+    model("ready_visit", "a visit sees what a member did before it found itself listed", ALL, ready_visit),
+    model("ready_close", "a queue goes after its link has left the ready list", B3, ready_close),
+    model("relist_close", "a member goes although a taker may list it once more", B3, relist_close),
     model(
         "events",
         "two threads raise events of one object: deliveries never overlap, none is lost",
-        B2,
+        ALL,
         events,
     ),
-    model("events_nested", "a delivery raises an event of its own object", B2, events_nested),
-    model("events_panic", "a delivery that panics leaves the counter usable", B2, events_panic),
+    model("events_nested", "a delivery raises an event of its own object", ALL, events_nested),
+    model("events_panic", "a delivery that panics leaves the counter usable", ALL, events_panic),
 ];
 
 /// Queues whose engines execute one request a pass, and the driver that goes on with them.
@@ -267,6 +269,66 @@ fn ready_close() {
     queue.alive.write();
     join([driver]);
     queue.journal.assert_all(&[1, 2]);
+}
+
+/// A member that its taker lists again until its time has come, as a send that waits for a receive.
+struct Relisted {
+    list: IndexList,
+    link: Link,
+    pins: std::sync::Arc<Pins>,
+    alive: Witness,
+    /// 0 once nobody has a reason to list it.
+    deadline: AtomicUsize,
+}
+
+impl Relisted {
+    fn round(&self, handle: &PinHandle) {
+        let pin = handle.pin();
+        let mut waits = false;
+        let link_of = |_| {
+            self.alive.read();
+            Some(&self.link)
+        };
+        // Relaxed: a late look lists it once more, which the model is about.
+        self.list.take(link_of, |_| waits = self.deadline.load(Ordering::Relaxed) != 0);
+        if waits {
+            self.alive.read();
+            self.list.push(0, &self.link);
+        }
+        drop(pin);
+    }
+}
+
+fn relist_close() {
+    let member = Arc::new(Relisted {
+        list: IndexList::new(),
+        link: Link::new(),
+        pins: Pins::new(),
+        alive: Witness::new(),
+        deadline: AtomicUsize::new(1),
+    });
+    member.list.push(0, &member.link);
+    let taker = spawn(&member, |member| member.round(&member.pins.register()));
+    let handle = member.pins.register();
+    member.deadline.store(0, Ordering::Relaxed); // see `round`
+    loop {
+        // Unlisted is not enough: a pass under way may have it in hand. Unlisted once such passes are over
+        // is.
+        while member.link.is_listed() {
+            member.round(&handle);
+            yield_now();
+        }
+        let mut passes = member.pins.grace();
+        while !passes.is_over() {
+            yield_now();
+        }
+        if !member.link.is_listed() {
+            break;
+        }
+    }
+    member.alive.write();
+    join([taker]);
+    assert!(member.list.is_empty(), "listed after it is gone");
 }
 
 /// An object with something to say.

@@ -1,23 +1,23 @@
 //! Requests in flight: a completer, a flush and the engine decide each by one compare-and-swap.
 
-use super::{B2, Model, model};
+use super::{ALL, B3, Model, model};
 use crate::support::{ASYNC, Arc, Hooks, How, Queue, Unwatched, join, spawn, yield_now};
 use loom::sync::atomic::{AtomicUsize, Ordering};
 
 pub const MODELS: &[Model] = &[
-    model("finish_flush_post", "a completer, a flush and a post behind them", B2, finish_flush_post),
-    model("finish_behind", "a request executed behind one in flight retires after it", B2, finish_behind),
-    model("finish_and_reuse", "the slot of a finished request is used again at once", B2, finish_and_reuse),
+    model("finish_flush_post", "a completer, a flush and a post behind them", B3, finish_flush_post),
+    model("finish_behind", "a request executed behind one in flight retires after it", ALL, finish_behind),
+    model("finish_and_reuse", "the slot of a finished request is used again at once", B3, finish_and_reuse),
     model(
         "finish_sees_start",
         "the completer comes after the engine's read of the request",
-        B2,
+        ALL,
         finish_sees_start,
     ),
-    model("finish_two", "two completers finish two requests in either order", B2, finish_two),
-    model("flush_in_flight", "a flush cancels what is in flight, and nobody else comes", B2, flush_in_flight),
-    model("launch", "a completer never comes before the request is in flight", B2, launch),
-    model("launch_meets_flush", "a request goes in flight while a flush passes", B2, launch_meets_flush),
+    model("finish_two", "two completers finish two requests in either order", ALL, finish_two),
+    model("flush_in_flight", "a flush cancels what is in flight, and nobody else comes", B3, flush_in_flight),
+    model("launch", "a completer never comes before the request is in flight", ALL, launch),
+    model("launch_meets_flush", "a request goes in flight while a flush passes", B3, launch_meets_flush),
 ];
 
 const FLYING: u64 = ASYNC | 1;

@@ -1,6 +1,6 @@
 //! Flush: a mark that only grows, against posters, engines, other flushes and the end of the connection.
 
-use super::{B2, Model, model};
+use super::{ALL, B3, Model, model};
 use crate::support::{Arc, Hooks, How, Queue, Witness, join, spawn, yield_now};
 use qpair::ring::Post;
 
@@ -8,44 +8,44 @@ pub const MODELS: &[Model] = &[
     model(
         "flush_post_engine",
         "a flush, a poster and an engine: each request ends once",
-        B2,
+        B3,
         flush_post_engine,
     ),
     model(
         "flush_cancels",
         "what was deferred before a flush is cancelled, later posts live",
-        B2,
+        ALL,
         flush_cancels,
     ),
     model(
         "flush_meets_deferred",
         "a flush passes over a slot that is claimed and not yet published",
-        B2,
+        B3,
         flush_meets_deferred,
     ),
-    model("two_flushers", "two threads defer and flush; marks only grow", B2, two_flushers),
-    model("flush_and_doorbell", "a flush against a doorbell", B2, flush_and_doorbell),
-    model("close_meets_posts", "a post against a close: refused, or taken and ended", B2, close_meets_posts),
+    model("two_flushers", "two threads defer and flush; marks only grow", B3, two_flushers),
+    model("flush_and_doorbell", "a flush against a doorbell", B3, flush_and_doorbell),
+    model("close_meets_posts", "a post against a close: refused, or taken and ended", B3, close_meets_posts),
     model(
         "close_meets_deferred",
         "a deferred post against a close: refused, or taken and cancelled",
-        B2,
+        ALL,
         close_meets_deferred,
     ),
     model(
         "open_after_setup",
         "a poster that sees the queue open sees what was set up before",
-        B2,
+        ALL,
         open_after_setup,
     ),
     model(
         "reopen_after_setup",
         "the same when it was open before, closed and quiet in between",
-        B2,
+        B3,
         reopen_after_setup,
     ),
-    model("flush_for_ever", "in the error state later posts are taken and cancelled", B2, flush_for_ever),
-    model("flush_says_why", "an engine that obeys a flush sees what led to it", B2, flush_says_why),
+    model("flush_for_ever", "in the error state later posts are taken and cancelled", B3, flush_for_ever),
+    model("flush_says_why", "an engine that obeys a flush sees what led to it", ALL, flush_says_why),
 ];
 
 fn flush_post_engine() {

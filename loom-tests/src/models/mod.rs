@@ -33,8 +33,6 @@ pub struct Model {
     pub body: fn(),
 }
 
-/// Bound 2 in both batches.
-const B2: (usize, Option<usize>) = (2, Some(2));
 /// Bound 3 in the full batch.
 const B3: (usize, Option<usize>) = (2, Some(3));
 /// Every schedule in the full batch.

@@ -1,32 +1,33 @@
-//! Two queue pairs that send to each other: SEND runs in the sender's engine, which only tries the receiver's.
+//! Two queue pairs that send to each other: SEND runs in the sender's engine, which only tries the
+//! receiver's.
 
-use super::{B2, Model, model};
+use super::{ALL, B3, HEAVY, Model, model};
 use crate::support::{Arc, How, Journal, fill, join, spawn, tag};
 use qpair::ring::{End, Engine, HeldQueue, Pass, Payload, Post, Step, WorkQueue};
 
 pub const MODELS: &[Model] = &[
-    model("send_receive", "a send against the post of its receive", B2, send_receive),
-    model("send_crossed", "both sides send and receive at once", B2, send_crossed),
+    model("send_receive", "a send against the post of its receive", ALL, send_receive),
+    model("send_crossed", "both sides send and receive at once", B3, send_crossed),
     model(
         "send_receive_flushed",
         "the receive queue is flushed while a send tries it",
-        B2,
+        B3,
         send_receive_flushed,
     ),
     model(
         "send_parked_flushed",
         "a parked send is flushed while its receive is posted",
-        B2,
+        ALL,
         send_parked_flushed,
     ),
-    model("send_two_two", "two sends, two posters of receives", B2, send_two_two),
+    model("send_two_two", "two sends, two posters of receives", HEAVY, send_two_two),
     model(
         "send_two_senders",
         "two threads post sends to one queue, one receive is posted at a time",
-        B2,
+        B3,
         send_two_senders,
     ),
-    model("receive_kicked", "an engine of the receive queue comes between try and park", B2, receive_kicked),
+    model("receive_kicked", "an engine of the receive queue comes between try and park", B3, receive_kicked),
 ];
 
 /// One direction: a's sends meet b's receives. A pair has two.
@@ -92,7 +93,8 @@ impl Direction {
         assert!(ran.pass != Pass::Spent && !ran.wake);
     }
 
-    /// Each send completed once; each receive that is gone carries one message or was cancelled; nobody is stranded.
+    /// Each send completed once; each receive that is gone carries one message or was cancelled; nobody is
+    /// stranded.
     fn check(&self, sends: &[u64], receives: &[u64]) {
         let (sent, received) = (self.sent.entries(), self.received.entries());
         let delivered: Vec<u64> =

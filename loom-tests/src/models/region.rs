@@ -1,30 +1,30 @@
 //! Pins and tables: what a pass found stays alive until the pass is over, and not for ever.
 
-use super::{B2, Model, model};
+use super::{ALL, B3, Model, model};
 use crate::support::{Arc, Witness, join, spawn, yield_now};
 use qpair::ring::{PinHandle, Pins, Table};
 
 pub const MODELS: &[Model] = &[
-    model("pin_remove", "a pass reads a value while it is removed and let go", B2, pin_remove),
+    model("pin_remove", "a pass reads a value while it is removed and let go", ALL, pin_remove),
     model(
         "pin_again",
         "the next pass of the same thread begins while a removal waits for the last",
-        B2,
+        B3,
         pin_again,
     ),
-    model("pin_two", "two passes read a value that is removed", B2, pin_two),
-    model("pin_nested", "an inner pin does not end the pass", B2, pin_nested),
-    model("pin_comes", "a thread registers while a value is removed", B2, pin_comes),
-    model("pin_leaves", "a thread leaves the registry while a removal waits for it", B2, pin_leaves),
-    model("guess_index", "an index is guessed while its value is put in", B2, guess_index),
-    model("index_reused", "an index is used again while a pass still reads the old value", B2, index_reused),
+    model("pin_two", "two passes read a value that is removed", B3, pin_two),
+    model("pin_nested", "an inner pin does not end the pass", ALL, pin_nested),
+    model("pin_comes", "a thread registers while a value is removed", ALL, pin_comes),
+    model("pin_leaves", "a thread leaves the registry while a removal waits for it", B3, pin_leaves),
+    model("guess_index", "an index is guessed while its value is put in", ALL, guess_index),
+    model("index_reused", "an index is used again while a pass still reads the old value", ALL, index_reused),
     model(
         "remove_inserted",
         "a value is removed as soon as another thread has put it in",
-        B2,
+        ALL,
         remove_inserted,
     ),
-    model("remove_twice", "two threads remove one value: one gets it", B2, remove_twice),
+    model("remove_twice", "two threads remove one value: one gets it", ALL, remove_twice),
 ];
 
 type Values = Table<Witness>;

@@ -1,23 +1,28 @@
 //! The shared receive queue: takers, posters, and those who wait for a receive.
 
-use super::{B2, Model, model};
+use super::{B3, HEAVY, Model, model};
 use crate::support::{Arc, How, Journal, Unwatched, Witness, fill, join, spawn, tag, yield_now};
 use qpair::ring::{End, Engine, HeldQueue, Link, Payload, Post, SharedRing, Step, WorkQueue};
 
 pub const MODELS: &[Model] = &[
-    model("shared_take", "two takers and a poster of two receives", B2, shared_take),
-    model("shared_reuse", "slots are used again while two take", B2, shared_reuse),
-    model("shared_posters", "two posters into one free slot", B2, shared_posters),
-    model("shared_wait", "two that wait, one poster of two receives", B2, shared_wait),
-    model("shared_wait_posters", "one that waits, two posters of one receive each", B2, shared_wait_posters),
-    model("shared_wait_again", "one that is woken waits again at once", B2, shared_wait_again),
+    model("shared_take", "two takers and a poster of two receives", B3, shared_take),
+    model("shared_reuse", "slots are used again while two take", B3, shared_reuse),
+    model("shared_posters", "two posters into one free slot", B3, shared_posters),
+    model("shared_wait", "two that wait, one poster of two receives", HEAVY, shared_wait),
+    model(
+        "shared_wait_posters",
+        "one that waits, two posters of one receive each",
+        HEAVY,
+        shared_wait_posters,
+    ),
+    model("shared_wait_again", "one that is woken waits again at once", B3, shared_wait_again),
     model(
         "shared_wait_served",
         "two posters, and one that waits is served by the first",
-        B2,
+        B3,
         shared_wait_served,
     ),
-    model("shared_close", "one that waits closes and goes while a poster wakes everybody", B2, shared_close),
+    model("shared_close", "one that waits closes and goes while a poster wakes everybody", B3, shared_close),
 ];
 
 /// Queue pairs whose sends each consume a receive of one shared queue.

@@ -1,19 +1,19 @@
 //! Post against consume: publication, claims, reuse of slots, cached cursors, the claim counter.
 
-use super::{B2, B3, HEAVY, Model, model};
+use super::{ALL, B3, HEAVY, Model, model};
 use crate::support::{Arc, Hooks, MORE, Queue, Witness, join, spawn};
 use qpair::ring::{CompletionRing, Post};
 
 pub const MODELS: &[Model] = &[
-    model("post_consume", "a poster of three requests into two slots, and a second engine", B2, post_consume),
-    model("two_posters", "two posters of one request each", B2, two_posters),
-    model("reuse_one_slot", "two posters share one slot; caches of the free cursor lag", B2, reuse_one_slot),
-    model("reuse_two_posters", "two posters of two requests each share one slot", B2, reuse_two_posters),
-    model("chains", "two chains of two requests in three slots, each seen whole or cut short", B2, chains),
+    model("post_consume", "a poster of three requests into two slots, and a second engine", B3, post_consume),
+    model("two_posters", "two posters of one request each", ALL, two_posters),
+    model("reuse_one_slot", "two posters share one slot; caches of the free cursor lag", B3, reuse_one_slot),
+    model("reuse_two_posters", "two posters of two requests each share one slot", B3, reuse_two_posters),
+    model("chains", "two chains of two requests in three slots, each seen whole or cut short", B3, chains),
     model(
         "chain_seen_whole",
         "an engine that sees the first of a chain sees the whole",
-        B2,
+        ALL,
         chain_seen_whole,
     ),
     model(
@@ -25,7 +25,7 @@ pub const MODELS: &[Model] = &[
     model(
         "free_before_completion",
         "who has polled a completion has room for a post",
-        B2,
+        ALL,
         free_before_completion,
     ),
     model("quiet_then_gone", "a queue that is closed and quiet may be let go", B3, quiet_then_gone),
