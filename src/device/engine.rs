@@ -110,7 +110,7 @@ impl<'p> SendEngine<'p> {
                 self.budget.bytes = self.budget.bytes.saturating_sub(u64::from(request.length) - progress);
                 self.ended(outcome)
             }
-            Executed::Partly(bytes) => self.partly(bytes, progress),
+            Executed::Partly(bytes) => self.partly(bytes),
         }
     }
 
@@ -146,7 +146,7 @@ impl<'p> SendEngine<'p> {
             }
             None if message.partly => {
                 self.qp.progress.receive.store(message.receive, Ordering::Relaxed); // in this role only
-                self.partly(message.progress, progress)
+                self.partly(message.progress)
             }
             None => self.park(),
         }
@@ -160,9 +160,9 @@ impl<'p> SendEngine<'p> {
         }
     }
 
-    fn partly(&mut self, bytes: u64, before: u64) -> Step<Outcome> {
+    fn partly(&mut self, bytes: u64) -> Step<Outcome> {
         self.qp.progress.bytes.store(bytes, Ordering::Relaxed); // in this role only
-        self.budget.bytes = self.budget.bytes.saturating_sub(bytes.saturating_sub(before));
+        self.budget.bytes = self.budget.bytes.saturating_sub(PIECE);
         self.piece = self.budget.bytes > 0;
         Step::Spent
     }

@@ -1,17 +1,17 @@
 //! Two connected queue pairs with all they need.
 
 use crate::cm::Timeouts;
-use crate::device::Device;
 use crate::device::cq::{Cq, CqState, Notify};
 use crate::device::lifetime::Life;
 use crate::device::qp::{PostRefused, Qp, QpDescription};
 use crate::device::srq::Srq;
+use crate::device::{Device, Driver};
 use crate::fabric::clock::{Clock, ManualClock};
 use crate::fabric::local::{Net, NetOptions};
 use crate::memory::{Memory, Registration, Rights};
 use crate::ring::ArmLevel;
 use crate::sync::{AtomicU64, Ordering};
-use crate::time::Span;
+use crate::time::{Span, Time};
 use crate::work::{Completion, Key, Sge};
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
@@ -54,9 +54,50 @@ impl World {
     }
 }
 
+/// What a device runs on.
+#[derive(Clone)]
+struct Carrier {
+    device: Arc<Device>,
+    /// Ends with its last user.
+    _net: Option<Arc<Net>>,
+}
+
+/// A driver without a thread: a test calls [`Hand::drive`].
+#[derive(Default)]
+pub(super) struct Hand {
+    wakes: AtomicU64,
+}
+
+impl Driver for Hand {
+    fn now(&self) -> Time {
+        Time::ZERO
+    }
+
+    fn wake(&self) {
+        self.wakes.fetch_add(1, Ordering::Relaxed); // a count for asserts
+    }
+
+    fn wake_at(&self, _at: Time) {
+        self.wake();
+    }
+}
+
+impl Hand {
+    /// Does what a driver's thread does when it is woken; how often it was woken since the last time.
+    pub(super) fn drive(&self, device: &Device) -> u64 {
+        let wakes = self.wakes.swap(0, Ordering::Relaxed); // as above
+        device.awake();
+        device.drive();
+        if !device.prepare_sleep() {
+            self.wake();
+        }
+        wakes
+    }
+}
+
 /// One end.
 pub(super) struct End {
-    _net: Arc<Net>,
+    carrier: Carrier,
     pub(super) qp: Arc<Qp>,
     pub(super) cq: Arc<Cq>,
     /// The same as `cq`, if it has none of its own.
@@ -72,8 +113,8 @@ pub(super) struct End {
 pub(super) const BASE: u64 = 0x10_0000;
 
 impl End {
-    fn new(net: &Arc<Net>, world: &World, shared: Option<(&End, Arc<Srq>)>) -> Self {
-        let device = net.device();
+    fn new(carrier: &Carrier, world: &World, shared: Option<(&End, Arc<Srq>)>) -> Self {
+        let device = &carrier.device;
         let pd = shared.as_ref().map_or_else(|| device.new_pd(), |(end, _)| end.pd);
         let (cq, notified) = counted_cq(device, world.cq_depth);
         let (receive_cq, receive_notified) = match world.receive_cq_depth {
@@ -101,8 +142,8 @@ impl End {
         let rights = Rights::LOCAL_WRITE | Rights::REMOTE_READ | Rights::REMOTE_WRITE | Rights::REMOTE_ATOMIC;
         let registration = Registration { pd, rights, range: 0..world.memory, base: BASE };
         let key = device.keys().register(&memory, registration).unwrap();
-        let _net = Arc::clone(net);
-        Self { _net, qp, cq, receive_cq, srq, memory, key, pd, notified, receive_notified }
+        let carrier = carrier.clone();
+        Self { carrier, qp, cq, receive_cq, srq, memory, key, pd, notified, receive_notified }
     }
 
     /// The key of all the memory, with every right but that a peer may invalidate it.
@@ -112,14 +153,14 @@ impl End {
 
     /// Another key of all the memory, in this protection domain or another.
     pub(super) fn register(&self, rights: Rights, foreign: bool) -> Key {
-        let device = self._net.device();
+        let device = self.device();
         let pd = if foreign { device.new_pd() } else { self.pd };
         let registration = Registration { pd, rights, range: 0..self.memory.len(), base: BASE };
         device.keys().register(&self.memory, registration).unwrap()
     }
 
     pub(super) fn device(&self) -> &Arc<Device> {
-        self._net.device()
+        &self.carrier.device
     }
 
     pub(super) fn sge(&self, range: Range<usize>) -> Sge {
@@ -192,7 +233,20 @@ pub(super) fn pair_with(world: World) -> (End, End) {
     let name = format!("test {}", NAMES.fetch_add(1, Ordering::Relaxed)); // only its being unique counts
     let net =
         Net::open(&name, NetOptions { clock: world.clock.clone(), timeouts: Timeouts::default() }).unwrap();
-    let (a, b) = (End::new(&net, &world, None), End::new(&net, &world, None));
+    let carrier = Carrier { device: Arc::clone(net.device()), _net: Some(net) };
+    pair_of(&carrier, &world)
+}
+
+/// A pair whose driver is the test itself.
+pub(super) fn pair_by_hand(world: &World) -> (Arc<Hand>, End, End) {
+    let hand = Arc::new(Hand::default());
+    let carrier = Carrier { device: Device::new(Arc::clone(&hand) as Arc<dyn Driver>), _net: None };
+    let (a, b) = pair_of(&carrier, world);
+    (hand, a, b)
+}
+
+fn pair_of(carrier: &Carrier, world: &World) -> (End, End) {
+    let (a, b) = (End::new(carrier, world, None), End::new(carrier, world, None));
     if world.connected {
         connect(&a, &b);
     }
@@ -202,8 +256,8 @@ pub(super) fn pair_with(world: World) -> (End, End) {
 /// Another pair on the same NET; its second end shares the receive queue of `b`.
 pub(super) fn pair_on(a: &End, b: &End, world: World) -> (End, End) {
     let srq = b.srq.clone().expect("b has a shared receive queue");
-    let c = End::new(&a._net, &World { shared_depth: 0, ..world.clone() }, None);
-    let d = End::new(&a._net, &world, Some((b, srq)));
+    let c = End::new(&a.carrier, &World { shared_depth: 0, ..world.clone() }, None);
+    let d = End::new(&a.carrier, &world, Some((b, srq)));
     connect(&c, &d);
     (c, d)
 }
