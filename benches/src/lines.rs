@@ -5,9 +5,12 @@
 //! address the program prints first. What is counted are distinct 64-byte lines of data; an idle pair's are
 //! cold, so the lines that only this pair touches are what a message costs when its pair was not busy lately.
 
-#![expect(clippy::disallowed_types, reason = "the word is there to be seen in a trace, not to order anything")]
+#![expect(
+    clippy::disallowed_types,
+    reason = "the word is there to be seen in a trace, not to order anything"
+)]
 
-use crate::pairs::{World, messages};
+use crate::pairs::{World, messages, one_message};
 use crate::rounds::Spread;
 use std::collections::BTreeSet;
 use std::env;
@@ -23,7 +26,7 @@ const PAIRS: u32 = 17;
 static MARK: AtomicU64 = AtomicU64::new(0);
 
 fn mark(number: u64) {
-    MARK.store(number, Ordering::SeqCst); // a store that the compiler leaves in its place
+    MARK.store(number, Ordering::Release); // a plain store in the trace, after what comes before it
 }
 
 /// What the program under the tool does: one message on each of some pairs.
@@ -37,7 +40,7 @@ pub fn traced() -> io::Result<()> {
     messages(&world, &[0], 200); // code and the shared lines are warm from here on
     for pair in 1..PAIRS {
         mark(1);
-        messages(&world, &[pair], 1);
+        one_message(&world, pair as usize, 0);
         mark(2);
     }
     Ok(())

@@ -67,7 +67,10 @@ impl World {
             let limits = ReadLimits { inbound: 1, outbound: 1 };
             let (own, to) = (adapter.addresses()[0], listener.local_address()?);
             let asked = from.connect(&ends[0], own, to, limits, b"");
-            let to = arrivals.recv()?;
+            let to = match arrivals.recv_timeout(Duration::from_secs(10)) {
+                Ok(connector) => connector,
+                Err(_) => return Err(format!("nobody arrives: {:?}", asked.now()).into()),
+            };
             let accepted = to.accept(&ends[1], limits, b"", OnDisconnect::ignore());
             asked.wait()?;
             from.complete_connect(OnDisconnect::ignore()).wait()?;
@@ -191,7 +194,6 @@ pub fn post_to_poll(world: &World, request: Request, count: u64) -> Duration {
     let [cq, peer_cq] = &world.cqs;
     let (from, to, into) = (world.line(0, 0), world.remote_line(1, 0), world.line(1, 0));
     let flags = OpFlags::NONE;
-    let each = |post: &mut dyn FnMut(u64)| time(|| (0..count).for_each(post));
     const ROOM: &str = "there is room";
     match request {
         Request::EmptyWrite => time(|| {
@@ -212,7 +214,7 @@ pub fn post_to_poll(world: &World, request: Request, count: u64) -> Duration {
                 take(cq, context);
             }
         }),
-        Request::Send => each(&mut |context| message((qp, peer), peer_cq, into, context)),
+        Request::Send => time(|| (0..count).for_each(|context| message((qp, peer), peer_cq, into, context))),
     }
 }
 
@@ -231,9 +233,7 @@ fn message((qp, peer): (&Qp, &Qp), peer_cq: &Cq, into: Sge, number: u64) {
 pub fn messages(world: &World, order: &[u32], count: u64) -> Duration {
     let took = time(|| {
         for (number, pair) in (0..count).zip(order.iter().cycle()) {
-            let pair = *pair as usize;
-            let [qp, peer] = &world.pairs[pair].ends;
-            message((qp, peer), &world.cqs[1], world.line(1, pair), number);
+            one_message(world, *pair as usize, number);
         }
     });
     if let Some(last) = count.checked_sub(1) {
@@ -241,6 +241,13 @@ pub fn messages(world: &World, order: &[u32], count: u64) -> Duration {
         assert!(holds(&world.memory[1], pair * LINE, last), "the message went where it should");
     }
     took
+}
+
+/// One message over the pair of that index, on one thread.
+#[inline]
+pub fn one_message(world: &World, pair: usize, number: u64) {
+    let [qp, peer] = &world.pairs[pair].ends;
+    message((qp, peer), &world.cqs[1], world.line(1, pair), number);
 }
 
 /// Numbers `0..count` in an order without a pattern, the same in every run.
@@ -309,10 +316,12 @@ pub fn bytes_per_queue_pair(live: impl Fn() -> usize) -> (f64, f64) {
         (0..PAIRS * 2).map(|_| create_qp(&world.pd, &world.cqs[0]).expect("there are numbers")).collect();
     let idle = (live() - before) as f64 / qps.len() as f64;
     drop(qps);
-    let few = { let before = live(); let world = World::new("few", 1); (live() - before, world) };
+    let before = live();
+    let one_pair = World::new("one pair", 1);
+    let one = live() - before;
     let before = live();
     let many = World::new("more", PAIRS + 1);
-    let connected = ((live() - before) as f64 - few.0 as f64) / (PAIRS * 2) as f64;
-    drop(many);
+    let connected = (live() - before - one) as f64 / (PAIRS * 2) as f64;
+    drop((one_pair, many));
     (idle, connected)
 }

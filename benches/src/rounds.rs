@@ -94,7 +94,13 @@ impl Spread {
 
 impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = if self.median < 10.0 { 2 } else if self.median < 1000.0 { 1 } else { 0 };
+        let digits = if self.median < 10.0 {
+            2
+        } else if self.median < 1000.0 {
+            1
+        } else {
+            0
+        };
         write!(f, "{:.digits$} [{:.digits$}-{:.digits$}]", self.median, self.lower, self.upper)
     }
 }

@@ -2,7 +2,9 @@
 
 use super::{BATCH_MAX, DEPTH, Pop, Push};
 use crossbeam_queue::ArrayQueue;
-use qpair::ring::{Announcement, Class, CompletionRing, End, Engine, HeldQueue, Payload, Post, Pushed, Step, WorkQueue};
+use qpair::ring::{
+    Announcement, Class, CompletionRing, End, Engine, HeldQueue, Payload, Post, Pushed, Step, WorkQueue,
+};
 use rtrb::chunks::ChunkError;
 
 /// A ring that can be had anew, with its two ends.

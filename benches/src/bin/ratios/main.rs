@@ -30,7 +30,7 @@ struct Arguments {
     #[arg(long)]
     json: bool,
     /// Milliseconds that one measurement takes, roughly.
-    #[arg(long, default_value_t = 20.0)]
+    #[arg(long, default_value_t = 30.0)]
     milliseconds: f64,
     /// The cores of the two threads. Default: the first and the last one.
     #[arg(long, value_delimiter = ',', num_args = 2)]
@@ -52,7 +52,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         _ => timing::first_and_last_core(),
     };
     timing::choose_cores(cores);
-    let wanted = |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|only| name.contains(only));
+    let wanted =
+        |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|only| name.contains(only));
     let mut groups = groups::all(&wanted, arguments.milliseconds);
     let floor = || timing::nanoseconds(floor::line_ping_pong(20_000)) / 20_000.0;
     let (floors, samples) = rounds::run(&mut groups, arguments.rounds.max(1), floor, |round| {
@@ -72,7 +73,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         print!("{}", rounds::table(group, samples));
     }
     if let Some((created, connected)) = bytes {
-        println!("\nmemory: bytes that the allocator was asked for, per queue pair of 64 + 64 requests, 1 SGE");
+        println!(
+            "\nmemory: bytes that the allocator was asked for, per queue pair of 64 + 64 requests, 1 SGE"
+        );
         let reached = if created < BYTES_AIM { "reached" } else { "missed" };
         println!("  created{created:>56.0}  under {BYTES_AIM}: {reached}");
         println!("  and connected, with its connector{connected:>30.0}");
@@ -86,7 +89,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn print_lines(lines: &Lines) {
-    println!("\nlines: one message (receive, silent send of 8 inline bytes, poll), traced by valgrind's lackey");
+    println!(
+        "\nlines: one message (receive, silent send of 8 inline bytes, poll), traced by valgrind's lackey"
+    );
     let rows: [(&str, Spread); 4] = [
         ("instructions", lines.instructions),
         ("cache lines of data touched", lines.touched),
@@ -128,13 +133,16 @@ impl Place<'_> {
 
 fn command() -> String {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    format!("cargo run --release -p qpair-benches --bin ratios -- {}", arguments.join(" ")).trim_end().to_owned()
+    format!("cargo run --release -p qpair-benches --bin ratios -- {}", arguments.join(" "))
+        .trim_end()
+        .to_owned()
 }
 
 /// The model name that the system gives.
 fn processor() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = info.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split_once(": "));
+    let name =
+        info.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split_once(": "));
     name.map_or("unknown", |(_, name)| name).to_owned()
 }
 
@@ -144,7 +152,8 @@ fn as_json(
     bytes: Option<(f64, f64)>,
     lines: Option<&Lines>,
 ) -> Value {
-    let groups: Vec<Value> = measured.iter().map(|(group, samples)| rounds::to_json(group, samples)).collect();
+    let groups: Vec<Value> =
+        measured.iter().map(|(group, samples)| rounds::to_json(group, samples)).collect();
     json!({
         "command": command(),
         "processor": processor(),
