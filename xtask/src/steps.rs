@@ -80,7 +80,8 @@ const TABLE: &[Row] = &[
     ("cross", "macOS", "cargo check -p qpair --lib --no-default-features --target aarch64-apple-darwin", NONE, Needs::Target("aarch64-apple-darwin"), true),
     // --allow-dirty: the habit is also run before a commit.
     ("package", "every member", "cargo package --workspace --allow-dirty", NONE, Needs::Nothing, true),
-    ("bench", "every bench", "cargo bench -p qpair-benches", NONE, Needs::Nothing, false),
+    ("bench", "ratios to floors and peers", "cargo run --release -p qpair-benches --bin ratios", NONE, Needs::Nothing, false),
+    ("bench", "figures by item, for two commits on one quiet machine", "cargo bench -p qpair-benches --benches", NONE, Needs::Nothing, false),
 ];
 
 /// Every step, in the order in which `ci` runs them; `examples` are names without `.rs`.
