@@ -148,14 +148,25 @@ impl Qp {
         }
     }
 
-    /// Takes the quiet queue pair out of the lists of others and out of the table, then lets its close
-    /// complete.
+    /// Takes the quiet queue pair out of the lists of others and out of the table, then lets its close complete.
+    ///
+    /// A pass that began earlier may list it once more after a taker has let go of it; so it goes only when it is in
+    /// no list, every such pass is over, and it still is in none (model `relist_close`).
     fn leave(self: &Arc<Self>) {
         let qp = Arc::clone(self);
+        let mut unlisted: Option<Grace> = None;
         let mut retired: Option<Retired<Arc<Qp>>> = None;
         self.device.chore(move || {
             if retired.is_none() {
                 if qp.device.is_listed(&qp) {
+                    unlisted = None;
+                    return false;
+                }
+                if !unlisted.get_or_insert_with(|| pins().grace()).is_over() {
+                    return false;
+                }
+                if qp.device.is_listed(&qp) {
+                    unlisted = None;
                     return false;
                 }
                 retired = qp.device.qps.remove(qp.id.index());
