@@ -148,10 +148,11 @@ impl Qp {
         }
     }
 
-    /// Takes the quiet queue pair out of the lists of others and out of the table, then lets its close complete.
+    /// Takes the quiet queue pair out of the lists of others and out of the table, then lets its close
+    /// complete.
     ///
-    /// A pass that began earlier may list it once more after a taker has let go of it; so it goes only when it is in
-    /// no list, every such pass is over, and it still is in none (model `relist_close`).
+    /// A pass that began earlier may list it once more after a taker has let go of it; so it goes only when
+    /// it is in no list, every such pass is over, and it still is in none (model `relist_close`).
     fn leave(self: &Arc<Self>) {
         let qp = Arc::clone(self);
         let mut unlisted: Option<Grace> = None;

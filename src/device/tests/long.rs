@@ -1,4 +1,5 @@
-//! Messages longer than a caller's budget, driven by hand: what happens between two pieces happens exactly there.
+//! Messages longer than a caller's budget, driven by hand: what happens between two pieces happens exactly
+//! there.
 
 use super::world::{BASE, End, Hand, World, pair_by_hand};
 use crate::device::cq::CqState;

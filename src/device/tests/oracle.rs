@@ -1,8 +1,8 @@
 //! Random programs on two real queue pairs, against the same calls on plain queues.
 //!
-//! Every post returns what the model's returns; every queue's completions are the model's, in order and to the last
-//! field; so are the bytes of both memories, the counters and the number of notifications. `PROPTEST_CASES` asks for
-//! more programs than the usual 256.
+//! Every post returns what the model's returns; every queue's completions are the model's, in order and to
+//! the last field; so are the bytes of both memories, the counters and the number of notifications.
+//! `PROPTEST_CASES` asks for more programs than the usual 256.
 
 mod completions;
 mod model;

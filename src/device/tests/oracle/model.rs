@@ -1,7 +1,7 @@
 //! Two queue pairs as plain queues: what the engine must look like from outside.
 //!
-//! No concurrency, no rings, no claim: a call runs to its end before the next one. What is told to users is told at
-//! the end of the call.
+//! No concurrency, no rings, no claim: a call runs to its end before the next one. What is told to users is
+//! told at the end of the call.
 
 use super::completions::CompletionQueue;
 use super::program::{Call, DEPTH, Entry, INLINE, KeyOf, MEMORY, Payload, SGE, Setting, Verb};

@@ -94,7 +94,8 @@ pub(super) struct Setting {
     pub(super) connected: bool,
     /// Receives that each end's shared queue holds; 0: there are none.
     pub(super) shared_depth: usize,
-    /// Depths of the completion queues for sends and receives; `None`: one queue for both, which never overruns.
+    /// Depths of the completion queues for sends and receives; `None`: one queue for both, which never
+    /// overruns.
     pub(super) cq_depths: Option<(usize, usize)>,
 }
 
