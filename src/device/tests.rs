@@ -2,6 +2,7 @@
 
 mod long;
 mod oracle;
+mod stress;
 mod world;
 
 use super::qp::{Data, Operation, PostRefused};
