@@ -1,9 +1,9 @@
 //! Queue pairs with completion queues in plain user space, modelled on Windows NDK.
 //!
-//! [`ndk`] is the face: adapters, protection domains, memory regions, completion queues, queue pairs, connectors and
-//! listeners, with NDK's names, statuses and rules; [`ndk::ext`] holds what verbs has and NDK lacks. Nothing
-//! here needs root, a kernel module or hardware. [`ring`] is the lock-free core underneath, public without
-//! promise before 1.0.
+//! [`ndk`] is the face: adapters, protection domains, memory regions, completion queues, queue pairs,
+//! connectors and listeners, with NDK's names, statuses and rules; [`ndk::ext`] holds what verbs has and NDK
+//! lacks. Nothing here needs root, a kernel module or hardware. [`ring`] is the lock-free core underneath,
+//! public without promise before 1.0.
 //!
 //! A queue pair takes receives before it is connected, and a flush cancels what is pending:
 //!

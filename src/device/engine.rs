@@ -266,7 +266,8 @@ fn offer_shared(srq: &Srq, peer: &Arc<Qp>, sender: &Qp, engine: &mut ReceiveEngi
         if !peer.state().receives() {
             return Offered { done: false, wake: true }; // a dead queue pair would only have it cancelled
         }
-        sender.links.waits_at_srq.store(u64::from(srq.index), Ordering::Release); // read once the link is listed
+        // Release: read by who finds the link listed.
+        sender.links.waits_at_srq.store(u64::from(srq.index), Ordering::Release);
         let mut words = [0; SHARED_SIDE_MAX];
         let taken = srq.ring.take_or_wait(sender.id().index(), &sender.links.srq, &mut words);
         let Some(taken) = taken else { return Offered { done: false, wake } };

@@ -205,8 +205,8 @@ impl KeyTable {
     /// Invalidates a key because the peer's message says so (SEND with invalidate).
     ///
     /// # Errors
-    /// [`Denied::UnknownKey`] for a key that is none, [`Denied::OtherProtectionDomain`] for one of another domain, and
-    /// [`Denied::MissingRight`] for a region without [`Rights::REMOTE_INVALIDATE`]. Nothing changed.
+    /// [`Denied::UnknownKey`] for a key that is none, [`Denied::OtherProtectionDomain`] for one of another
+    /// domain, and [`Denied::MissingRight`] for a region without [`Rights::REMOTE_INVALIDATE`]. Nothing changed.
     pub fn invalidate(&self, pin: &Pin<'_>, key: Key, pd: u32) -> Result<(), Denied> {
         let region = self.regions.get(pin, key.index()).filter(|r| r.key == key).ok_or(Denied::UnknownKey)?;
         region.invalidate(pd)

@@ -27,8 +27,10 @@ impl Qp {
     pub(crate) fn release(&self) {
         // A failure says that the queue pair never got that far, or is in error: nothing to take back.
         let _ = self.exchange(QpState::ReadyToReceive, QpState::Init);
-        self.peer.store(QpId::NONE.0, Ordering::Release); // the peer's engine looks at it before each delivery
-        let _used_up = self.tied.compare_exchange(TIED, 0, Ordering::AcqRel, Ordering::Relaxed); // as in `tie`
+        // Release: the peer's engine looks at it before each delivery.
+        self.peer.store(QpId::NONE.0, Ordering::Release);
+        // AcqRel: as in `tie`; a failure says that it is used up.
+        let _used_up = self.tied.compare_exchange(TIED, 0, Ordering::AcqRel, Ordering::Relaxed);
     }
 
     fn exchange(&self, from: QpState, to: QpState) -> bool {
@@ -41,7 +43,8 @@ impl Qp {
     ///
     /// The inbound limit needs no bookkeeping here: within a process a read is over when its execution is.
     pub(crate) fn ready_to_receive(&self, peer: QpId, _inbound: u32, outbound: u32) {
-        self.outbound_reads.store(u64::from(outbound), Ordering::Relaxed); // published by the state and the tail
+        // Relaxed: published by the state and the tail.
+        self.outbound_reads.store(u64::from(outbound), Ordering::Relaxed);
         self.peer.store(peer.0, Ordering::Release); // pairs with `peer`
         self.exchange(QpState::Init, QpState::ReadyToReceive);
     }
@@ -189,7 +192,8 @@ impl Device {
     ///
     /// May be called in a role: it only marks, and leaves the rest to the agenda.
     pub(crate) fn enter_error(&self, qp: &Arc<Qp>, frame: &mut Frame) {
-        let before = qp.state.swap(QpState::Error as u64, Ordering::AcqRel); // one caller finds it alive and goes on
+        // AcqRel: one caller finds it alive and goes on.
+        let before = qp.state.swap(QpState::Error as u64, Ordering::AcqRel);
         if QpState::from_number(before) == QpState::Error {
             return;
         }

@@ -1,7 +1,8 @@
-//! Real threads that post, poll, flush, close and deregister at once: each request completes once, nothing hangs.
+//! Real threads that post, poll, flush, close and deregister at once: each request completes once, nothing
+//! hangs.
 //!
-//! `QPAIR_STRESS` multiplies the work. Who stops moving for twenty seconds is told of, with what can be seen from
-//! outside; no test sleeps.
+//! `QPAIR_STRESS` multiplies the work. Who stops moving for twenty seconds is told of, with what can be seen
+//! from outside; no test sleeps.
 
 mod ends;
 mod traffic;
