@@ -35,7 +35,7 @@ fn times() -> u64 {
     std::env::var("QPAIR_STRESS").ok().and_then(|times| times.parse().ok()).unwrap_or(1)
 }
 
-const PLAIN: Shape = Shape { posters: 1, pollers: 1, asleep: false, flushers: 0, requests: 3000 };
+const PLAIN: Shape = Shape { posters: 1, pollers: 1, asleep: false, flushers: 0, requests: 10_000 };
 
 fn world() -> World {
     World { memory: MEMORY, cq_depth: CQ_DEPTH, ..World::default() }
@@ -91,11 +91,11 @@ fn pollers_that_sleep_are_always_woken() {
 
 #[test]
 fn a_shared_receive_queue_serves_several_senders() {
-    into_shared(Shape { posters: 2, requests: 1000, ..PLAIN });
+    into_shared(Shape { posters: 2, requests: 4000, ..PLAIN });
 }
 
 #[test]
 fn a_shared_receive_queue_under_flushes_starves_nobody() {
-    into_shared(Shape { posters: 2, flushers: 2, requests: 1000, ..PLAIN });
-    into_shared(Shape { posters: 1, flushers: 1, asleep: true, requests: 1000, ..PLAIN });
+    into_shared(Shape { posters: 2, flushers: 2, requests: 4000, ..PLAIN });
+    into_shared(Shape { posters: 1, flushers: 1, asleep: true, requests: 4000, ..PLAIN });
 }
