@@ -206,7 +206,8 @@ impl KeyTable {
     ///
     /// # Errors
     /// [`Denied::UnknownKey`] for a key that is none, [`Denied::OtherProtectionDomain`] for one of another
-    /// domain, and [`Denied::MissingRight`] for a region without [`Rights::REMOTE_INVALIDATE`]. Nothing changed.
+    /// domain, and [`Denied::MissingRight`] for a region without [`Rights::REMOTE_INVALIDATE`]. Nothing
+    /// changed.
     pub fn invalidate(&self, pin: &Pin<'_>, key: Key, pd: u32) -> Result<(), Denied> {
         let region = self.regions.get(pin, key.index()).filter(|r| r.key == key).ok_or(Denied::UnknownKey)?;
         region.invalidate(pd)

@@ -3,10 +3,11 @@
 //! No concurrency, no rings, no claim: a call runs to its end before the next one. What is told to users is
 //! told at the end of the call.
 
+mod memory;
+
 use super::completions::CompletionQueue;
 use super::program::{Call, DEPTH, Entry, INLINE, KeyOf, MEMORY, Payload, SGE, Setting, Verb};
 use crate::device::qp::PostRefused;
-use crate::memory::Denied;
 use crate::ring::Class;
 use crate::work::{Completion, CompletionFlags, CompletionKind, Detail, Key, Qpn, RequestFlags, Status};
 use std::collections::VecDeque;
@@ -436,63 +437,6 @@ impl Model {
         self.put(1 - end, &word, &change(old).to_ne_bytes());
         self.put(end, &place, &old.to_ne_bytes());
         Ok(8)
-    }
-}
-
-/// Memory and keys.
-impl Model {
-    fn check(&self, end: usize, entry: Entry, any_right: bool) -> Result<std::ops::Range<usize>, Denied> {
-        let Entry { key, offset, length } = entry;
-        match key {
-            _ if length == 0 => return Ok(0..0),
-            KeyOf::Unknown => return Err(Denied::UnknownKey),
-            KeyOf::Doomed if self.ends[end].doomed => return Err(Denied::UnknownKey),
-            KeyOf::Foreign => return Err(Denied::OtherProtectionDomain),
-            KeyOf::ReadOnly if !any_right => return Err(Denied::MissingRight),
-            KeyOf::Whole | KeyOf::Doomed | KeyOf::ReadOnly => {}
-        }
-        let range = offset as usize..offset as usize + length as usize;
-        if range.end > MEMORY { Err(Denied::OutOfRange) } else { Ok(range) }
-    }
-
-    fn bytes(&self, end: usize, entry: Entry, lacks_right: bool) -> Result<Vec<u8>, Denied> {
-        Ok(self.ends[end].memory[self.check(end, entry, !lacks_right)?].to_vec())
-    }
-
-    fn gather(&self, end: usize, payload: &Payload) -> Result<Vec<u8>, Denied> {
-        match payload {
-            Payload::Inline(bytes) => Ok(bytes.clone()),
-            Payload::Sgl(sgl) => {
-                let parts: Result<Vec<_>, _> =
-                    sgl.iter().map(|entry| self.bytes(end, *entry, false)).collect();
-                parts.map(|parts| parts.concat())
-            }
-        }
-    }
-
-    /// Where the bytes of entries that are written lie.
-    fn places(&self, end: usize, sgl: &[Entry]) -> Result<Vec<usize>, Denied> {
-        let parts: Result<Vec<_>, _> = sgl.iter().map(|entry| self.check(end, *entry, false)).collect();
-        parts.map(|parts| parts.into_iter().flatten().collect())
-    }
-
-    fn put(&mut self, end: usize, places: &[usize], data: &[u8]) {
-        for (place, byte) in places.iter().zip(data) {
-            self.ends[end].memory[*place] = *byte;
-        }
-    }
-
-    fn invalidate(&mut self, end: usize, key: KeyOf) -> Result<(), Denied> {
-        match key {
-            KeyOf::Unknown => Err(Denied::UnknownKey),
-            KeyOf::Doomed if self.ends[end].doomed => Err(Denied::UnknownKey),
-            KeyOf::Foreign => Err(Denied::OtherProtectionDomain),
-            KeyOf::Whole | KeyOf::ReadOnly => Err(Denied::MissingRight),
-            KeyOf::Doomed => {
-                self.ends[end].doomed = true;
-                Ok(())
-            }
-        }
     }
 }
 
