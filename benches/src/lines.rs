@@ -1,9 +1,10 @@
 //! Cache lines and instructions per message, counted from a trace of every access.
 //!
 //! Counters of the processor are seldom to be had in a virtual machine, so a tool of valgrind runs the
-//! program and writes down each instruction, load and store. Messages stand between two stores to a word whose
-//! address the program prints first. What is counted are distinct 64-byte lines of data; an idle pair's are
-//! cold, so the lines that only this pair touches are what a message costs when its pair was not busy lately.
+//! program and writes down each instruction, load and store. Messages stand between two stores to a word
+//! whose address the program prints first. What is counted are distinct 64-byte lines of data; an idle pair's
+//! are cold, so the lines that only this pair touches are what a message costs when its pair was not busy
+//! lately.
 
 #![expect(
     clippy::disallowed_types,

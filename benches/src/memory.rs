@@ -10,7 +10,8 @@ static LIVE: AtomicUsize = AtomicUsize::new(0);
 /// The system's allocator, counting the bytes that were asked for and are not given back.
 pub struct Counting;
 
-// SAFETY: every call goes to `System` as it came, layout and pointer unchanged, and its answer is handed on; so what
+// SAFETY: every call goes to `System` as it came, layout and pointer unchanged, and its answer is handed on;
+// so what
 // `GlobalAlloc` demands holds because it holds for `System`. The count allocates nothing and cannot unwind.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -21,7 +22,8 @@ unsafe impl GlobalAlloc for Counting {
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         LIVE.fetch_sub(layout.size(), Ordering::Relaxed); // as above
-        // SAFETY: the caller's promise: `block` came from `alloc` here, that is from `System`, with this layout.
+        // SAFETY: the caller's promise: `block` came from `alloc` here, that is from `System`, with this
+        // layout.
         unsafe { System.dealloc(block, layout) }
     }
 }

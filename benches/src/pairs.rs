@@ -91,7 +91,8 @@ impl World {
     }
 }
 
-/// A queue pair of the size that the memory aim speaks of: 64 + 64 requests, one entry each, some inline data.
+/// A queue pair of the size that the memory aim speaks of: 64 + 64 requests, one entry each, some inline
+/// data.
 fn create_qp(pd: &Pd, cq: &Cq) -> Result<Qp, Box<dyn Error>> {
     let description =
         QpDescription::new(cq).initiator_depth(DEPTH).receive_depth(DEPTH).inline_size(MESSAGE as u32);

@@ -264,7 +264,8 @@ impl Pop for Holder<'_> {
     }
 }
 
-/// An engine that executes a request by handing it to a closure; its slot is free again at the end of the pass.
+/// An engine that executes a request by handing it to a closure; its slot is free again at the end of the
+/// pass.
 struct Count<F> {
     left: usize,
     take: F,

@@ -49,7 +49,8 @@ impl Made {
 
 /// Slices of one measurement, the median of which is its figure: one in which a core was away does not count.
 const SLICES: usize = 11;
-/// A measurement on a machine that has other things to do ends when it took so many times as long as it should.
+/// A measurement on a machine that has other things to do ends when it took so many times as long as it
+/// should.
 const PATIENCE: f64 = 4.0;
 
 /// Nanoseconds per item now.

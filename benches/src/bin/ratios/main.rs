@@ -1,7 +1,7 @@
 //! Prints ratios of qpair to floors and peers, all measured in the rounds of one run.
 //!
-//! Each round measures the floor and then every contender of every group; ratios are taken within a round, and
-//! their median and quartiles over the rounds are printed. Never compare two runs.
+//! Each round measures the floor and then every contender of every group; ratios are taken within a round,
+//! and their median and quartiles over the rounds are printed. Never compare two runs.
 
 mod groups;
 
