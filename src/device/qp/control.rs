@@ -194,12 +194,14 @@ impl Device {
     pub(crate) fn enter_error(&self, qp: &Arc<Qp>, frame: &mut Frame) {
         // AcqRel: one caller finds it alive and goes on.
         let before = qp.state.swap(QpState::Error as u64, Ordering::AcqRel);
+        // Also when another thread was first: it may not have come to its marks yet, and what is behind
+        // the failure that brought us here must not fail too.
+        qp.sq.mark_for_ever();
+        qp.rq.mark_for_ever();
         if QpState::from_number(before) == QpState::Error {
             return;
         }
         observe::emit(Event::QpError { qpn: qp.qpn() });
-        qp.sq.mark_for_ever();
-        qp.rq.mark_for_ever();
         frame.push(Task::Send(qp.id));
         frame.push(Task::Receive(qp.id));
         let peer = qp.peer();
