@@ -1,6 +1,6 @@
 //! Time per request of queue pairs, for comparing two commits on one quiet machine.
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput};
 use qpair_benches::pairs::{self, Buffers, Request, World};
 use qpair_benches::{floor, timing};
 
@@ -52,5 +52,11 @@ fn many(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, ping_pong, post_to_poll, write, many);
-criterion_main!(benches);
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    ping_pong(&mut criterion);
+    post_to_poll(&mut criterion);
+    write(&mut criterion);
+    many(&mut criterion);
+    criterion.final_summary();
+}

@@ -1,6 +1,6 @@
 //! Time per entry of qpair's rings and their peers, for comparing two commits on one quiet machine.
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput};
 use qpair_benches::rings::{
     self, Completions, Peer, PlainWork, QuietCompletions, ReceiveWork, Rtrb, SharedArray,
 };
@@ -33,5 +33,8 @@ fn all(criterion: &mut Criterion) {
     criterion.bench_function("rings alone: post to poll", |bencher| bencher.iter_custom(rings::post_to_poll));
 }
 
-criterion_group!(benches, all);
-criterion_main!(benches);
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    all(&mut criterion);
+    criterion.final_summary();
+}

@@ -11,8 +11,8 @@ static LIVE: AtomicUsize = AtomicUsize::new(0);
 pub struct Counting;
 
 // SAFETY: every call goes to `System` as it came, layout and pointer unchanged, and its answer is handed on;
-// so what `GlobalAlloc` demands holds because it holds for `System`. The count allocates nothing and cannot
-// unwind.
+// so what
+// `GlobalAlloc` demands holds because it holds for `System`. The count allocates nothing and cannot unwind.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         LIVE.fetch_add(layout.size(), Ordering::Relaxed); // a sum, not an order
