@@ -218,7 +218,7 @@ impl Qp {
             receive_cq: of.receive_cq,
             srq: of.srq,
             sq: WorkQueue::new(of.send_depth, SendRequest::side_words(of.send_sge, of.inline), true),
-            rq: WorkQueue::new(receive_depth, SendRequest::side_words(receive_sge, 0), false),
+            rq: WorkQueue::for_receives(receive_depth, SendRequest::side_words(receive_sge, 0)),
             max: Maxima { send_sge: of.send_sge, receive_sge, inline: of.inline },
             rnr_limit: of.rnr_limit,
             state: AtomicU64::new(QpState::Init as u64),

@@ -6,6 +6,7 @@
 //!
 //! After each call that returns a [`Held`](HeldQueue), the caller is the engine: [`WorkQueue::run`] it.
 
+use super::claim::KickedBy;
 use super::slots::{Claimed, Consumer, HeldSlots, SlotRing, State};
 pub use super::slots::{NoRoom, Payload};
 use crate::sync::{Ordering, fence, mutant, ord, recheck};
@@ -101,11 +102,14 @@ pub enum Pass {
 }
 
 impl WorkQueue {
-    /// A queue of `depth` requests, each with `side_words` words beside its payload; `closed` refuses posts.
-    ///
-    /// Depth 0 is legal: every post is refused as full.
+    /// A queue of `depth` requests (0: always full) with `side_words` words beside each; `closed` refuses posts.
     pub fn new(depth: u32, side_words: usize, closed: bool) -> Self {
-        Self { ring: SlotRing::new(depth, side_words, closed) }
+        Self { ring: SlotRing::new(KickedBy::Posters, depth, side_words, closed) }
+    }
+
+    /// The same, open, laid out for quiet posts and the kicks of others.
+    pub fn for_receives(depth: u32, side_words: usize) -> Self {
+        Self { ring: SlotRing::new(KickedBy::Others, depth, side_words, false) }
     }
 
     /// Requests that fit.
@@ -268,9 +272,8 @@ impl WorkQueue {
         self.ring.finish(ticket, write)
     }
 
-    /// Everything posted before the call is retired, and whoever retired it has left the role.
-    ///
-    /// On a closed queue true says for good that no engine touches it any more, but for kicks yet to come.
+    /// Everything posted before the call is retired, and whoever retired it has left the role: on a closed queue
+    /// for good, but for kicks yet to come.
     pub fn is_quiet(&self) -> bool {
         // In this order: the role may be taken, everything retired and the slots freed after a look at the
         // gate.

@@ -20,7 +20,7 @@ mod side;
 #[cfg(qpair_loom)]
 mod witness;
 
-use super::claim::{Held, Role};
+use super::claim::{Held, KickedBy, Role};
 use crate::sync::{AtomicU64, Backoff, Ordering, UnsafeCell, mutant, ord};
 use side::Side;
 use std::fmt;
@@ -129,12 +129,13 @@ pub(super) struct SlotRing {
 }
 
 impl SlotRing {
-    pub(super) fn new(depth: u32, side_words: usize, closed: bool) -> Self {
+    pub(super) fn new(kicked_by: KickedBy, depth: u32, side_words: usize, closed: bool) -> Self {
         let size = depth.max(1).next_power_of_two() as usize;
         let tail = if closed { CLOSED } else { 0 };
         let slot = |_| Slot { word: AtomicU64::new(0), payload: UnsafeCell::new(Payload::default()) };
         Self {
             role: Role::new(
+                kicked_by,
                 Posters { tail: AtomicU64::new(tail), free_cached: AtomicU64::new(0) },
                 Shared {
                     free: AtomicU64::new(0),
