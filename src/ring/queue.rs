@@ -102,7 +102,7 @@ pub enum Pass {
 }
 
 impl WorkQueue {
-    /// A queue of `depth` requests (0: always full) with `side_words` words beside each; `closed` refuses posts.
+    /// A queue of `depth` requests (0: always full), `side_words` words beside each; `closed` refuses posts.
     pub fn new(depth: u32, side_words: usize, closed: bool) -> Self {
         Self { ring: SlotRing::new(KickedBy::Posters, depth, side_words, closed) }
     }
@@ -272,8 +272,8 @@ impl WorkQueue {
         self.ring.finish(ticket, write)
     }
 
-    /// Everything posted before the call is retired, and whoever retired it has left the role: on a closed queue
-    /// for good, but for kicks yet to come.
+    /// Everything posted before the call is retired, and whoever retired it has left the role: on a closed
+    /// queue for good, but for kicks yet to come.
     pub fn is_quiet(&self) -> bool {
         // In this order: the role may be taken, everything retired and the slots freed after a look at the
         // gate.
