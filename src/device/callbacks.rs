@@ -70,10 +70,17 @@ impl Outbox {
 }
 
 impl Drop for Outbox {
+    #[inline]
     fn drop(&mut self) {
-        if self.is_empty() {
-            return;
+        if !self.is_empty() {
+            self.deliver_all();
         }
+    }
+}
+
+impl Outbox {
+    #[inline(never)] // every post drops an outbox, nearly always an empty one
+    fn deliver_all(&mut self) {
         let items = take(&mut self.near).into_iter().flatten().chain(take(&mut self.far));
         match Delivery::begin() {
             Some(mut delivery) => {

@@ -207,7 +207,9 @@ impl fmt::Debug for Cq {
 /// at once, at the end.
 pub(super) struct Batch<'q> {
     cq: &'q Arc<Cq>,
-    next: Option<(Class, Payload)>,
+    next: (Class, Payload),
+    /// There is something in `next`.
+    due: bool,
     note: Announcement,
     overrun: bool,
 }
@@ -215,23 +217,26 @@ pub(super) struct Batch<'q> {
 impl<'q> Batch<'q> {
     #[inline]
     pub(super) fn new(cq: &'q Arc<Cq>) -> Self {
-        Self { cq, next: None, note: Announcement::default(), overrun: false }
+        let next = (Class::Ordinary, Payload::default());
+        Self { cq, next, due: false, note: Announcement::default(), overrun: false }
     }
 
     /// Takes one, which [`Batch::push`] must then put into the queue.
     #[inline]
     pub(super) fn add(&mut self, class: Class, completion: &Completion) {
-        debug_assert!(self.next.is_none(), "one at a time");
-        self.next = Some((class, completion.encode()));
+        debug_assert!(!self.due, "one at a time");
+        self.next = (class, completion.encode());
+        self.due = true;
     }
 
     /// Puts what was added into the queue; false: it has overrun.
     #[inline]
     pub(super) fn push(&mut self) -> bool {
-        if let Some(entry) = self.next.take() {
-            if self.cq.ring.push(&[entry], &mut self.note) != Pushed::All {
-                self.overrun = true;
-            }
+        // Pushed from where it lies: a copy would read in one move what was just written in several.
+        if std::mem::take(&mut self.due)
+            && self.cq.ring.push(std::slice::from_ref(&self.next), &mut self.note) != Pushed::All
+        {
+            self.overrun = true;
         }
         !self.overrun
     }

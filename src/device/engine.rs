@@ -227,7 +227,7 @@ impl Engine for SendEngine<'_> {
             qpn: self.qp.qpn(),
             ..Completion::default()
         };
-        observe::request(|| Event::Completed(&completion));
+        observe::request(|| Event::Completed(completion));
         let class = if failed { Class::Solicited } else { Class::Ordinary };
         self.completions.add(class, &completion);
         true
@@ -365,7 +365,7 @@ impl Engine for ReceiveEngine<'_, '_> {
             completion.immediate_or_key = message.request.immediate_or_key;
             completion.source_qpn = sender.qpn();
         }
-        observe::request(|| Event::Completed(&completion));
+        observe::request(|| Event::Completed(completion));
         let solicited =
             outcome.status != Status::Success || completion.flags.contains(CompletionFlags::SOLICITED);
         let class = if solicited { Class::Solicited } else { Class::Ordinary };

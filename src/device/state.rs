@@ -31,6 +31,7 @@ impl QpState {
         Self::Error,
     ];
 
+    #[inline]
     pub(crate) fn from_number(number: u64) -> Self {
         Self::ALL.get(number as usize).copied().unwrap_or(Self::Error)
     }
@@ -41,6 +42,7 @@ impl QpState {
     }
 
     /// Messages of the peer are delivered.
+    #[inline]
     pub(crate) fn receives(self) -> bool {
         matches!(self, Self::ReadyToReceive | Self::ReadyToSend | Self::SendQueueDrain | Self::SendQueueError)
     }

@@ -24,7 +24,10 @@ use crate::work::{Detail, INLINE_MAX, Opcode, RequestFlags, SendRequest, Status}
 use copy::{EntryList, copy_piece, with_views};
 
 /// How a request ended, on the side of the queue that it was posted to.
+///
+/// Aligned to a word, so that a result moves it as it was written: a load across two stores waits for both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(align(8))]
 pub(crate) struct Outcome {
     pub(crate) status: Status,
     pub(crate) detail: Detail,

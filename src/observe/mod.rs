@@ -12,13 +12,15 @@ use tracing::Level;
 /// Something worth seeing.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub(crate) enum Event<'e> {
+pub(crate) enum Event {
     /// An initiator request was taken.
     Posted { qpn: Qpn, context: u64, kind: CompletionKind, length: u32, deferred: bool },
     /// A receive was taken.
     ReceivePosted { qpn: Qpn, context: u64 },
     /// A request completed, visibly.
-    Completed(&'e Completion),
+    ///
+    /// By value: a completion that anything refers to is put together in memory, byte by byte.
+    Completed(Completion),
     /// A silent request succeeded.
     Silent { qpn: Qpn, context: u64 },
     /// A queue pair was made.
@@ -43,7 +45,7 @@ pub(crate) enum Event<'e> {
 
 /// Tells of an event at trace level: one a request, built only where somebody listens.
 #[inline]
-pub(crate) fn request<'e>(event: impl FnOnce() -> Event<'e>) {
+pub(crate) fn request(event: impl FnOnce() -> Event) {
     if tracing::enabled!(target: "qpair", Level::TRACE) {
         emit(event());
     }
@@ -51,7 +53,7 @@ pub(crate) fn request<'e>(event: impl FnOnce() -> Event<'e>) {
 
 /// Tells whoever listens.
 #[cold]
-pub(crate) fn emit(event: Event<'_>) {
+pub(crate) fn emit(event: Event) {
     match event {
         Event::Posted { qpn: Qpn(qpn), context, kind, length, deferred } => {
             tracing::trace!(target: "qpair", qpn, context, ?kind, length, deferred, "request posted");
@@ -62,7 +64,7 @@ pub(crate) fn emit(event: Event<'_>) {
         Event::Completed(of) => {
             let (qpn, context, length) = (of.qpn.0, of.context, of.length);
             let Completion { status, detail, kind, .. } = of;
-            let failed = *status != Status::Success;
+            let failed = status != Status::Success;
             tracing::trace!(
                 target: "qpair", qpn, context, ?kind, ?status, ?detail, length, failed, "request completed"
             );

@@ -263,6 +263,7 @@ impl WorkQueue {
         );
     }
 
+    #[inline]
     fn mark(&self) -> u64 {
         self.ring.shared().mark.load(ord!(MarkLoad: Acquire, "pairs with MarkMax: why it was flushed"))
     }

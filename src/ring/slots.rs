@@ -54,13 +54,18 @@ fn word(ticket: u64, state: State) -> u64 {
     (ticket + 1) << STATE_BITS | state as u64
 }
 
+#[inline(always)]
 fn state_of(word: u64, ticket: u64) -> Option<State> {
-    if word >> STATE_BITS != ticket + 1 {
-        return None;
+    // One subtraction decides both: the word of another ticket leaves more than any state.
+    match word.wrapping_sub((ticket + 1) << STATE_BITS) {
+        1 => Some(State::Posted),
+        2 => Some(State::Deferred),
+        3 => Some(State::InFlight),
+        4 => Some(State::Busy),
+        5 => Some(State::Done),
+        6 => Some(State::Cancelled),
+        _ => None,
     }
-    [State::Posted, State::Deferred, State::InFlight, State::Busy, State::Done, State::Cancelled]
-        .into_iter()
-        .find(|state| *state as u64 == word & ((1 << STATE_BITS) - 1))
 }
 
 #[repr(C, align(64))]
