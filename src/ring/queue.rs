@@ -402,7 +402,9 @@ impl WorkQueue {
             // Again: a flush that began after the last look is obeyed by the very next request.
             let mark = self.mark();
             let cancelled = mark > consumer.head;
-            let hidden = state == State::Deferred && !cancelled && !self.is_exposed(consumer.head);
+            // Relaxed: the slot's word was acquired.
+            let exposed = || self.ring.shared().doorbell.load(Ordering::Relaxed) > consumer.head;
+            let hidden = state == State::Deferred && !cancelled && !exposed();
             if mutant!(DeferredAtOnce => false, hidden) {
                 break Pass::Idle;
             }
@@ -416,10 +418,6 @@ impl WorkQueue {
             self.publish(consumer, engine);
         }
         pass
-    }
-
-    fn is_exposed(&self, ticket: u64) -> bool {
-        self.ring.shared().doorbell.load(Ordering::Relaxed) > ticket // the slot's word was acquired
     }
 
     /// Executes or cancels the request at the head, and retires it unless earlier ones are in flight.
