@@ -223,9 +223,9 @@ impl<'q> Batch<'q> {
 
     /// Takes one, which [`Batch::push`] must then put into the queue.
     #[inline]
-    pub(super) fn add(&mut self, class: Class, completion: &Completion) {
+    pub(super) fn add(&mut self, class: Class, completion: Payload) {
         debug_assert!(!self.due, "one at a time");
-        self.next = (class, completion.encode());
+        self.next = (class, completion);
         self.due = true;
     }
 

@@ -227,9 +227,10 @@ impl Engine for SendEngine<'_> {
             qpn: self.qp.qpn(),
             ..Completion::default()
         };
-        observe::request(|| Event::Completed(completion));
+        let words = completion.encode();
+        observe::request(|| Event::Completed(Completion::decode(&words)));
         let class = if failed { Class::Solicited } else { Class::Ordinary };
-        self.completions.add(class, &completion);
+        self.completions.add(class, words);
         true
     }
 
@@ -365,11 +366,12 @@ impl Engine for ReceiveEngine<'_, '_> {
             completion.immediate_or_key = message.request.immediate_or_key;
             completion.source_qpn = sender.qpn();
         }
-        observe::request(|| Event::Completed(completion));
+        let words = completion.encode();
+        observe::request(|| Event::Completed(Completion::decode(&words)));
         let solicited =
             outcome.status != Status::Success || completion.flags.contains(CompletionFlags::SOLICITED);
         let class = if solicited { Class::Solicited } else { Class::Ordinary };
-        self.completions.add(class, &completion);
+        self.completions.add(class, words);
         true
     }
 

@@ -156,6 +156,7 @@ impl Message<'_> {
 }
 
 /// Why a message does not get into a receive.
+#[repr(align(8))] // a word, as `Outcome` is
 enum Refusal {
     TooLong,
     SourceMemory(Denied),

@@ -19,7 +19,8 @@ pub(crate) enum Event {
     ReceivePosted { qpn: Qpn, context: u64 },
     /// A request completed, visibly.
     ///
-    /// By value: a completion that anything refers to is put together in memory, byte by byte.
+    /// Taken out of its words, and so by value: a completion that anything refers to on the path would be put
+    /// together in memory, byte by byte.
     Completed(Completion),
     /// A silent request succeeded.
     Silent { qpn: Qpn, context: u64 },

@@ -21,6 +21,7 @@ const FULL: u64 = 1;
 /// What kind of entry it is, for who waits: the class lies in the slot's word, so that a look reads no
 /// payload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u64)] // a word, as its neighbours are: an entry is moved the way it was written
 pub enum Class {
     /// A success nobody solicited.
     #[default]
