@@ -22,7 +22,8 @@ pub(super) enum Task {
     Fail { peer: QpId, dead: QpId },
 }
 
-/// Tasks that fit without an allocation; more of them come only with errors.
+/// Tasks that fit without an allocation; more come with errors, and where a post to a shared receive queue
+/// wakes many senders.
 const NEAR: usize = 2;
 
 /// What a call has left to do when it holds no role any more.
