@@ -74,8 +74,10 @@ fn conn_34_both_disconnect() {
     let pair = Pair::connected();
     pair.disconnect_active();
     pair.disconnect_passive();
-    let (ends, event) = (["passive disconnect: ok", "active disconnect: ok"], ["passive event"]);
-    assert_eq!(pair.lines(), [&event[..], &ends[..]].concat());
+    let mut lines = pair.lines();
+    assert_eq!(lines.remove(0), "passive event");
+    lines.sort(); // which end's data movement is over first depends on the passes of other threads
+    assert_eq!(lines, ["active disconnect: ok", "passive disconnect: ok"]);
 }
 
 #[test]
