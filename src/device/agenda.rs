@@ -171,11 +171,11 @@ impl Device {
     /// Runs a receive queue that is to cancel what a flush has marked.
     pub(super) fn run_receive(&self, pin: &Pin<'_>, qp: &Arc<Qp>, held: HeldQueue<'_>, frame: &mut Frame) {
         let mut engine = ReceiveEngine::new(self, pin, qp, frame);
-        let ran = qp.rq.run(held, &mut engine);
+        let fed = qp.srq.is_some();
+        let ran = if fed { qp.rq.run_fed(held, &mut engine) } else { qp.rq.run(held, &mut engine) };
         engine.end();
-        // A queue that is fed from a shared one holds a receive only for a sender that has tried: it tries
-        // again. Not when the queue pair is dead: its peer is told by its own task, or by nobody.
-        if ran.wake || qp.srq.is_some() && qp.state().receives() {
+        // Not when a fed queue pair is dead: its peer is told by its own task, or by nobody.
+        if ran.wake && (!fed || qp.state().receives()) {
             frame.push(Task::Send(qp.peer()));
         }
     }

@@ -5,12 +5,11 @@ use super::agenda::{Frame, Task};
 use super::cq::Batch;
 use super::qp::Qp;
 use super::rnr::Patience;
-use super::srq::Srq;
 use crate::direct::{self, Delivered, Executed, Message, Outcome};
 use crate::host::Host;
 use crate::memory::{Denied, Grant, LocalAccess, RemoteAccess};
 use crate::observe::{self, Event};
-use crate::ring::{Class, End, Engine, Offered, Payload, Pin, Post, SHARED_SIDE_MAX, Step};
+use crate::ring::{Class, End, Engine, Feed, Offered, Payload, Pin, Step};
 use crate::sync::Ordering;
 use crate::work::{
     Completion, CompletionFlags, Detail, Key, ReceiveRequest, RequestFlags, SendRequest, Sge, Status,
@@ -244,44 +243,11 @@ impl Engine for SendEngine<'_> {
 
 /// Offers a message to the receives of `peer`; parks the sender where there is none.
 fn offer(peer: &Arc<Qp>, sender: &Qp, engine: &mut ReceiveEngine<'_, '_>) -> Offered {
-    match &peer.srq {
-        None => peer.rq.offer(engine, ReceiveEngine::is_served),
-        Some(srq) => offer_shared(srq, peer, sender, engine),
-    }
-}
-
-/// The same where receives are shared. The queue pair's own queue holds what it took: at most one receive,
-/// since only its peer's engine, which we are, feeds it.
-fn offer_shared(srq: &Srq, peer: &Arc<Qp>, sender: &Qp, engine: &mut ReceiveEngine<'_, '_>) -> Offered {
-    let mut wake = false;
-    while !engine.is_served() {
-        if peer.rq.pending() > 0 {
-            let offered = peer.rq.offer(engine, ReceiveEngine::is_served);
-            wake |= offered.wake;
-            // Still there: somebody else has its role, for a flush, and kicks us when he leaves it.
-            if offered.done || peer.rq.pending() > 0 {
-                return Offered { done: offered.done, wake };
-            }
-            // Gone: a flush came in between, and the receive that was in hand is cancelled with the others.
-        }
-        if !peer.state().receives() {
-            return Offered { done: false, wake: true }; // a dead queue pair would only have it cancelled
-        }
-        // Release: read by who finds the link listed.
-        sender.links.waits_at_srq.store(u64::from(srq.index), Ordering::Release);
-        let mut words = [0; SHARED_SIDE_MAX];
-        let taken = srq.ring.take_or_wait(sender.id().index(), &sender.links.srq, &mut words);
-        let Some(taken) = taken else { return Offered { done: false, wake } };
-        let posted = peer.rq.post(1, Post::Receive, |_, payload, side| {
-            *payload = taken;
-            side.copy_from_slice(&words[..side.len()]);
-        });
-        debug_assert_eq!(posted.accepted, 1, "the queue was empty");
-        if let Some(held) = posted.held {
-            wake |= peer.rq.run(held, engine).wake;
-        }
-    }
-    Offered { done: true, wake }
+    let Some(srq) = &peer.srq else { return peer.rq.offer(engine, ReceiveEngine::is_served) };
+    // Release: read by who finds the link listed.
+    sender.links.waits_at_srq.store(u64::from(srq.index), Ordering::Release);
+    let feed = Feed { shared: &srq.ring, waiter: (sender.id().index(), &sender.links.srq) };
+    peer.rq.offer_fed(feed, engine, ReceiveEngine::is_served, || peer.state().receives())
 }
 
 /// The engine of a receive queue: cancels what is flushed, and delivers at most one message.

@@ -5,7 +5,7 @@
 //!
 //! - [`WorkQueue`]: send and receive queues. Many posters, one engine by claim, flush as a mark.
 //! - [`CompletionRing`]: completion queues. Many producers, many pollers, arm and overrun.
-//! - [`SharedRing`]: shared receive queues, with a list of those who wait.
+//! - [`SharedRing`]: shared receive queues, with a list of those who wait; [`Feed`]: what a queue takes there.
 //! - [`Gate`], [`EventCounter`]: a claim counter, and the same as "something to tell".
 //! - [`IndexList`], [`ReadyList`]: who waits, who is ready.
 //! - [`Pins`], [`Table`]: what a pass may touch, and when it may go.
@@ -18,6 +18,7 @@
 mod claim;
 mod completion;
 mod entries;
+mod feed;
 mod list;
 mod pins;
 mod queue;
@@ -27,6 +28,7 @@ mod table;
 
 pub use claim::Gate;
 pub use completion::{Announcement, ArmLevel, Class, CompletionRing, Pushed};
+pub use feed::Feed;
 pub use list::{EventCounter, IndexList, Link, ReadyList};
 pub use pins::{Grace, Pin, PinHandle, Pins};
 pub use queue::{End, Engine, HeldQueue, NoRoom, Offered, Pass, Payload, Post, Posted, Ran, Step, WorkQueue};

@@ -8,6 +8,7 @@ mod arm;
 mod completion;
 mod deferred;
 mod driver;
+mod feed;
 mod flight;
 mod flush;
 mod pair;
@@ -58,6 +59,7 @@ pub fn all() -> Vec<Model> {
         flight::MODELS,
         pair::MODELS,
         shared::MODELS,
+        feed::MODELS,
         completion::MODELS,
         arm::MODELS,
         region::MODELS,

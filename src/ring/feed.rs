@@ -1,0 +1,73 @@
+//! A receive queue that is fed from a shared one: what was taken from there lies in it, one receive at a time.
+//!
+//! So the receive in hand is flushed, ordered and retired like any other. Only the engine of the peer's send
+//! queue feeds it, hence one thread at a time; its own role may be anybody's, for a flush.
+
+use super::list::Link;
+use super::queue::{Engine, HeldQueue, Offered, Post, Ran, WorkQueue};
+use super::shared::{SHARED_SIDE_MAX, SharedRing};
+use crate::sync::{mutant, recheck};
+
+/// Where a fed queue takes its receives, and who waits there in the name of its sender.
+#[derive(Clone, Copy, Debug)]
+pub struct Feed<'f> {
+    /// The shared queue.
+    pub shared: &'f SharedRing,
+    /// The sender's index and link, for the wait list of the shared queue.
+    pub waiter: (u32, &'f Link),
+}
+
+impl WorkQueue {
+    /// As [`offer`](WorkQueue::offer), of a queue of depth 1 that takes its receives from `feed`.
+    ///
+    /// `open` is asked before each taking: false when the receive would only be cancelled. Not done: the send
+    /// stays at the head of its own queue and is kicked by the next post to the shared queue, or by who has
+    /// the role of this one; with `wake`, the caller sees to it.
+    ///
+    /// # Panics
+    /// When the queue has not room for the receive that was taken: it is fed by two at a time.
+    pub fn offer_fed<E: Engine>(
+        &self,
+        feed: Feed<'_>,
+        engine: &mut E,
+        done: impl Fn(&E) -> bool,
+        open: impl Fn() -> bool,
+    ) -> Offered {
+        let mut wake = false;
+        while !done(engine) {
+            if self.pending() > 0 {
+                let offered = self.offer(engine, &done);
+                wake |= offered.wake;
+                // Still there: somebody else has the role, for a flush, and kicks the sender when he leaves it.
+                if offered.done || recheck!(FedStillThere, self.pending() > 0) {
+                    return Offered { done: offered.done, wake };
+                }
+                // Gone: a flush came in between, and the receive in hand is cancelled. Take another.
+            }
+            if !open() {
+                return Offered { done: false, wake: true };
+            }
+            let mut words = [0; SHARED_SIDE_MAX];
+            let Some(taken) = feed.shared.take_or_wait(feed.waiter.0, feed.waiter.1, &mut words) else {
+                return Offered { done: false, wake };
+            };
+            let posted = self.post(1, Post::Receive, |_, payload, side| {
+                *payload = taken;
+                side.copy_from_slice(&words[..side.len()]);
+            });
+            assert_eq!(posted.accepted, 1, "a fed queue was empty, and nobody else feeds it");
+            if let Some(held) = posted.held {
+                wake |= self.run(held, engine).wake;
+            }
+        }
+        Offered { done: true, wake }
+    }
+
+    /// As [`run`](WorkQueue::run), of a fed queue by who does not feed it: for a flush.
+    ///
+    /// The sender is always to be kicked: he may have found this role taken and his receive still there.
+    pub fn run_fed<E: Engine>(&self, held: HeldQueue<'_>, engine: &mut E) -> Ran {
+        let ran = self.run(held, engine);
+        Ran { wake: mutant!(FedFlushSilent => ran.wake, true), ..ran }
+    }
+}
