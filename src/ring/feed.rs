@@ -1,4 +1,4 @@
-//! A receive queue that is fed from a shared one: what was taken from there lies in it, one receive at a time.
+//! A receive queue that is fed from a shared one: it holds what was taken there, one receive at a time.
 //!
 //! So the receive in hand is flushed, ordered and retired like any other. Only the engine of the peer's send
 //! queue feeds it, hence one thread at a time; its own role may be anybody's, for a flush.
@@ -38,7 +38,7 @@ impl WorkQueue {
             if self.pending() > 0 {
                 let offered = self.offer(engine, &done);
                 wake |= offered.wake;
-                // Still there: somebody else has the role, for a flush, and kicks the sender when he leaves it.
+                // Still there: somebody else has the role, for a flush, and kicks the sender as he leaves.
                 if offered.done || recheck!(FedStillThere, self.pending() > 0) {
                     return Offered { done: offered.done, wake };
                 }

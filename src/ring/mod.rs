@@ -5,7 +5,7 @@
 //!
 //! - [`WorkQueue`]: send and receive queues. Many posters, one engine by claim, flush as a mark.
 //! - [`CompletionRing`]: completion queues. Many producers, many pollers, arm and overrun.
-//! - [`SharedRing`]: shared receive queues, with a list of those who wait; [`Feed`]: what a queue takes there.
+//! - [`SharedRing`]: shared receive queues, with a list of those who wait; [`Feed`]: who takes there.
 //! - [`Gate`], [`EventCounter`]: a claim counter, and the same as "something to tell".
 //! - [`IndexList`], [`ReadyList`]: who waits, who is ready.
 //! - [`Pins`], [`Table`]: what a pass may touch, and when it may go.

@@ -109,7 +109,7 @@ impl Engine for Send<'_> {
             let served =
                 |deliver: &Deliver<'_>| deliver.message.as_ref().is_some_and(|message| message.served);
             let offered = world.receives.offer_fed(feed, &mut deliver, served, || true);
-            // The waiting sender is this queue itself: its kick makes whoever holds it, which is us, look again.
+            // The waiting sender is this queue itself: its kick makes us, who hold it, look again.
             if offered.wake {
                 assert!(world.sends.kick().is_none());
             }
