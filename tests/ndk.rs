@@ -3,6 +3,8 @@
 //! Each test opens a NET of its own, so all of them run in parallel. Nothing sleeps: what is awaited is the
 //! event itself, with a limit that only a bug can reach. One program, since its helpers are shared by all.
 
+#[path = "ndk/adapter.rs"]
+mod adapter;
 #[path = "ndk/bad_input.rs"]
 mod bad_input;
 #[path = "ndk/closing.rs"]
@@ -21,6 +23,8 @@ mod listeners;
 mod memory;
 #[path = "ndk/posting.rs"]
 mod posting;
+#[path = "ndk/shared_endpoints.rs"]
+mod shared_endpoints;
 #[path = "ndk/srq.rs"]
 mod srq;
 #[path = "ndk/world.rs"]

@@ -1,7 +1,10 @@
 //! One connector: the table's moves with their payload and their deadlines.
 
 use super::limits::ReadLimits;
-use super::message::{Attempt, Body, Message, PrivateData, QpAddress, RejReason, Reply, Request, Route};
+use super::message::{
+    ANSWER_DATA_MAX, Attempt, Body, CONNECT_DATA_MAX, Message, PrivateData, QpAddress, REPLY_DATA_ROOM,
+    RejReason, Reply, Request, Route,
+};
 use super::moves;
 use super::state::{CallName, Input, Move, Outcome, Refusal, State, Step, Unreachable};
 use crate::time::{Span, Time};
@@ -128,6 +131,9 @@ pub struct ConnectionData<'a> {
     pub limits: ReadLimits,
     /// The peer's private data.
     pub private_data: &'a [u8],
+    /// Bytes that the message had room for: on a wire the data comes padded to it, and its own length is not
+    /// told.
+    pub room: usize,
 }
 
 /// One end of a connection, from its creation to its close.
@@ -266,12 +272,13 @@ impl Connector {
     /// `None` before and after (ndkpi.md 4.2). After a reject: the rejecting consumer's words (CONN-7).
     pub fn connection_data(&self) -> Option<ConnectionData<'_>> {
         use State::{Accepted, AcceptedGone, Created, Incoming, IncomingGone};
-        let readable = match self.state {
-            Accepted | AcceptedGone | Incoming | IncomingGone => true,
-            Created => self.attempt != Attempt::default(),
-            _ => false,
+        let room = match self.state {
+            Accepted | AcceptedGone => REPLY_DATA_ROOM,
+            Incoming | IncomingGone => CONNECT_DATA_MAX,
+            Created if self.attempt != Attempt::default() => ANSWER_DATA_MAX,
+            _ => return None,
         };
-        readable.then(|| ConnectionData { limits: self.limits, private_data: self.peer_data.as_bytes() })
+        Some(ConnectionData { limits: self.limits, private_data: self.peer_data.as_bytes(), room })
     }
 
     /// Keeps what a call that was taken brings, and returns what it wants said to the peer.

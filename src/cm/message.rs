@@ -14,6 +14,11 @@ pub const CONNECT_DATA_MAX: usize = 56;
 /// A CM REP could carry 196, a REJ only 148, and one number holds for both (NDK `MaxCalleeData`).
 pub const ANSWER_DATA_MAX: usize = 148;
 
+/// Bytes of private data that a REP has room for: 196.
+///
+/// What a consumer reads of an accept is padded to it on the wire (ndkpi.md 4.4).
+pub const REPLY_DATA_ROOM: usize = 196;
+
 /// Bytes that a consumer sends along with a connect, an accept or a reject.
 ///
 /// That its length is legal was checked when it was made, so a call that carries it cannot fail by it.

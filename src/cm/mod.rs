@@ -35,7 +35,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use connector::{Accept, Action, Call, CallError, Connect, Connector, Notice, Timeouts};
+pub use connector::{Accept, Action, Call, CallError, Connect, ConnectionData, Connector, Notice, Timeouts};
 pub use endpoints::{EndpointError, Endpoints, Hold};
 pub use limits::ReadLimits;
 pub use listener::{Arrival, Listener, ListenerError};

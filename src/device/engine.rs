@@ -41,11 +41,15 @@ struct HostEnd<'p> {
     device: &'p Device,
     pin: &'p Pin<'p>,
     pd: u32,
+    /// What this end's own requests store into is the sink of a read, which needs a right of its own.
+    sink_right: bool,
 }
 
 impl Host for HostEnd<'_> {
     #[inline]
     fn local(&self, sge: Sge, access: LocalAccess) -> Result<Grant<'_>, Denied> {
+        let sink = self.sink_right && access == LocalAccess::Write;
+        let access = if sink { LocalAccess::ReadSink } else { access };
         self.device.keys.check_local(self.pin, sge.token, self.pd, sge.address, sge.length, access)
     }
 
@@ -103,7 +107,8 @@ impl<'p> SendEngine<'p> {
         if request.opcode.takes_receive() {
             return self.send(request, words, side, peer, progress);
         }
-        let ends = (&self.end_of(self.qp), &self.end_of(peer));
+        let here = HostEnd { sink_right: self.qp.rules.sink_right, ..self.end_of(self.qp) };
+        let ends = (&here, &self.end_of(peer));
         match direct::execute(request, side, words, ends, progress, PIECE) {
             Executed::Done(outcome) => {
                 self.budget.bytes = self.budget.bytes.saturating_sub(u64::from(request.length) - progress);
@@ -115,7 +120,7 @@ impl<'p> SendEngine<'p> {
 
     #[inline]
     fn end_of(&self, qp: &Qp) -> HostEnd<'p> {
-        HostEnd { device: self.device, pin: self.pin, pd: qp.pd }
+        HostEnd { device: self.device, pin: self.pin, pd: qp.pd, sink_right: false }
     }
 
     fn send(
@@ -288,7 +293,7 @@ impl Engine for ReceiveEngine<'_, '_> {
             return Step::Blocked;
         };
         let receive = ReceiveRequest::decode(payload);
-        let end = |qp: &Qp| HostEnd { device, pin, pd: qp.pd };
+        let end = |qp: &Qp| HostEnd { device, pin, pd: qp.pd, sink_right: false };
         match message.deliver(ticket, &receive, side, (&end(sender), &end(self.qp))) {
             Delivered::Stays => Step::Blocked,
             Delivered::Receive(outcome) => {

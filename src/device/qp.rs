@@ -15,7 +15,7 @@ use crate::observe::{self, Event};
 use crate::ring::{EventCounter, Link, TableFull, WorkQueue};
 use crate::sync::{AtomicU64, Ordering};
 use crate::time::Span;
-use crate::work::{Qpn, SendRequest};
+use crate::work::{MAX_MESSAGE, Qpn, SGE_MAX, SendRequest};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
@@ -51,6 +51,25 @@ pub(crate) struct QpDescription {
     pub(crate) inline: u32,
     /// How long a send waits for a receive; `None`: for ever; zero: it fails at the first look.
     pub(crate) rnr_limit: Option<Span>,
+    pub(crate) rules: Rules,
+}
+
+/// What the adapter says of single requests.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    /// Bytes of one request.
+    pub(crate) max_transfer: u64,
+    /// Entries of a read; below those of other requests it is the limit that counts.
+    pub(crate) max_read_sge: u32,
+    /// Reads need a right of their own to their sinks.
+    pub(crate) sink_right: bool,
+}
+
+impl Default for Rules {
+    /// What the engine can do.
+    fn default() -> Self {
+        Self { max_transfer: MAX_MESSAGE, max_read_sge: SGE_MAX as u32, sink_right: false }
+    }
 }
 
 /// Where the queue pair stands in the lists of others.
@@ -149,6 +168,7 @@ pub(crate) struct Qp {
     pub(super) sq: WorkQueue,
     pub(super) rq: WorkQueue,
     max: Maxima,
+    pub(super) rules: Rules,
     pub(super) rnr_limit: Option<Span>,
     state: AtomicU64,
     peer: AtomicU64,
@@ -220,6 +240,7 @@ impl Qp {
             sq: WorkQueue::new(of.send_depth, SendRequest::side_words(of.send_sge, of.inline), true),
             rq: WorkQueue::for_receives(receive_depth, SendRequest::side_words(receive_sge, 0)),
             max: Maxima { send_sge: of.send_sge, receive_sge, inline: of.inline },
+            rules: of.rules,
             rnr_limit: of.rnr_limit,
             state: AtomicU64::new(QpState::Init as u64),
             peer: AtomicU64::new(QpId::NONE.0),

@@ -19,6 +19,8 @@ pub enum LocalAccess {
     Read,
     /// Receive or read into them.
     Write,
+    /// Read into them, where the adapter asks for a right of its own for that.
+    ReadSink,
 }
 
 /// What the peer does with the bytes.
@@ -37,6 +39,7 @@ impl LocalAccess {
         match self {
             Self::Read => Rights::NONE,
             Self::Write => Rights::LOCAL_WRITE,
+            Self::ReadSink => Rights::SINK,
         }
     }
 }

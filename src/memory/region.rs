@@ -30,13 +30,19 @@ impl Rights {
     /// Ordinary regions of NDK and verbs never grant it: there only windows and fast registrations, which
     /// come later, can be invalidated.
     pub const REMOTE_INVALIDATE: Self = Self(16);
+    /// Reads may store into it, where the adapter asks for that right beside local write.
+    pub const READ_SINK: Self = Self(128);
 
-    const NAMES: [(Self, &str); 5] = [
+    /// What a read needs of its sink where the adapter asks for a right.
+    pub(super) const SINK: Self = Self(Self::LOCAL_WRITE.0 | Self::READ_SINK.0);
+
+    const NAMES: [(Self, &str); 6] = [
         (Self::LOCAL_WRITE, "local write"),
         (Self::REMOTE_READ, "remote read"),
         (Self::REMOTE_WRITE, "remote write"),
         (Self::REMOTE_ATOMIC, "remote atomic"),
         (Self::REMOTE_INVALIDATE, "remote invalidate"),
+        (Self::READ_SINK, "read sink"),
     ];
 
     /// All bits of `other` are set.

@@ -2,18 +2,16 @@
 
 use super::cq::CqNotify;
 use super::handle::{self, Object};
-use super::info::{self, AdapterInfo};
-use super::{Connector, Cq, Error, Listener, Pd, Request, Status, request};
-use crate::backend::{Backend, NameError, OpenError, Options};
-use crate::cm;
+use super::{
+    AdapterFlags, AdapterInfo, AdapterOptions, Connector, Cq, Error, Listener, NdkVersion, Pd, Request,
+    SharedEndpoint, Status, request,
+};
+use crate::backend::Backend;
+use crate::cm::ReadLimits;
 use crate::device::lifetime::Life;
-use crate::fabric::clock::{self, ManualClock};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-
-const OPEN: &str = "OpenAdapter";
 
 /// An opened device.
 ///
@@ -30,7 +28,7 @@ const OPEN: &str = "OpenAdapter";
 /// # Ok::<(), qpair::ndk::Error>(())
 /// ```
 pub struct Adapter {
-    core: Arc<AdapterCore>,
+    pub(super) core: Arc<AdapterCore>,
 }
 
 /// The adapter as its children hold it.
@@ -38,104 +36,9 @@ pub(super) struct AdapterCore {
     pub(super) life: Arc<Life>,
     pub(super) backend: Backend,
     name: String,
+    info: AdapterInfo,
     /// The number of the next region's first byte.
     next_base: Mutex<u64>,
-}
-
-/// How an adapter is opened; made by [`Adapter::options`].
-///
-/// Clock and time limits belong to the NET: who opens one that is open already must ask for the same.
-#[derive(Clone, Debug)]
-#[must_use = "it opens nothing until `open` is called"]
-pub struct AdapterOptions {
-    name: String,
-    clock: Clock,
-    timeouts: Timeouts,
-}
-
-/// What the time limits of a NET go by.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub enum Clock {
-    /// The machine's monotonic clock.
-    #[default]
-    System,
-    /// A clock that moves when it is told to, for tests.
-    Manual(ManualClock),
-}
-
-/// How long a connector waits for its peer; the local consumer is never hurried (Q-16).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timeouts {
-    /// From a connect to its answer. Default 2 minutes.
-    pub connect: Duration,
-    /// From an accept to the peer's completion. Default 2 minutes.
-    pub accept: Duration,
-    /// From a disconnect to that of the peer. Default 2 minutes.
-    pub disconnect: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        let long = Duration::from_secs(120);
-        Self { connect: long, accept: long, disconnect: long }
-    }
-}
-
-impl AdapterOptions {
-    /// What the time limits of the NET go by. Default: the system's clock.
-    pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// How long connectors wait for their peers. Default: two minutes each.
-    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.timeouts = timeouts;
-        self
-    }
-
-    /// Opens the adapter.
-    ///
-    /// # Errors
-    /// NOT_SUPPORTED for the name of a device that is not built in; INVALID_PARAMETER for a malformed name;
-    /// SHARING_VIOLATION if the NET is open with another clock or other time limits.
-    pub fn open(self) -> Result<Adapter, Error> {
-        let clock = match self.clock {
-            Clock::System => clock::Clock::system(),
-            Clock::Manual(clock) => clock::Clock::Manual(clock),
-        };
-        let Timeouts { connect, accept, disconnect } = self.timeouts;
-        let timeouts =
-            cm::Timeouts { connect: connect.into(), accept: accept.into(), disconnect: disconnect.into() };
-        let options = Options { clock, timeouts };
-        let backend = Backend::open(&self.name, options).map_err(|error| refused(&self.name, error))?;
-        Ok(Adapter { core: AdapterCore::new(self.name, backend) })
-    }
-}
-
-#[cold]
-fn refused(name: &str, error: OpenError) -> Error {
-    let (status, hint) = match &error {
-        OpenError::Name(NameError::Unknown { .. }) => (
-            Status::NOT_SUPPORTED,
-            "open `local`, `local/NET` or `local/NET@ADDRESS`; no other device is built in yet",
-        ),
-        OpenError::Name(NameError::Net { .. }) => {
-            (Status::INVALID_PARAMETER, "write local/NET with a NET that is not empty and has no `/` in it")
-        }
-        OpenError::Name(NameError::Address { .. }) => {
-            (Status::INVALID_PARAMETER, "write local/NET@ADDRESS with one IPv4 or IPv6 address")
-        }
-        OpenError::Options(_) => (
-            Status::SHARING_VIOLATION,
-            "open the NET with the clock and time limits it has, or open another one",
-        ),
-    };
-    Error::new(OPEN, status)
-        .with_argument("name", format_args!("`{name}`"))
-        .with_hint(hint)
-        .with_source(error)
 }
 
 impl Adapter {
@@ -155,12 +58,12 @@ impl Adapter {
 
     /// Options to open the adapter of that name with.
     pub fn options(name: &str) -> AdapterOptions {
-        AdapterOptions { name: name.to_owned(), clock: Clock::default(), timeouts: Timeouts::default() }
+        AdapterOptions::new(name)
     }
 
     /// What it can do, and its limits (`NdkQueryAdapterInfo`).
     pub fn info(&self) -> &AdapterInfo {
-        &info::LOCAL
+        self.core.limits()
     }
 
     /// The addresses that connectors and listeners of this adapter may use; their ports are 0.
@@ -199,6 +102,17 @@ impl Adapter {
         on_connect: impl Fn(Connector) + Send + Sync + 'static,
     ) -> Request<Listener> {
         request::ready(Ok(Listener::new(&self.core, on_connect)))
+    }
+
+    /// Creates an endpoint at `local` that several connectors can share (`NdkCreateSharedEndpoint`).
+    ///
+    /// Port 0 chooses one from 49152-65535.
+    ///
+    /// # Errors
+    /// SHARING_VIOLATION: address and port are taken. INVALID_ADDRESS: not one of the adapter's.
+    /// TOO_MANY_ADDRESSES: no port is left.
+    pub fn create_shared_endpoint(&self, local: SocketAddr) -> Request<SharedEndpoint> {
+        request::ready(SharedEndpoint::new(&self.core, local))
     }
 
     /// Closes the adapter and waits until everything that was created on it is closed.
@@ -246,11 +160,33 @@ const FIRST_BASE: u64 = 1 << 32;
 const PAGE: u64 = 4096;
 
 impl AdapterCore {
-    fn new(name: String, backend: Backend) -> Arc<Self> {
-        let core = Arc::new(Self { life: Life::new([]), backend, name, next_base: Mutex::new(FIRST_BASE) });
+    pub(super) fn new(name: String, backend: Backend, info: AdapterInfo) -> Arc<Self> {
+        let next_base = Mutex::new(FIRST_BASE);
+        let core = Arc::new(Self { life: Life::new([]), backend, name, info, next_base });
         let closing = Arc::clone(&core);
         core.life.set_teardown(move || closing.backend.close());
         core
+    }
+
+    /// The version that this instance speaks.
+    pub(super) fn version(&self) -> NdkVersion {
+        self.info.version
+    }
+
+    /// What this instance can do at most.
+    pub(super) fn limits(&self) -> &AdapterInfo {
+        &self.info
+    }
+
+    /// What this instance can do beside.
+    pub(super) fn flags(&self) -> AdapterFlags {
+        self.info.adapter_flags
+    }
+
+    /// The read limits of its connectors at most.
+    pub(super) fn read_limits(&self) -> ReadLimits {
+        let info = &self.info;
+        ReadLimits { inbound: info.max_inbound_read_limit, outbound: info.max_outbound_read_limit }
     }
 
     /// A number for the first byte of a region: never the pointer, but at the same place in its page.

@@ -3,7 +3,7 @@
 use super::adapter::AdapterCore;
 use super::handle;
 use super::request::{self, Request};
-use super::{Error, Qp, Status, limits};
+use super::{AdapterFlags, Error, Qp, SharedEndpoint, Status};
 use crate::cm::{CallError, EndpointError, Outcome, ReadLimits, Refusal, TooLong};
 use crate::device::connect::{self, ConnectError};
 use crate::device::lifetime::Task;
@@ -12,10 +12,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 const CONNECT: &str = "NdkConnect";
+const CONNECT_SHARED: &str = "NdkConnectWithSharedEndpoint";
 const ACCEPT: &str = "NdkAccept";
-
-/// What an adapter can do at most.
-pub(super) const MAXIMUM: ReadLimits = ReadLimits { inbound: limits::READS, outbound: limits::READS };
+const REJECT: &str = "NdkReject";
 
 /// One end of a connection.
 ///
@@ -39,27 +38,59 @@ pub struct Connector {
 /// What is called when the peer parts or the connection breaks: at most once, and not for what this side did
 /// itself.
 ///
-/// Any closure converts into it. It must not block, and may make any call but the adapter's close. For a
-/// graceful parting it comes while requests are still pending, and cancels none (CONN-30).
+/// Any closure converts into it; [`with_reason`](Self::with_reason) is the `_EX` form. It must not block, and
+/// may make any call but the adapter's close. For a graceful parting it comes while requests are still
+/// pending, and cancels none (CONN-30).
 #[derive(Default)]
-pub struct OnDisconnect(Option<Task>);
+pub struct OnDisconnect(Event);
+
+#[derive(Default)]
+enum Event {
+    #[default]
+    Ignored,
+    Plain(Task),
+    WithReason(Box<dyn FnOnce(u32) + Send>),
+}
 
 impl OnDisconnect {
     /// Nothing is called.
     pub fn ignore() -> Self {
-        Self(None)
+        Self::default()
+    }
+
+    /// Calls `event` with the provider's reason (`NDK_FN_DISCONNECT_EVENT_CALLBACK_EX`).
+    ///
+    /// 0: no reason is known, which is always so for a local adapter (CONN-40).
+    pub fn with_reason(event: impl FnOnce(u32) + Send + 'static) -> Self {
+        Self(Event::WithReason(Box::new(event)))
+    }
+
+    /// What the device calls.
+    fn task(self) -> Option<Task> {
+        match self.0 {
+            Event::Ignored => None,
+            Event::Plain(event) => Some(event),
+            Event::WithReason(event) => Some(Box::new(move || event(NO_REASON))),
+        }
     }
 }
 
+/// The reason of a disconnect where none is known.
+const NO_REASON: u32 = 0;
+
 impl<F: FnOnce() + Send + 'static> From<F> for OnDisconnect {
     fn from(event: F) -> Self {
-        Self(Some(Box::new(event)))
+        Self(Event::Plain(Box::new(event)))
     }
 }
 
 impl fmt::Debug for OnDisconnect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "OnDisconnect(closure)" } else { "OnDisconnect(ignore)" })
+        f.write_str(match self.0 {
+            Event::Ignored => "OnDisconnect(ignore)",
+            Event::Plain(_) => "OnDisconnect(closure)",
+            Event::WithReason(_) => "OnDisconnect(closure with reason)",
+        })
     }
 }
 
@@ -72,11 +103,24 @@ pub struct ConnectionData {
     pub private_data: Vec<u8>,
 }
 
+/// What [`Connector::connection_data_into`] has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConnectionDataSize {
+    /// SUCCESS, or BUFFER_TOO_SMALL: only what fitted was copied (CONN-16).
+    pub status: Status,
+    /// Bytes that all of it takes. More than the peer has sent: what a message has room for.
+    pub required: usize,
+    /// The read limits that hold, as far as they are agreed.
+    pub limits: ReadLimits,
+}
+
 impl Connector {
     pub(super) fn new(adapter: &Arc<AdapterCore>) -> Self {
         let backend = &adapter.backend;
         let hold = adapter.life.hold();
-        let connector = connect::Connector::new(backend.exchange(), hold, backend.addresses(), MAXIMUM);
+        let connector =
+            connect::Connector::new(backend.exchange(), hold, backend.addresses(), adapter.read_limits());
         Self::incoming(connector, adapter)
     }
 
@@ -105,11 +149,35 @@ impl Connector {
         limits: ReadLimits,
         private_data: &[u8],
     ) -> Request<()> {
-        if let Err(error) = self.check_qp(CONNECT, qp) {
+        if let Err(error) = self.check_connect(CONNECT, qp, local, remote, private_data) {
             return request::ready(Err(error));
         }
         let (done, request) = done(CONNECT);
         self.connector.connect(&qp.qp, local, remote, limits, private_data, done);
+        request
+    }
+
+    /// As [`connect`](Self::connect), from an endpoint that others may connect from too
+    /// (`NdkConnectWithSharedEndpoint`).
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect). ADDRESS_ALREADY_EXISTS: another connector of the endpoint is connected
+    /// with that peer (SEP-2).
+    pub fn connect_with_shared_endpoint(
+        &self,
+        qp: &Qp,
+        endpoint: &SharedEndpoint,
+        remote: SocketAddr,
+        limits: ReadLimits,
+        private_data: &[u8],
+    ) -> Request<()> {
+        let local = endpoint.local_address();
+        let checked = self.check_connect(CONNECT_SHARED, qp, local, remote, private_data);
+        if let Err(error) = checked.and_then(|()| self.check_endpoint(endpoint)) {
+            return request::ready(Err(error));
+        }
+        let (done, request) = done(CONNECT_SHARED);
+        self.connector.connect_shared(&qp.qp, &endpoint.endpoint, remote, limits, private_data, done);
         request
     }
 
@@ -129,11 +197,12 @@ impl Connector {
         private_data: &[u8],
         on_disconnect: impl Into<OnDisconnect>,
     ) -> Request<()> {
-        if let Err(error) = self.check_qp(ACCEPT, qp) {
+        let checked = self.check_qp(ACCEPT, qp).and_then(|()| self.check_answer(ACCEPT, private_data));
+        if let Err(error) = checked {
             return request::ready(Err(error));
         }
         let (done, request) = done(ACCEPT);
-        self.connector.accept(&qp.qp, limits, private_data, on_disconnect.into().0, done);
+        self.connector.accept(&qp.qp, limits, private_data, on_disconnect.into().task(), done);
         request
     }
 
@@ -144,7 +213,7 @@ impl Connector {
     /// gave up.
     pub fn complete_connect(&self, on_disconnect: impl Into<OnDisconnect>) -> Request<()> {
         let (done, request) = done("NdkCompleteConnect");
-        self.connector.complete_connect(on_disconnect.into().0, done);
+        self.connector.complete_connect(on_disconnect.into().task(), done);
         request
     }
 
@@ -155,7 +224,8 @@ impl Connector {
     /// reject. INVALID_BUFFER_SIZE: more private data than
     /// [`max_callee_data`](super::AdapterInfo::max_callee_data).
     pub fn reject(&self, private_data: &[u8]) -> Result<(), Error> {
-        self.connector.reject(private_data).map_err(|refusal| failed("NdkReject", refusal))
+        self.check_answer(REJECT, private_data)?;
+        self.connector.reject(private_data).map_err(|refusal| failed(REJECT, refusal))
     }
 
     /// Takes leave (`NdkDisconnect`).
@@ -179,11 +249,26 @@ impl Connector {
     /// CONNECTION_INVALID: the peer has said nothing yet, or accept or complete connect was called.
     pub fn connection_data(&self) -> Result<ConnectionData, Error> {
         let data = self.connector.connection_data();
-        data.map(|(limits, private_data)| ConnectionData { limits, private_data }).ok_or_else(|| {
-            Error::new("NdkGetConnectionData", Status::CONNECTION_INVALID).with_hint(
-                "call it when connect is done or in the connect event, before accept and complete connect",
-            )
-        })
+        data.map(|(limits, private_data)| ConnectionData { limits, private_data }).ok_or_else(no_data)
+    }
+
+    /// The same as NDK has it: the private data into a buffer, padded with zeros.
+    ///
+    /// How much the peer has sent is not told, only how much its message has room for: 56 bytes of a connect,
+    /// 196 of an accept, 148 of a reject. No buffer at all asks for that size (CONN-15); a shorter one gets
+    /// what fits (CONN-16). Bytes of a longer one are left as they are.
+    ///
+    /// # Errors
+    /// As [`connection_data`](Self::connection_data); nothing is copied.
+    pub fn connection_data_into(&self, buffer: &mut [u8]) -> Result<ConnectionDataSize, Error> {
+        let read = self.connector.read_connection_data(|data| {
+            let padded = data.private_data.iter().copied().chain(std::iter::repeat(0)).take(data.room);
+            buffer.iter_mut().zip(padded).for_each(|(place, byte)| *place = byte);
+            let complete = buffer.is_empty() || buffer.len() >= data.room;
+            let status = if complete { Status::SUCCESS } else { Status::BUFFER_TOO_SMALL };
+            ConnectionDataSize { status, required: data.room, limits: data.limits }
+        });
+        read.ok_or_else(no_data)
     }
 
     /// This end's address and port (`NdkGetLocalAddress`).
@@ -212,6 +297,41 @@ impl Connector {
         request
     }
 
+    pub(super) fn adapter(&self) -> &Arc<AdapterCore> {
+        &self.adapter
+    }
+
+    fn check_connect(
+        &self,
+        call: &'static str,
+        qp: &Qp,
+        local: SocketAddr,
+        remote: SocketAddr,
+        private_data: &[u8],
+    ) -> Result<(), Error> {
+        self.check_qp(call, qp)?;
+        let loopback = self.adapter.flags().contains(AdapterFlags::LOOPBACK_CONNECTIONS_SUPPORTED);
+        if !loopback && local.ip() == remote.ip() {
+            return Err(Error::new(call, Status::CONNECTION_REFUSED)
+                .with_argument("DestinationAddress", remote)
+                .with_hint("connect to another address: this adapter has no loopback connections"));
+        }
+        within(call, private_data, self.adapter.limits().max_caller_data)
+    }
+
+    fn check_answer(&self, call: &'static str, private_data: &[u8]) -> Result<(), Error> {
+        within(call, private_data, self.adapter.limits().max_callee_data)
+    }
+
+    fn check_endpoint(&self, endpoint: &SharedEndpoint) -> Result<(), Error> {
+        if Arc::ptr_eq(endpoint.adapter(), &self.adapter) {
+            return Ok(());
+        }
+        Err(Error::new(CONNECT_SHARED, Status::INVALID_PARAMETER)
+            .with_argument("SharedEndpoint", "of another adapter")
+            .with_hint("create endpoint and connector on one adapter"))
+    }
+
     fn check_qp(&self, call: &'static str, qp: &Qp) -> Result<(), Error> {
         if Arc::ptr_eq(&qp.adapter, &self.adapter) {
             return Ok(());
@@ -231,6 +351,25 @@ fn done(call: &'static str) -> (connect::Done, Request<()>) {
     (Box::new(done), request)
 }
 
+/// Judges private data by the adapter's limit; the engine's own is judged by the device.
+fn within(call: &'static str, private_data: &[u8], max: usize) -> Result<(), Error> {
+    if private_data.len() <= max { Ok(()) } else { Err(too_long(call, private_data.len(), max)) }
+}
+
+#[cold]
+fn too_long(call: &'static str, got: usize, max: usize) -> Error {
+    Error::new(call, Status::INVALID_BUFFER_SIZE)
+        .with_argument("PrivateDataLength", got)
+        .with_limit(max)
+        .with_hint("send the rest when connected")
+}
+
+#[cold]
+fn no_data() -> Error {
+    Error::new("NdkGetConnectionData", Status::CONNECTION_INVALID)
+        .with_hint("call it when connect is done or in the connect event, before accept and complete connect")
+}
+
 #[cold]
 fn no_address(call: &'static str) -> Error {
     Error::new(call, Status::CONNECTION_INVALID).with_hint("connect first")
@@ -241,10 +380,7 @@ fn failed(call: &'static str, error: ConnectError) -> Error {
     match error {
         ConnectError::Call(error) => wrong_time(call, error),
         ConnectError::Endpoint(error) => endpoint_refused(call, error),
-        ConnectError::PrivateData(TooLong { got, max, .. }) => Error::new(call, Status::INVALID_BUFFER_SIZE)
-            .with_argument("PrivateDataLength", got)
-            .with_limit(max)
-            .with_hint("send the rest when connected"),
+        ConnectError::PrivateData(TooLong { got, max, .. }) => too_long(call, got, max),
         ConnectError::QpBusy { .. } => {
             Error::new(call, Status::CONNECTION_ACTIVE).with_source(error).with_hint(
                 "use another queue pair: this one has a connection, or had one; it is never connected twice",

@@ -2,7 +2,7 @@
 
 use super::adapter::AdapterCore;
 use super::handle::{self, Object};
-use super::{Completion, Error, NotifyType, Request, Status, limits};
+use super::{Completion, Error, NotifyType, Request, Status};
 use crate::device::callbacks::{self, InCallback};
 use crate::device::cq::{self, CqState};
 use crate::device::lifetime::Life;
@@ -24,6 +24,8 @@ pub struct Cq {
     pub(super) cq: Arc<cq::Cq>,
     pub(super) adapter: Arc<AdapterCore>,
     waiters: bool,
+    /// Completions have provider error codes.
+    codes: bool,
 }
 
 /// How a completion queue tells that an arm is satisfied; chosen at its creation.
@@ -78,6 +80,8 @@ pub struct CqCounters {
 pub struct CqEvent<'a> {
     cq: &'a Arc<cq::Cq>,
     state: CqState,
+    /// Completions have provider error codes.
+    codes: bool,
 }
 
 impl CqEvent<'_> {
@@ -91,7 +95,7 @@ impl CqEvent<'_> {
 
     /// As [`Cq::poll`].
     pub fn poll(&self, out: &mut [Completion]) -> usize {
-        self.cq.poll(out, Completion::of)
+        poll(self.cq, out, self.codes)
     }
 
     /// As [`Cq::arm`]; a call that this satisfies comes when the present one has returned.
@@ -147,10 +151,11 @@ impl From<InCallback> for CqError {
 
 impl Cq {
     pub(super) fn new(adapter: &Arc<AdapterCore>, depth: u32, notify: CqNotify) -> Result<Self, Error> {
-        if depth == 0 || depth > limits::CQ_DEPTH {
+        let limit = adapter.limits().max_cq_depth;
+        if depth == 0 || depth > limit {
             return Err(Error::new(CREATE, Status::INVALID_PARAMETER)
                 .with_argument("CqDepth", depth)
-                .with_limit(limits::CQ_DEPTH)
+                .with_limit(limit)
                 .with_hint("ask for at least 1 and at most MaxCqDepth entries"));
         }
         let waiters = matches!(notify, CqNotify::Waiters);
@@ -158,12 +163,16 @@ impl Cq {
         let notify = match notify {
             CqNotify::None => cq::Notify::Nobody,
             CqNotify::Waiters => cq::Notify::Waiters,
-            CqNotify::Callback(notify) => cq::Notify::Callback(notification(notify, Arc::clone(&known))),
+            CqNotify::Callback(notify) => {
+                let codes = adapter.version().has_provider_codes();
+                cq::Notify::Callback(notification(notify, codes, Arc::clone(&known)))
+            }
         };
         let life = Life::new([adapter.life.hold()]);
         let cq = cq::Cq::new(Arc::clone(adapter.backend.device()), life, depth, notify);
         known.get_or_init(|| Arc::downgrade(&cq));
-        Ok(Self { cq, adapter: Arc::clone(adapter), waiters })
+        let codes = adapter.version().has_provider_codes();
+        Ok(Self { cq, adapter: Arc::clone(adapter), waiters, codes })
     }
 
     /// Takes up to `out.len()` completions, the oldest first, and says how many (`NdkGetCqResultsEx`).
@@ -171,7 +180,7 @@ impl Cq {
     /// Never blocks. Entries that fitted before an overrun can still be polled (CQ-23).
     #[inline]
     pub fn poll(&self, out: &mut [Completion]) -> usize {
-        self.cq.poll(out, Completion::of)
+        poll(&self.cq, out, self.codes)
     }
 
     /// Asks for one notification, at the next completion that satisfies `level` (`NdkArmCq`).
@@ -284,15 +293,26 @@ impl Cq {
     }
 }
 
+/// Takes completions; in an instance of version 1 they have no provider error codes.
+#[inline]
+fn poll(cq: &cq::Cq, out: &mut [Completion], codes: bool) -> usize {
+    let taken = cq.poll(out, Completion::of);
+    if !codes {
+        out[..taken].iter_mut().for_each(|completion| completion.provider_error_code = 0);
+    }
+    taken
+}
+
 /// The device's form of a callback, which finds its queue when it is called.
 fn notification(
     notify: Box<dyn Fn(&CqEvent<'_>) + Send + Sync>,
+    codes: bool,
     known: Arc<OnceLock<Weak<cq::Cq>>>,
 ) -> cq::Callback {
     Box::new(move |state| {
         // The caller has the queue in hand, and it was made known before anybody else could reach it.
         if let Some(cq) = known.get().and_then(Weak::upgrade) {
-            notify(&CqEvent { cq: &cq, state });
+            notify(&CqEvent { cq: &cq, state, codes });
         }
     })
 }

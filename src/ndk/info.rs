@@ -1,6 +1,7 @@
 //! What an adapter says of itself.
 
-use super::{AdapterFlags, limits};
+use super::limits::AdapterLimits;
+use super::{AdapterFlags, NdkVersion};
 
 /// What an adapter can do (`NDK_ADAPTER_INFO`).
 ///
@@ -9,12 +10,18 @@ use super::{AdapterFlags, limits};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AdapterInfo {
+    /// The version that the instance speaks: the highest minor of the major that it was opened with (ADP-2).
+    pub version: NdkVersion,
     /// The vendor's number; 0, since an emulator has no vendor.
     pub vendor_id: u32,
     /// The vendor's number of the device; 0.
     pub device_id: u32,
     /// Bytes of one registration.
     pub max_registration_size: usize,
+    /// Bytes of one memory window.
+    pub max_window_size: usize,
+    /// Pages of a fast registration, of which most can be had; at least 16 (ADP-4).
+    pub frmr_page_count: u32,
     /// Scatter/gather entries of an initiator request.
     pub max_initiator_request_sge: u32,
     /// Scatter/gather entries of a receive.
@@ -33,7 +40,7 @@ pub struct AdapterInfo {
     pub max_receive_queue_depth: u32,
     /// Requests of an initiator queue.
     pub max_initiator_queue_depth: u32,
-    /// Requests of a shared receive queue.
+    /// Requests of a shared receive queue; 0: there are none.
     pub max_srq_depth: u32,
     /// Completions of a completion queue.
     pub max_cq_depth: u32,
@@ -66,33 +73,32 @@ pub enum RdmaTechnology {
     RoCEv2 = 4,
 }
 
-/// The emulated adapter within a process.
-pub(super) const LOCAL: AdapterInfo = AdapterInfo {
-    vendor_id: 0,
-    device_id: 0,
-    max_registration_size: limits::REGISTRATION,
-    max_initiator_request_sge: limits::REQUEST_SGE,
-    max_receive_request_sge: limits::REQUEST_SGE,
-    max_read_request_sge: limits::REQUEST_SGE,
-    max_transfer_length: limits::TRANSFER,
-    max_inline_data_size: limits::INLINE,
-    max_inbound_read_limit: limits::READS,
-    max_outbound_read_limit: limits::READS,
-    max_receive_queue_depth: limits::QUEUE_DEPTH,
-    max_initiator_queue_depth: limits::QUEUE_DEPTH,
-    max_srq_depth: limits::SRQ_DEPTH,
-    max_cq_depth: limits::CQ_DEPTH,
-    large_request_threshold: limits::LARGE_REQUEST,
-    max_caller_data: limits::CALLER_DATA,
-    max_callee_data: limits::CALLEE_DATA,
-    // In order: the last piece of a copy is stored after all before it. No sink right: reads need local write
-    // only. Several engines: each queue is run by whoever claims it. Loopback: an address is just a place in
-    // a table.
-    adapter_flags: AdapterFlags(
-        AdapterFlags::IN_ORDER_DMA_SUPPORTED.0
-            | AdapterFlags::RDMA_READ_SINK_NOT_REQUIRED.0
-            | AdapterFlags::MULTI_ENGINE_SUPPORTED.0
-            | AdapterFlags::LOOPBACK_CONNECTIONS_SUPPORTED.0,
-    ),
-    rdma_technology: RdmaTechnology::Undefined,
-};
+impl AdapterInfo {
+    /// An emulated adapter within a process that was opened so.
+    pub(super) fn local(version: NdkVersion, limits: &AdapterLimits, flags: AdapterFlags) -> Self {
+        Self {
+            version,
+            vendor_id: 0,
+            device_id: 0,
+            max_registration_size: limits.max_registration_size,
+            max_window_size: limits.max_window_size,
+            frmr_page_count: limits.frmr_page_count,
+            max_initiator_request_sge: limits.max_initiator_request_sge,
+            max_receive_request_sge: limits.max_receive_request_sge,
+            max_read_request_sge: limits.max_read_request_sge,
+            max_transfer_length: limits.max_transfer_length,
+            max_inline_data_size: limits.max_inline_data_size,
+            max_inbound_read_limit: limits.max_inbound_read_limit,
+            max_outbound_read_limit: limits.max_outbound_read_limit,
+            max_receive_queue_depth: limits.max_receive_queue_depth,
+            max_initiator_queue_depth: limits.max_initiator_queue_depth,
+            max_srq_depth: limits.max_srq_depth,
+            max_cq_depth: limits.max_cq_depth,
+            large_request_threshold: limits.large_request_threshold,
+            max_caller_data: limits.max_caller_data,
+            max_callee_data: limits.max_callee_data,
+            adapter_flags: flags,
+            rdma_technology: RdmaTechnology::Undefined,
+        }
+    }
+}

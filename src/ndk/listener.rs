@@ -1,7 +1,7 @@
 //! Listeners: where requests to connect arrive.
 
 use super::adapter::AdapterCore;
-use super::connector::{MAXIMUM, endpoint_refused};
+use super::connector::endpoint_refused;
 use super::handle;
 use super::{Connector, Error, Request, Status, request};
 use crate::device::connect::{self, ListenError};
@@ -17,6 +17,7 @@ const LISTEN: &str = "NdkListen";
 /// once; its address is free when the connectors that came by it are closed as well.
 pub struct Listener {
     listener: Arc<connect::Listener>,
+    adapter: Arc<AdapterCore>,
 }
 
 impl Listener {
@@ -29,7 +30,13 @@ impl Listener {
             Box::new(move |connector| on_connect(Connector::incoming(connector, &own)));
         let backend = &adapter.backend;
         let (hold, addresses) = (adapter.life.hold(), backend.addresses());
-        Self { listener: connect::Listener::new(backend.exchange(), hold, addresses, MAXIMUM, on_connect) }
+        let maximum = adapter.read_limits();
+        let listener = connect::Listener::new(backend.exchange(), hold, addresses, maximum, on_connect);
+        Self { listener, adapter: Arc::clone(adapter) }
+    }
+
+    pub(super) fn adapter(&self) -> &Arc<AdapterCore> {
+        &self.adapter
     }
 
     /// Begins to listen (`NdkListen`); port 0 chooses one from 49152-65535.

@@ -4,7 +4,7 @@ use super::adapter::AdapterCore;
 use super::handle::{self, Object};
 use super::pd::{self, PdCore};
 use super::request::{self, Completer, Request};
-use super::{Error, Memory, MrFlags, Sge, Status, Token, ext, limits};
+use super::{Error, Memory, MrFlags, Sge, Status, Token, ext};
 use crate::device::lifetime::{Life, Task};
 use crate::memory::{Deregistering, RegisterError, Registration, Rights};
 use crate::observe::{self, Event};
@@ -76,9 +76,10 @@ impl Mr {
             let error = Error::new(REGISTER, Status::INVALID_BUFFER_SIZE).with_argument("Length", 0);
             return Err(error.with_hint("register at least one byte"));
         }
-        if length > limits::REGISTRATION {
+        let limit = pd.adapter.limits().max_registration_size;
+        if length > limit {
             let error = Error::new(REGISTER, Status::INVALID_PARAMETER).with_argument("Length", length);
-            return Err(error.with_limit(limits::REGISTRATION).with_hint("register it in several regions"));
+            return Err(error.with_limit(limit).with_hint("register it in several regions"));
         }
         let memory = Arc::new(memory);
         let base = pd.adapter.new_base(memory.view().as_ptr().addr() as u64, length);
@@ -207,6 +208,10 @@ impl Mr {
         request
     }
 
+    pub(super) fn adapter(&self) -> &Arc<AdapterCore> {
+        &self.adapter
+    }
+
     fn memory(&self) -> &Memory {
         self.memory.as_ref().expect("a handle in use has not begun to close")
     }
@@ -305,13 +310,15 @@ const FLAGS: MrFlags = MrFlags(
         | ext::ALLOW_REMOTE_INVALIDATE.0,
 );
 
-/// The rights that the flags grant; a sink of reads needs none of its own (MR-4).
+/// The rights that the flags grant; an adapter that asks for no right to a sink of reads ignores that one
+/// (MR-4).
 fn rights(flags: MrFlags) -> Result<Rights, Error> {
     let unknown = flags.outside(FLAGS);
     let mut rights = Rights::NONE;
-    let mut known = MrFlags::RDMA_READ_SINK;
+    let mut known = MrFlags::ALLOW_LOCAL_READ;
     for (flag, right) in [
         (MrFlags::ALLOW_LOCAL_WRITE, Rights::LOCAL_WRITE),
+        (MrFlags::RDMA_READ_SINK, Rights::READ_SINK),
         (MrFlags::ALLOW_REMOTE_READ, Rights::REMOTE_READ),
         (MrFlags::ALLOW_REMOTE_WRITE, Rights::REMOTE_WRITE),
         (ext::ALLOW_REMOTE_ATOMIC, Rights::REMOTE_ATOMIC),

@@ -99,7 +99,8 @@ impl Pd {
     /// # Errors
     /// INVALID_PARAMETER: `depth` is 0 or above [`max_srq_depth`](super::AdapterInfo::max_srq_depth), or
     /// `max_sge` above [`max_receive_request_sge`](super::AdapterInfo::max_receive_request_sge) (SRQ-1).
-    /// INSUFFICIENT_RESOURCES: 2^24 - 1 of them live.
+    /// NOT_SUPPORTED: the adapter has no shared receive queues (SRQ-13). INSUFFICIENT_RESOURCES: 2^24 - 1 of
+    /// them live.
     pub fn create_srq(&self, depth: u32, max_sge: u32) -> Request<Srq> {
         request::ready(Srq::new(&self.core, depth, max_sge))
     }
@@ -109,6 +110,12 @@ impl Pd {
         let (callback, request) = handle::close_request();
         handle::begin_close(&self, Some(callback));
         request
+    }
+}
+
+impl Pd {
+    pub(super) fn adapter(&self) -> &Arc<AdapterCore> {
+        &self.core.adapter
     }
 }
 

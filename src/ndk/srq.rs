@@ -1,8 +1,9 @@
 //! Shared receive queues.
 
+use super::adapter::AdapterCore;
 use super::handle::{self, Object};
 use super::pd::{self, PdCore};
-use super::{Error, PostCall, PostError, Request, Sge, Status, limits, post};
+use super::{Error, PostCall, PostError, Request, Sge, Status, post};
 use crate::device::lifetime::Life;
 use crate::device::srq;
 use std::fmt;
@@ -21,9 +22,14 @@ pub struct Srq {
 
 impl Srq {
     pub(super) fn new(pd: &Arc<PdCore>, depth: u32, max_sge: u32) -> Result<Self, Error> {
+        let limits = pd.adapter.limits();
+        if limits.max_srq_depth == 0 {
+            return Err(Error::new(CREATE, Status::NOT_SUPPORTED)
+                .with_hint("give each queue pair receives of its own: MaxSrqDepth is 0 (SRQ-13)"));
+        }
         let sizes = [
-            ("SrqDepth", depth, 1, limits::SRQ_DEPTH),
-            ("MaxReceiveRequestSge", max_sge, 0, limits::REQUEST_SGE),
+            ("SrqDepth", depth, 1, limits.max_srq_depth),
+            ("MaxReceiveRequestSge", max_sge, 0, limits.max_receive_request_sge),
         ];
         for (argument, got, least, limit) in sizes {
             if got < least || got > limit {
@@ -60,6 +66,10 @@ impl Srq {
     /// No receive is queued, at some moment during the call.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    pub(super) fn adapter(&self) -> &Arc<AdapterCore> {
+        &self.pd.adapter
     }
 
     pub(super) fn belongs_to(&self, pd: &PdCore) -> bool {

@@ -66,10 +66,6 @@ impl Connector {
     }
 
     /// As [`connect`](Self::connect), from an endpoint that others may connect from too.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the NDK face reaches shared endpoints in its next step")
-    )]
     pub(crate) fn connect_shared(
         &self,
         qp: &Arc<Qp>,
@@ -209,8 +205,15 @@ impl Connector {
 
     /// Read limits and the peer's words, while they may be read (ndkpi.md 4.2).
     pub(crate) fn connection_data(&self) -> Option<(ReadLimits, Vec<u8>)> {
-        self.side
-            .read(|machine| machine.connection_data().map(|data| (data.limits, data.private_data.to_vec())))
+        self.read_connection_data(|data| (data.limits, data.private_data.to_vec()))
+    }
+
+    /// Gives `read` the same where it lies; it is called below a lock.
+    pub(crate) fn read_connection_data<R>(
+        &self,
+        read: impl FnOnce(cm::ConnectionData<'_>) -> R,
+    ) -> Option<R> {
+        self.side.read(|machine| machine.connection_data().map(read))
     }
 
     /// This end's address, from the first attempt or the request on.

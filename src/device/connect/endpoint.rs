@@ -62,7 +62,6 @@ pub(crate) struct SharedEndpoint {
     endpoint: Arc<Mutex<Option<Endpoint>>>,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the NDK face reaches shared endpoints in its next step"))]
 impl SharedEndpoint {
     /// Takes `local`, one of the adapter's `addresses`; port 0 chooses one from 49152-65535.
     ///

@@ -31,10 +31,6 @@ mod side;
 mod tests;
 
 pub(crate) use connector::Connector;
-#[cfg_attr(
-    not(test),
-    expect(unused_imports, reason = "the NDK face reaches shared endpoints in its next step")
-)]
 pub(crate) use endpoint::SharedEndpoint;
 pub(crate) use error::{ConnectError, ListenError};
 pub(crate) use exchange::Exchange;

@@ -4,9 +4,7 @@ use super::Qp;
 use crate::observe::{self, Event};
 use crate::ring::{NoRoom, Post};
 use crate::sync::Ordering;
-use crate::work::{
-    INLINE_MAX, Key, MAX_MESSAGE, Opcode, ReceiveRequest, RequestFlags, SendRequest, Sge, sge_to_words,
-};
+use crate::work::{INLINE_MAX, Key, Opcode, ReceiveRequest, RequestFlags, SendRequest, Sge, sge_to_words};
 use std::sync::Arc;
 
 /// What an initiator request does.
@@ -179,8 +177,9 @@ impl Qp {
                 got as u64
             }
         };
-        if length > MAX_MESSAGE {
-            return Err(PostRefused::TooLong { got: length, max: MAX_MESSAGE });
+        let max = self.rules.max_transfer;
+        if length > max {
+            return Err(PostRefused::TooLong { got: length, max });
         }
         request.length = length as u32;
         if operation.reads() {
@@ -196,6 +195,10 @@ impl Qp {
         };
         if operation.is_atomic() && (entries != 1 || length != 8) {
             return Err(PostRefused::WrongData { entries, length });
+        }
+        let max = self.rules.max_read_sge;
+        if entries > max as usize {
+            return Err(PostRefused::TooManyEntries { got: entries, max });
         }
         // Relaxed: set before the queue opens; who sees it open, by the claim, sees this.
         if self.outbound_reads.load(Ordering::Relaxed) == 0 && self.state().receives() {

@@ -3,7 +3,7 @@
 use crate::cm::Timeouts;
 use crate::device::cq::{Cq, CqState, Notify};
 use crate::device::lifetime::Life;
-use crate::device::qp::{PostRefused, Qp, QpDescription};
+use crate::device::qp::{PostRefused, Qp, QpDescription, Rules};
 use crate::device::srq::Srq;
 use crate::device::{Device, Driver};
 use crate::fabric::clock::{Clock, ManualClock};
@@ -40,6 +40,7 @@ impl Default for World {
             cq_depth: 64,
             shared_depth: 0,
             rnr_limit: None,
+            rules: Rules::default(),
             receive_cq_depth: None,
             connected: true,
         }

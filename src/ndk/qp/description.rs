@@ -3,7 +3,7 @@
 use crate::device::qp;
 use crate::ndk::adapter::AdapterCore;
 use crate::ndk::pd::{self, PdCore};
-use crate::ndk::{Cq, Error, Srq, Status, limits};
+use crate::ndk::{AdapterFlags, AdapterInfo, Cq, Error, Srq, Status};
 use crate::time::Span;
 use std::sync::Arc;
 use std::time::Duration;
@@ -132,7 +132,7 @@ impl<'a> QpDescription<'a> {
     /// Judges everything, then creates.
     pub(super) fn create(&self, pd: &PdCore) -> Result<Arc<qp::Qp>, Error> {
         self.judge_objects(pd)?;
-        self.judge_sizes()?;
+        self.judge_sizes(pd.adapter.limits())?;
         let description = qp::QpDescription {
             pd: pd.number,
             send_cq: Arc::clone(&self.initiator_cq.cq),
@@ -145,6 +145,7 @@ impl<'a> QpDescription<'a> {
             receive_sge: self.receive_sge.unwrap_or(SGE),
             inline: self.inline,
             rnr_limit: self.receiver_not_ready.map(Span::from),
+            rules: rules(pd.adapter.limits()),
         };
         let mut antecedents =
             vec![pd.hold(), self.receive_cq.cq.life.hold(), self.initiator_cq.cq.life.hold()];
@@ -173,13 +174,13 @@ impl<'a> QpDescription<'a> {
         Ok(())
     }
 
-    fn judge_sizes(&self) -> Result<(), Error> {
+    fn judge_sizes(&self, limits: &AdapterInfo) -> Result<(), Error> {
         let sizes = [
-            ("ReceiveQueueDepth", self.receive_depth.unwrap_or(DEPTH), limits::QUEUE_DEPTH),
-            ("InitiatorQueueDepth", self.initiator_depth, limits::QUEUE_DEPTH),
-            ("MaxReceiveRequestSge", self.receive_sge.unwrap_or(SGE), limits::REQUEST_SGE),
-            ("MaxInitiatorRequestSge", self.initiator_sge, limits::REQUEST_SGE),
-            ("InlineDataSize", self.inline, limits::INLINE),
+            ("ReceiveQueueDepth", self.receive_depth.unwrap_or(DEPTH), limits.max_receive_queue_depth),
+            ("InitiatorQueueDepth", self.initiator_depth, limits.max_initiator_queue_depth),
+            ("MaxReceiveRequestSge", self.receive_sge.unwrap_or(SGE), limits.max_receive_request_sge),
+            ("MaxInitiatorRequestSge", self.initiator_sge, limits.max_initiator_request_sge),
+            ("InlineDataSize", self.inline, limits.max_inline_data_size),
         ];
         match sizes.into_iter().find(|(_, got, limit)| got > limit) {
             Some((argument, got, limit)) => Err(Error::new(CREATE, Status::INVALID_PARAMETER)
@@ -188,6 +189,15 @@ impl<'a> QpDescription<'a> {
                 .with_hint("ask for at most what the adapter's info says")),
             None => Ok(()),
         }
+    }
+}
+
+/// What the adapter says of single requests.
+fn rules(limits: &AdapterInfo) -> qp::Rules {
+    qp::Rules {
+        max_transfer: limits.max_transfer_length.into(),
+        max_read_sge: limits.max_read_request_sge,
+        sink_right: !limits.adapter_flags.contains(AdapterFlags::RDMA_READ_SINK_NOT_REQUIRED),
     }
 }
 

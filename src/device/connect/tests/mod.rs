@@ -14,7 +14,7 @@ use crate::cm::{ReadLimits, State, Timeouts};
 use crate::device::callbacks;
 use crate::device::cq::{Cq, Notify};
 use crate::device::lifetime::{Life, Task};
-use crate::device::qp::{Data, Operation, PostRefused, Qp, QpDescription};
+use crate::device::qp::{Data, Operation, PostRefused, Qp, QpDescription, Rules};
 use crate::device::{Device, Driver};
 use crate::time::{Span, Time};
 use crate::work::{Completion, RequestFlags, Status};
@@ -133,6 +133,7 @@ impl Net {
             receive_sge: 1,
             inline: 0,
             rnr_limit: None,
+            rules: Rules::default(),
         };
         self.device.create_qp(description, vec![]).unwrap()
     }

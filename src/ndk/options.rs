@@ -1,0 +1,184 @@
+//! How an adapter is opened: version, limits, flags, clock, time limits.
+
+use super::adapter::AdapterCore;
+use super::limits::{self, AdapterLimits};
+use super::{Adapter, AdapterFlags, AdapterInfo, Error, NdkVersion, Status};
+use crate::backend::{Backend, NameError, OpenError, Options};
+use crate::cm;
+use crate::fabric::clock::{self, ManualClock};
+use std::time::Duration;
+
+const OPEN: &str = "OpenAdapter";
+
+/// How an adapter is opened; made by [`Adapter::options`].
+///
+/// Clock and time limits belong to the NET: who opens one that is open already must ask for the same. The
+/// rest is this instance's own, so adapters of different kinds can meet in one NET.
+#[derive(Clone, Debug)]
+#[must_use = "it opens nothing until `open` is called"]
+pub struct AdapterOptions {
+    name: String,
+    version: NdkVersion,
+    enabled: bool,
+    limits: AdapterLimits,
+    flags: AdapterFlags,
+    clock: Clock,
+    timeouts: Timeouts,
+}
+
+/// What the time limits of a NET go by.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum Clock {
+    /// The machine's monotonic clock.
+    #[default]
+    System,
+    /// A clock that moves when it is told to, for tests.
+    Manual(ManualClock),
+}
+
+/// How long a connector waits for its peer; the local consumer is never hurried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From a connect to its answer. Default 2 minutes.
+    pub connect: Duration,
+    /// From an accept to the peer's completion. Default 2 minutes.
+    pub accept: Duration,
+    /// From a disconnect to that of the peer. Default 2 minutes.
+    pub disconnect: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        let long = Duration::from_secs(120);
+        Self { connect: long, accept: long, disconnect: long }
+    }
+}
+
+impl AdapterOptions {
+    pub(super) fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            version: NdkVersion::default(),
+            enabled: true,
+            limits: AdapterLimits::new(),
+            flags: limits::FLAGS,
+            clock: Clock::default(),
+            timeouts: Timeouts::default(),
+        }
+    }
+
+    /// The version that its user speaks. Default: 2.1.
+    ///
+    /// 1.0 to 1.2 open an instance that reports 1.2, 2.0 and 2.1 one that reports 2.1. An instance of
+    /// major 1 gives no provider error codes and no reasons of a disconnect: both are 0.
+    pub fn version(mut self, version: NdkVersion) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// NDK is enabled on the adapter. Default: true; false has [`open`](Self::open) fail.
+    pub fn ndk_enabled(mut self, enabled: bool) -> Self {
+        self.enabled = enabled;
+        self
+    }
+
+    /// What the adapter can do at most. Default: what the engine can.
+    pub fn limits(mut self, limits: AdapterLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// What the adapter can do beside. Default: all that the engine can.
+    ///
+    /// A flag that is left out has its meaning: without `CQ_RESIZE_SUPPORTED` and
+    /// `CQ_INTERRUPT_MODERATION_SUPPORTED` these calls return NOT_SUPPORTED, without
+    /// `RDMA_READ_LOCAL_INVALIDATE_SUPPORTED` that flag of a read is ignored (MR-23), without
+    /// `RDMA_READ_SINK_NOT_REQUIRED` a read needs a sink that was registered with
+    /// [`MrFlags::RDMA_READ_SINK`](super::MrFlags::RDMA_READ_SINK), and without
+    /// `LOOPBACK_CONNECTIONS_SUPPORTED` an address cannot connect to itself. `IN_ORDER_DMA_SUPPORTED` and
+    /// `MULTI_ENGINE_SUPPORTED` are claims only: without them nothing behaves otherwise.
+    pub fn flags(mut self, flags: AdapterFlags) -> Self {
+        self.flags = flags;
+        self
+    }
+
+    /// What the time limits of the NET go by. Default: the system's clock.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// How long connectors wait for their peers. Default: two minutes each.
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
+
+    /// Opens the adapter.
+    ///
+    /// # Errors
+    /// BAD_VERSION: a major or minor that is not spoken (ADP-3). ADAPTER_NOT_READY: NDK is not enabled on it.
+    /// INVALID_PARAMETER: a malformed name, or limits or flags that the engine does not have. NOT_SUPPORTED:
+    /// the name of a device that is not built in. SHARING_VIOLATION: the NET is open with another clock or
+    /// other time limits.
+    pub fn open(self) -> Result<Adapter, Error> {
+        let info = self.judge()?;
+        let clock = match self.clock {
+            Clock::System => clock::Clock::system(),
+            Clock::Manual(clock) => clock::Clock::Manual(clock),
+        };
+        let Timeouts { connect, accept, disconnect } = self.timeouts;
+        let timeouts =
+            cm::Timeouts { connect: connect.into(), accept: accept.into(), disconnect: disconnect.into() };
+        let options = Options { clock, timeouts };
+        let backend = Backend::open(&self.name, options).map_err(|error| refused(&self.name, error))?;
+        Ok(Adapter { core: AdapterCore::new(self.name, backend, info) })
+    }
+
+    /// What the adapter will say of itself, if it can be opened so.
+    fn judge(&self) -> Result<AdapterInfo, Error> {
+        let Some(version) = self.version.negotiated() else {
+            return Err(Error::new(OPEN, Status::BAD_VERSION)
+                .with_argument("version", self.version)
+                .with_limit("1.2 or 2.1")
+                .with_hint("ask for 1.0 to 1.2, or for 2.0 or 2.1"));
+        };
+        if !self.enabled {
+            return Err(Error::new(OPEN, Status::ADAPTER_NOT_READY)
+                .with_hint("enable NDK on the adapter: AdapterOptions::ndk_enabled(true)"));
+        }
+        self.limits.judge(OPEN)?;
+        if !self.flags.outside(limits::FLAGS).is_empty() {
+            return Err(Error::new(OPEN, Status::INVALID_PARAMETER)
+                .with_argument("flags", format_args!("{:#x}", self.flags))
+                .with_limit(format_args!("{:#x}", limits::FLAGS))
+                .with_hint("leave out what the engine cannot do"));
+        }
+        Ok(AdapterInfo::local(version, &self.limits, self.flags))
+    }
+}
+
+#[cold]
+fn refused(name: &str, error: OpenError) -> Error {
+    let (status, hint) = match &error {
+        OpenError::Name(NameError::Unknown { .. }) => (
+            Status::NOT_SUPPORTED,
+            "open `local`, `local/NET` or `local/NET@ADDRESS`; no other device is built in yet",
+        ),
+        OpenError::Name(NameError::Net { .. }) => {
+            (Status::INVALID_PARAMETER, "write local/NET with a NET that is not empty and has no `/` in it")
+        }
+        OpenError::Name(NameError::Address { .. }) => {
+            (Status::INVALID_PARAMETER, "write local/NET@ADDRESS with one IPv4 or IPv6 address")
+        }
+        OpenError::Options(_) => (
+            Status::SHARING_VIOLATION,
+            "open the NET with the clock and time limits it has, or open another one",
+        ),
+    };
+    Error::new(OPEN, status)
+        .with_argument("name", format_args!("`{name}`"))
+        .with_hint(hint)
+        .with_source(error)
+}
