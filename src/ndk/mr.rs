@@ -5,7 +5,7 @@ use super::handle::{self, Object};
 use super::pd::{self, PdCore};
 use super::request::{self, Completer, Request};
 use super::{Error, Memory, MrFlags, Sge, Status, Token, ext};
-use crate::device::lifetime::{Life, Task};
+use crate::device::lifetime::{Hold, Life, Task};
 use crate::memory::{Deregistering, RegisterError, Registration, Rights};
 use crate::observe::{self, Event};
 use crate::work::Key;
@@ -70,6 +70,18 @@ impl RemoteAddress {
 
 impl Mr {
     pub(super) fn register(pd: &PdCore, memory: Memory, flags: MrFlags) -> Result<Self, Error> {
+        let base = pd.adapter.new_base(memory.view().as_ptr().addr() as u64, memory.len());
+        Self::register_at(pd, pd.hold(), memory, flags, base)
+    }
+
+    /// Registers `memory` so that its first byte has the number `base`; `antecedent` is held until its close.
+    pub(super) fn register_at(
+        pd: &PdCore,
+        antecedent: Hold,
+        memory: Memory,
+        flags: MrFlags,
+        base: u64,
+    ) -> Result<Self, Error> {
         let rights = rights(flags)?;
         let length = memory.len();
         if length == 0 {
@@ -82,11 +94,10 @@ impl Mr {
             return Err(error.with_limit(limit).with_hint("register it in several regions"));
         }
         let memory = Arc::new(memory);
-        let base = pd.adapter.new_base(memory.view().as_ptr().addr() as u64, length);
         let registration = Registration { pd: pd.number, rights, range: 0..length, base };
         let keys = pd.adapter.backend.device().keys();
         let key = keys.register(&memory, registration).map_err(|error| refused(error, flags))?;
-        let (life, adapter) = (Life::new([pd.hold()]), Arc::clone(&pd.adapter));
+        let (life, adapter) = (Life::new([antecedent]), Arc::clone(&pd.adapter));
         Ok(Self { memory: Some(memory), life, adapter, key, base })
     }
 

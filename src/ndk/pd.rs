@@ -4,7 +4,7 @@ use super::adapter::AdapterCore;
 use super::handle::{self, Object};
 use super::qp::QpDescription;
 use super::scope::Scope;
-use super::{Error, Memory, Mr, MrFlags, Qp, Request, Srq, request};
+use super::{Error, Memory, Mr, MrFlags, Qp, RawMr, Request, Srq, request};
 use crate::device::lifetime::{Hold, Life};
 use std::fmt;
 use std::sync::Arc;
@@ -60,6 +60,12 @@ impl Pd {
     pub unsafe fn register_raw(&self, base: *mut u8, length: usize, flags: MrFlags) -> Request<Mr> {
         // SAFETY: the caller's promise is that of `Mr::register_raw`, word by word.
         request::ready(unsafe { Mr::register_raw(&self.core, base, length, flags) }.inspect(Mr::observe_made))
+    }
+
+    /// Creates a memory region that is not registered yet, for memory that stays the caller's own
+    /// (`NdkCreateMr`).
+    pub fn create_raw_mr(&self) -> Request<RawMr> {
+        request::ready(Ok(RawMr::new(&self.core)))
     }
 
     /// Lends memory to the domain for as long as `body` runs.

@@ -127,6 +127,22 @@ impl<T: Send + 'static> Request<T> {
             Form::Spent => unreachable!("a request that was taken is consumed, or was polled to its end"),
         }
     }
+
+    /// The result if it is there; else it is given to `callback`, exactly once.
+    ///
+    /// NDK's three ways in one call: success inline, an error inline, or pending. Unlike [`now`](Self::now)
+    /// followed by [`then`](Self::then), nothing can come in between: a callback always runs where the
+    /// request is completed, so the close of its object waits for it (CLOSE-7), and never inside this call.
+    pub fn now_or_then(
+        mut self,
+        callback: impl FnOnce(Result<T, Error>) + Send + 'static,
+    ) -> Option<Result<T, Error>> {
+        match replace(&mut self.form, Form::Spent) {
+            Form::Ready(result) => Some(result),
+            Form::Pending(shared) => shared.take_or_call_back(callback),
+            Form::Spent => unreachable!("a request that was taken is consumed, or was polled to its end"),
+        }
+    }
 }
 
 /// # Panics
@@ -203,17 +219,31 @@ impl<T> Shared<T> {
 
 impl<T: Send + 'static> Shared<T> {
     fn call_back(&self, callback: impl FnOnce(Result<T, Error>) + Send + 'static) {
+        let callback: Callback<T> = Box::new(callback);
+        let (callback, result) = match self.take_or_keep(callback) {
+            Some(done) => done,
+            None => return,
+        };
+        callbacks::call(move || callback(result));
+    }
+
+    fn take_or_call_back(
+        &self,
+        callback: impl FnOnce(Result<T, Error>) + Send + 'static,
+    ) -> Option<Result<T, Error>> {
+        self.take_or_keep(Box::new(callback)).map(|(_, result)| result)
+    }
+
+    /// The result and the callback again, if it is there; else the callback is kept for it.
+    fn take_or_keep(&self, callback: Callback<T>) -> Option<(Callback<T>, Result<T, Error>)> {
         let mut state = self.state();
         match replace(&mut *state, State::Taken) {
-            State::Done(result) => {
-                drop(state);
-                callbacks::call(move || callback(result));
-            }
-            // Boxed below the lock, which only allocates; a waker of an earlier poll goes after it.
+            State::Done(result) => Some((callback, result)),
             State::Running(waker) => {
-                *state = State::Called(Box::new(callback));
+                *state = State::Called(callback);
                 drop(state);
-                drop(waker);
+                drop(waker); // of an earlier poll: foreign code, not below the lock
+                None
             }
             State::Called(_) | State::Left | State::Taken => unreachable!("this end is consumed only once"),
         }

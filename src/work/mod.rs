@@ -20,6 +20,7 @@ pub struct Qpn(pub u32);
 
 /// A key (L_Key, R_Key, NDK token): the upper 24 bits are an index, the low 8 a generation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(transparent)]
 pub struct Key(pub u32);
 
 impl Key {

@@ -4,7 +4,10 @@ use super::Key;
 use std::ops::BitOr;
 
 /// A scatter/gather entry: a piece of registered memory. Plain data, judged when it is executed.
+///
+/// Laid out as `NDK_SGE`, so that the C face passes its arrays on as they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
 pub struct Sge {
     /// Address of the first byte, in the numbering of the region that `token` names.
     pub address: u64,

@@ -45,6 +45,49 @@ fn mr_12_null_and_empty_are_refused() {
     assert_eq!((error.status(), error.argument()), (Status::INVALID_BUFFER_SIZE, Some("Length")));
 }
 
+/// MR-12, MR-16: an object that is registered over the caller's memory, by its addresses, and once more.
+#[test]
+fn mr_12_a_raw_region_is_registered_again_and_again() {
+    let pair = pair("mr_12_raw");
+    let mut memory = [7_u8; 64];
+    let (base, address) = (memory.as_mut_ptr(), memory.as_ptr().addr() as u64);
+    let region = pair.b.pd.create_raw_mr().wait().unwrap();
+    assert_eq!(region.token(), None);
+    let error = region.deregister().wait().unwrap_err();
+    assert_eq!(error.status(), Status::INVALID_DEVICE_REQUEST);
+    let mut earlier = None;
+    for round in 1..=2 {
+        // SAFETY: `memory` outlives the close of `region` below, and is touched by nobody else meanwhile.
+        unsafe { region.register(base, 64, ALL) }.wait().unwrap();
+        // SAFETY: as above; it is refused.
+        let error = unsafe { region.register(base, 64, ALL) }.wait().unwrap_err();
+        assert_eq!(error.status(), Status::INVALID_DEVICE_REQUEST);
+        let remote = RemoteAddress { address, token: region.token().unwrap() };
+        assert_ne!(earlier.replace(remote.token), Some(remote.token));
+        pair.a.qp.write(round, &pair.a.sge(0, 8), remote, NONE).unwrap();
+        assert_eq!(pair.a.ends(1), all([round], Status::SUCCESS));
+        if round == 1 {
+            region.deregister().wait().unwrap();
+        }
+    }
+    region.close().wait().unwrap();
+    let old = RemoteAddress { address, token: earlier.unwrap() };
+    pair.a.qp.write(3, &pair.a.sge(0, 8), old, NONE).unwrap();
+    assert_eq!(pair.a.ends(1), [(3, Status::ACCESS_VIOLATION)]);
+    assert_eq!((memory[7], memory[8]), (0, 7));
+}
+
+/// CLOSE-3: the domain waits for a region that was never registered, too.
+#[test]
+fn close_3_a_domain_waits_for_a_raw_region() {
+    let adapter = adapter("close_3_raw");
+    let pd = adapter.create_pd().wait().unwrap();
+    let region = pd.create_raw_mr().wait().unwrap();
+    let closing = pd.close().now().unwrap_err();
+    region.close().wait().unwrap();
+    closing.wait().unwrap();
+}
+
 /// MR-16: the tokens of a region that was deregistered give no access.
 #[test]
 fn mr_16_old_tokens_give_no_access() {

@@ -122,6 +122,26 @@ fn cb_2_a_pending_request_calls_back_once() {
 }
 
 #[test]
+fn cb_1_a_result_that_is_there_is_taken_and_not_called_back() {
+    let (note, notes) = mpsc::channel();
+    let never = |note: &mpsc::Sender<u32>| {
+        let note = note.clone();
+        move |result: Result<u32, Error>| note.send(result.unwrap()).unwrap()
+    };
+    assert_eq!(ready(Ok(1)).now_or_then(never(&note)).unwrap().unwrap(), 1);
+    let (completer, request) = pending();
+    completer.complete(Ok(2));
+    assert_eq!(request.now_or_then(never(&note)).unwrap().unwrap(), 2);
+    assert!(notes.try_recv().is_err());
+
+    let (completer, request) = pending();
+    assert!(request.now_or_then(never(&note)).is_none());
+    assert!(notes.try_recv().is_err());
+    completer.complete(Ok(3));
+    assert_eq!((notes.try_recv(), notes.try_recv().is_err()), (Ok(3), true));
+}
+
+#[test]
 fn no_callback_runs_below_a_guard() {
     let (note, notes) = mpsc::channel();
     let (completer, request) = pending();

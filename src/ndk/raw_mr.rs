@@ -1,0 +1,133 @@
+//! Memory regions as NDK makes them: first the object, then its registration, and perhaps another.
+
+use super::handle::{self, Object};
+use super::pd::PdCore;
+use super::request::{self, Request};
+use super::{Error, Memory, Mr, MrFlags, Status, Token};
+use crate::device::lifetime::Life;
+use std::fmt;
+use std::ptr::NonNull;
+use std::sync::{Arc, RwLock};
+
+const REGISTER: &str = "NdkRegisterMr";
+const DEREGISTER: &str = "NdkDeregisterMr";
+
+/// An ordinary memory region that is registered, deregistered and registered again (`NDK_MR`).
+///
+/// Made by [`Pd::create_raw_mr`](super::Pd::create_raw_mr), for the C face and for code that follows NDK to
+/// the letter; in Rust, [`Pd::register`](super::Pd::register) is shorter and keeps the memory. Addresses in
+/// the region are the pointers themselves, as in NDK, but only as numbers: nothing is reached by them without
+/// a token.
+pub struct RawMr {
+    life: Arc<Life>,
+    pd: Arc<PdCore>,
+    /// `None`: not registered.
+    registered: RwLock<Option<Mr>>,
+}
+
+impl RawMr {
+    pub(super) fn new(pd: &Arc<PdCore>) -> Self {
+        Self { life: Life::new([pd.hold()]), pd: Arc::clone(pd), registered: RwLock::new(None) }
+    }
+
+    /// Registers `length` bytes from `base` on, which stay the caller's own (`NdkRegisterMr`).
+    ///
+    /// # Errors
+    /// INVALID_DEVICE_REQUEST: it is registered already. Else as [`Pd::register_raw`].
+    ///
+    /// # Safety
+    /// As [`Pd::register_raw`], where [`deregister`](Self::deregister) or [`close`](Self::close) of this object
+    /// deregisters.
+    ///
+    /// [`Pd::register_raw`]: super::Pd::register_raw
+    pub unsafe fn register(&self, base: *mut u8, length: usize, flags: MrFlags) -> Request<()> {
+        // SAFETY: the caller's promise is that of `try_register`, word by word.
+        request::ready(unsafe { self.try_register(base, length, flags) })
+    }
+
+    /// # Safety
+    /// As [`register`](Self::register).
+    unsafe fn try_register(&self, base: *mut u8, length: usize, flags: MrFlags) -> Result<(), Error> {
+        let Some(first) = NonNull::new(base) else {
+            let error = Error::new(REGISTER, Status::INVALID_PARAMETER).with_argument("base", "null");
+            return Err(error.with_hint("give the address of the first byte"));
+        };
+        if self.with(|_| ()).is_some() {
+            return Err(registered());
+        }
+        // SAFETY: what `Memory::borrowed` asks for is what the caller promises until the deregistration has
+        // completed, and the region, or its successor in deregistration, lets the `Memory` go by then.
+        let memory = unsafe { Memory::borrowed(first, length) };
+        // This object is the antecedent of its registration, so that its own close waits for that one's.
+        let region = Mr::register_at(&self.pd, self.life.hold(), memory, flags, base.addr() as u64)?;
+        region.observe_made();
+        let mut place = self.registered.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if place.is_some() {
+            drop(place); // what is dropped closes: not below the lock
+            return Err(registered());
+        }
+        *place = Some(region);
+        Ok(())
+    }
+
+    /// Deregisters (`NdkDeregisterMr`): the token is refused at once, and the object can be registered again.
+    ///
+    /// Pends while an access is going on; the memory is the caller's again when it has completed.
+    ///
+    /// # Errors
+    /// INVALID_DEVICE_REQUEST: it is not registered.
+    pub fn deregister(&self) -> Request<()> {
+        let region = self.registered.write().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+        let Some(region) = region else {
+            let error = Error::new(DEREGISTER, Status::INVALID_DEVICE_REQUEST);
+            return request::ready(Err(error.with_hint("register it first")));
+        };
+        let (completer, request) = request::pending();
+        region.deregister().then(move |result| completer.complete_in_callback(result.map(drop)));
+        request
+    }
+
+    /// The token of the registration, for this side's requests and the peer's alike
+    /// (`NdkGetLocalTokenFromMr`, `NdkGetRemoteTokenFromMr`); `None` while it is not registered.
+    pub fn token(&self) -> Option<Token> {
+        self.with(Mr::local_token)
+    }
+
+    /// What `look` finds in the registration; `None` while there is none.
+    ///
+    /// Waits only for a registration or deregistration of this very object that another thread is in.
+    pub fn with<R>(&self, look: impl FnOnce(&Mr) -> R) -> Option<R> {
+        self.registered.read().unwrap_or_else(|poisoned| poisoned.into_inner()).as_ref().map(look)
+    }
+
+    /// Closes the region; deregisters it if it is registered. Pends while an access is going on.
+    pub fn close(self) -> Request<()> {
+        let (callback, request) = handle::close_request();
+        handle::begin_close(&self, Some(callback));
+        request // dropping `self` drops the registration, which held the close
+    }
+}
+
+#[cold]
+fn registered() -> Error {
+    Error::new(REGISTER, Status::INVALID_DEVICE_REQUEST)
+        .with_hint("deregister it first, or create another region")
+}
+
+impl Object for RawMr {
+    fn life(&self) -> &Arc<Life> {
+        &self.life
+    }
+}
+
+impl Drop for RawMr {
+    fn drop(&mut self) {
+        handle::begin_close(self, None);
+    }
+}
+
+impl fmt::Debug for RawMr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawMr").field("token", &self.token()).finish_non_exhaustive()
+    }
+}
