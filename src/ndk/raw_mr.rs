@@ -36,8 +36,8 @@ impl RawMr {
     /// INVALID_DEVICE_REQUEST: it is registered already. Else as [`Pd::register_raw`].
     ///
     /// # Safety
-    /// As [`Pd::register_raw`], where [`deregister`](Self::deregister) or [`close`](Self::close) of this object
-    /// deregisters.
+    /// As [`Pd::register_raw`], where [`deregister`](Self::deregister) or [`close`](Self::close) of this
+    /// object deregisters.
     ///
     /// [`Pd::register_raw`]: super::Pd::register_raw
     pub unsafe fn register(&self, base: *mut u8, length: usize, flags: MrFlags) -> Request<()> {

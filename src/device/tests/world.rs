@@ -40,7 +40,6 @@ impl Default for World {
             cq_depth: 64,
             shared_depth: 0,
             rnr_limit: None,
-            rules: Rules::default(),
             receive_cq_depth: None,
             connected: true,
         }
@@ -137,6 +136,7 @@ impl End {
             receive_sge: 4,
             inline: 64,
             rnr_limit: world.rnr_limit,
+            rules: Rules::default(),
         };
         let qp = device.create_qp(description, Vec::new()).unwrap();
         let memory = Arc::new(Memory::zeroed(world.memory).unwrap());
