@@ -75,7 +75,7 @@ impl Host for At<'_> {
     }
 
     fn invalidate(&self, key: Key) -> Result<(), Detail> {
-        self.0.keys.invalidate(&self.1, key, PD).map_err(Denied::detail)
+        self.0.keys.invalidate(&self.1, key, PD).map(drop).map_err(Denied::detail)
     }
 }
 
