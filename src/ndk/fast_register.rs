@@ -18,7 +18,8 @@ const INITIALIZE: &str = "NdkInitializeFastRegisterMr";
 ///
 /// [`initialize`](Self::initialize) it, then let [`Qp::fast_register`](super::Qp::fast_register) and
 /// [`Qp::invalidate`](super::Qp::invalidate) take turns. Up to 4 registrations of it can be posted or in
-/// force at a time. It cannot be registered as an ordinary [`Mr`](super::Mr), nor that as one of these (MR-5).
+/// force at a time. It cannot be registered as an ordinary [`Mr`](super::Mr), nor that as one of these
+/// (MR-5).
 pub struct FastRegisterMr {
     life: Arc<Life>,
     pub(super) adapter: Arc<AdapterCore>,

@@ -85,7 +85,8 @@ impl Qp {
     /// Posts a send that also invalidates a token of the peer (`NdkSendAndInvalidate`).
     ///
     /// The token is that of a window bound on the peer's queue pair, or of a fast registration with remote
-    /// access. The peer's receive completes as
+    /// access. Nothing is granted by it when the peer's receive completes; what another queue pair was
+    /// granted just before may still be written. The peer's receive completes as
     /// [`OperationType::ReceiveAndInvalidate`](super::OperationType). A token that may not be invalidated so
     /// fails the request and ends the connection.
     ///
@@ -106,8 +107,9 @@ impl Qp {
     /// Posts a read of the peer's memory into `sgl` (`NdkRead`).
     ///
     /// The entries need local write. With [`OpFlags::RDMA_READ_LOCAL_INVALIDATE`], success also invalidates
-    /// the token of the first entry, as [`invalidate`](Self::invalidate) does; one that cannot be invalidated,
-    /// an ordinary region's, fails the request with INVALID_DEVICE_REQUEST before a byte has moved.
+    /// the token of the first entry, as [`invalidate`](Self::invalidate) does (MR-22); one that cannot be
+    /// invalidated, an ordinary region's, fails the request with INVALID_DEVICE_REQUEST before a byte has
+    /// moved.
     ///
     /// # Errors
     /// As [`send`](Self::send); INVALID_DEVICE_REQUEST: the connection allows no reads.

@@ -20,7 +20,8 @@
 //! | word | bind | fast register | local invalidate |
 //! |---|---|---|---|
 //! | 0 | context | context | context |
-//! | 1 | opcode 8, rights 8, flags 16, new key 32 | opcode 8, place 8, flags 16, new key 32 | opcode 8, 0, flags 16, key 32 |
+//! | 1, low half | opcode 8, rights 8, flags 16 | opcode 8, place 8, flags 16 | opcode 8, 0, flags 16 |
+//! | 1, high half | new key 32 | new key 32 | key to invalidate 32 |
 //! | 2 | address of the window | 0 | 0 |
 //! | 3 | key of the region 32, 0 | 0 | 0 |
 //! | 4 | home 32, 0 | home 32, 0 | home 32, 0 |

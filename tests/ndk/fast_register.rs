@@ -1,6 +1,6 @@
 //! MR-5 to MR-10, MR-14, MR-15, MR-21 to MR-25: fast registrations, logical addresses, the privileged token.
 
-use crate::world::{ALL, End, Pair, all, pair};
+use crate::world::{ALL, End, all, pair};
 use qpair::ndk::{
     Adapter, AdapterFlags, Data, FastRegister, FastRegisterMr, Lam, Memory, MrFlags, OpFlags, OperationType,
     RemoteAddress, Sge, Status, Token,
@@ -71,7 +71,8 @@ fn mr_6_as_many_pages_as_are_said() {
     pair.a.qp.write(1, Data::Inline(&[b"last"]), at(last, token), NONE).unwrap();
     assert_eq!(pair.a.ends(1), all([1], Status::SUCCESS));
     assert_eq!(bytes(&lam, last, 4), b"last");
-    let (before, after) = (region.local_token(), region.initialize(1, true).wait().map(|()| region.local_token()));
+    let (before, after) =
+        (region.local_token(), region.initialize(1, true).wait().map(|()| region.local_token()));
     assert_ne!(before, after.unwrap());
     pair.a.qp.write(2, Data::Inline(&[b"over"]), at(0, token), NONE).unwrap();
     assert_eq!(pair.a.ends(1), all([2], Status::ACCESS_VIOLATION));
@@ -97,16 +98,16 @@ fn mr_7_mr_9_mr_10_refused_inline() {
     };
     let (askew, many) = ([pages[0] + 8], [pages[0]; 17]);
     let wrong = [
-        fbo(8, 0, 8),                         // MR-9
-        fbo(8, BASE, 8),                      // not congruent
-        fbo(0, BASE + 1, 8),                  // not congruent
-        fbo(0, BASE, 2 * 4096 + 1),           // MR-10
-        fbo(8, BASE + 8, 2 * 4096 - 7),       // MR-10
-        fbo(4096, BASE, 8),                   // no offset in a page
-        fbo(0, BASE, 0),                      // nothing
-        fbo(0, u64::MAX - 4095, 4097),        // passes 2^64
-        whole(&askew),                        // no page
-        whole(&many),                         // more than 16
+        fbo(8, 0, 8),                   // MR-9
+        fbo(8, BASE, 8),                // not congruent
+        fbo(0, BASE + 1, 8),            // not congruent
+        fbo(0, BASE, 2 * 4096 + 1),     // MR-10
+        fbo(8, BASE + 8, 2 * 4096 - 7), // MR-10
+        fbo(4096, BASE, 8),             // no offset in a page
+        fbo(0, BASE, 0),                // nothing
+        fbo(0, u64::MAX - 4095, 4097),  // passes 2^64
+        whole(&askew),                  // no page
+        whole(&many),                   // more than 16
     ];
     for register in wrong {
         let error = refused(register, NONE);
@@ -132,8 +133,7 @@ fn mr_8_mr_21_registered_and_invalidated() {
     let pair = pair("mr_8");
     let (lam, region) = (lam(&pair.adapter, 2), region(&pair.b, true));
     pair.a.qp.receive(1, &[pair.a.sge(0, 16)]).unwrap();
-    let token =
-        pair.b.qp.fast_register(2, &region, whole(lam.pages()), BOTH | OpFlags::DEFER).unwrap();
+    let token = pair.b.qp.fast_register(2, &region, whole(lam.pages()), BOTH | OpFlags::DEFER).unwrap();
     assert_eq!(region.remote_token(), token);
     pair.b.qp.send(3, &[&at(4090, token).to_bytes()[..]], NONE).unwrap();
     assert_eq!(pair.b.ends(2), all([2, 3], Status::SUCCESS));
@@ -203,7 +203,7 @@ fn pages_are_checked_like_tokens() {
     let stranger = Adapter::open("local/frmr_guess").unwrap();
     let far = lam(&stranger, 1);
     for (round, case) in ["guessed", "stale", "stranger", "beyond"].into_iter().enumerate() {
-        let pair = Pair { ..pair("frmr_guess") };
+        let pair = pair("frmr_guess");
         let near = lam(&pair.adapter, 1);
         let page = match case {
             "guessed" => 0x1234_5678_9ABC_D000,
@@ -271,7 +271,7 @@ fn mr_15_logical_addresses_work_unregistered() {
     assert_eq!(bytes(&lam, 0, 15), b"logical\0logical");
     assert_eq!(lam.sge(token, 0..2 * PAGE + 1).unwrap_err().status(), Status::INVALID_PARAMETER);
     // MR-24: the token is its domain's, the address its adapter's.
-    pair.a.qp.send(6, &entry, NONE).unwrap();
+    pair.a.qp.write(6, &entry, pair.b.mr.remote(0).unwrap(), NONE).unwrap();
     assert_eq!(pair.a.ends(2)[1], (6, Status::ACCESS_VIOLATION));
 }
 
@@ -285,17 +285,30 @@ fn memory_within_its_first_page() {
     let lam = unsafe { pair.adapter.build_lam_raw(memory[inside..].as_mut_ptr(), PAGE) }.wait().unwrap();
     assert_eq!((lam.first_byte_offset(), lam.pages().len(), lam.len()), (100, 2, PAGE));
     let region = region(&pair.b, true);
-    let own = FastRegister { first_byte_offset: 100, base_virtual_address: BASE + 100, length: PAGE as u64, pages: lam.pages() };
+    let own = FastRegister {
+        first_byte_offset: 100,
+        base_virtual_address: BASE + 100,
+        length: PAGE as u64,
+        pages: lam.pages(),
+    };
     let token = pair.b.qp.fast_register(1, &region, own, BOTH).unwrap();
     pair.a.qp.write(2, Data::Inline(&[b"first"]), at(100, token), NONE).unwrap();
     pair.a.qp.write(3, Data::Inline(&[b"last"]), at(100 + PAGE - 4, token), NONE).unwrap();
     assert_eq!((pair.b.ends(1), pair.a.ends(2)), (all([1], Status::SUCCESS), all([2, 3], Status::SUCCESS)));
     lam.release().wait().unwrap();
-    assert_eq!((&memory[inside..inside + 5], &memory[inside + PAGE - 4..inside + PAGE]), (&b"first"[..], &b"last"[..]));
+    assert_eq!(
+        (&memory[inside..inside + 5], &memory[inside + PAGE - 4..inside + PAGE]),
+        (&b"first"[..], &b"last"[..])
+    );
     // The rest of the pages is nobody's: it cannot be registered.
     let lam = pair.adapter.build_lam(vec![0; 8]).wait().unwrap();
     pair.b.qp.invalidate(4, &region, NONE).unwrap();
-    let beyond = FastRegister { first_byte_offset: 0, base_virtual_address: BASE, length: PAGE as u64, pages: &lam.pages()[..1] };
+    let beyond = FastRegister {
+        first_byte_offset: 0,
+        base_virtual_address: BASE,
+        length: PAGE as u64,
+        pages: &lam.pages()[..1],
+    };
     pair.b.qp.fast_register(5, &region, beyond, BOTH).unwrap();
     assert_eq!(pair.b.ends(2), [(4, Status::SUCCESS), (5, Status::ACCESS_VIOLATION)]);
     assert_eq!(pair.adapter.build_lam(Vec::new()).wait().unwrap_err().status(), Status::INVALID_BUFFER_SIZE);
@@ -323,12 +336,12 @@ fn registrations_under_way_are_limited() {
     let post = |context| pair.b.qp.fast_register(context, &region, list, BOTH | OpFlags::DEFER);
     let tokens: Vec<Token> = (0..4).map(|context| post(context).unwrap()).collect();
     assert!((1..4).all(|later| tokens[later] != tokens[later - 1]));
-    // Refused, it exposes the deferred ones: the first takes effect, the second fails, as it must.
     pair.b.qp.flush();
     assert_eq!(pair.b.ends(4), all(0..4, Status::CANCELLED));
     for context in 0..4 {
         post(context).unwrap();
     }
+    // Refused, it exposes the deferred ones: the first takes effect, and the second fails, as it must.
     let full = post(4).unwrap_err();
     assert_eq!((full.status(), full.limit()), (Status::NO_MORE_ENTRIES, Some(4)));
     assert_eq!(pair.b.ends(2), [(0, Status::SUCCESS), (1, Status::INVALID_DEVICE_REQUEST)]);
@@ -371,7 +384,10 @@ fn mr_22_a_read_invalidates_its_sink() {
     let flags = OpFlags::RDMA_READ_LOCAL_INVALIDATE;
     pair.b.qp.read(1, &entries, pair.a.mr.remote(0).unwrap(), flags).unwrap();
     let ended = pair.b.take(1)[0];
-    assert_eq!((ended.status, ended.kind, ended.bytes_transferred), (Status::SUCCESS, OperationType::Read, 8));
+    assert_eq!(
+        (ended.status, ended.kind, ended.bytes_transferred),
+        (Status::SUCCESS, OperationType::Read, 8)
+    );
     assert_eq!(bytes(&lam, 0, 4), b"sunk");
     let next = register(&pair.b, &region, lam.pages(), BOTH);
     pair.a.qp.write(2, Data::Inline(&[b"x"]), at(0, next), NONE).unwrap();
@@ -415,8 +431,8 @@ fn mr_24_rights_and_domains_of_registrations() {
     for case in ["domain", "right", "local"] {
         let pair = pair(&format!("frmr_{case}"));
         let lam = lam(&pair.adapter, 1);
-        let owner = if case == "domain" { End::new(&pair.adapter) } else { End::new(&pair.adapter) };
-        let _other = crate::world::connect(&pair.adapter, &owner.qp, &End::new(&pair.adapter).qp);
+        let (owner, other) = (End::new(&pair.adapter), End::new(&pair.adapter));
+        let _connection = crate::world::connect(&pair.adapter, &owner.qp, &other.qp);
         let end = if case == "domain" { &owner } else { &pair.b };
         let region = region(end, true);
         let token = register(end, &region, lam.pages(), OpFlags::ALLOW_REMOTE_READ);
