@@ -1,5 +1,7 @@
 //! Tests of direct execution with a small host: regions are plain memories, a key is an index.
 
+mod scattered;
+
 use super::*;
 use crate::memory::{KeyTable, Memory, Registration, Rights};
 use crate::ring::{Pin, PinHandle, Pins};

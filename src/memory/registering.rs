@@ -243,3 +243,6 @@ impl KeyTable {
         if valid { Ok(()) } else { Err(Unfit::NotValid) }
     }
 }
+
+#[cfg(test)]
+mod tests;
