@@ -210,7 +210,7 @@ fn places_are_limited_and_come_back() {
 /// they are granted under a key always lies in the mapping of that key.
 #[test]
 fn nobody_sees_a_mix_of_two_registrations() {
-    const ROUNDS: u64 = if cfg!(miri) { 30 } else { 20_000 };
+    const ROUNDS: u64 = if cfg!(miri) { 30 } else { 5000 };
     let table = Table::new();
     let memories = [0, 1].map(|_| Arc::new(Memory::zeroed(2 * 4096).unwrap()));
     let mappings = [0, 1].map(|lam| table.keys.build_lam(&memories[lam], ADAPTER).unwrap());
