@@ -274,6 +274,11 @@ impl Region {
         }
     }
 
+    /// Neither closing nor invalidated.
+    pub(super) fn is_open(&self) -> bool {
+        self.state.load(Ordering::Acquire) < CLOSING // as in `check`
+    }
+
     /// A window may reach the bytes still.
     pub(super) fn serves_windows(&self) -> bool {
         self.state.load(Ordering::Acquire) & INVALIDATED == 0 // as in `check`

@@ -115,7 +115,8 @@ impl KeyTable {
 
     /// The region that a binding names, if it may be bound so.
     fn below<'p>(&'p self, pin: &'p Pin<'_>, binding: &Binding, pd: u32) -> Result<&'p Region, Denied> {
-        let region = self.region(pin, binding.region).ok_or(Denied::UnknownKey)?;
+        let region = self.region(pin, binding.region).filter(|region| region.is_open());
+        let region = region.ok_or(Denied::UnknownKey)?;
         if region.pd != pd {
             return Err(Denied::OtherProtectionDomain);
         }
