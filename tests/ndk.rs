@@ -15,6 +15,8 @@ mod connections;
 mod cq;
 #[path = "ndk/ext.rs"]
 mod ext;
+#[path = "ndk/fast_register.rs"]
+mod fast_register;
 #[path = "ndk/flush.rs"]
 mod flush;
 #[path = "ndk/listeners.rs"]
@@ -27,5 +29,7 @@ mod posting;
 mod shared_endpoints;
 #[path = "ndk/srq.rs"]
 mod srq;
+#[path = "ndk/windows.rs"]
+mod windows;
 #[path = "ndk/world.rs"]
 mod world;

@@ -3,8 +3,8 @@
 use super::cq::CqNotify;
 use super::handle::{self, Object};
 use super::{
-    AdapterFlags, AdapterInfo, AdapterOptions, Connector, Cq, Error, Listener, NdkVersion, Pd, Request,
-    SharedEndpoint, Status, request,
+    AdapterFlags, AdapterInfo, AdapterOptions, Connector, Cq, Error, Lam, Listener, Memory, NdkVersion, Pd,
+    Request, SharedEndpoint, Status, request,
 };
 use crate::backend::Backend;
 use crate::cm::ReadLimits;
@@ -35,6 +35,8 @@ pub struct Adapter {
 pub(super) struct AdapterCore {
     pub(super) life: Arc<Life>,
     pub(super) backend: Backend,
+    /// What tells it from the others of its NET.
+    pub(super) number: u32,
     name: String,
     info: AdapterInfo,
     /// The number of the next region's first byte.
@@ -72,8 +74,39 @@ impl Adapter {
     }
 
     /// Creates a protection domain (`NdkCreatePd`).
+    ///
+    /// # Errors
+    /// INSUFFICIENT_RESOURCES: all keys are taken, of which each domain needs one.
     pub fn create_pd(&self) -> Request<Pd> {
-        request::ready(Ok(Pd::new(&self.core)))
+        request::ready(Pd::new(&self.core))
+    }
+
+    /// Gives memory logical addresses (`NdkBuildLam`).
+    ///
+    /// They can be registered page by page by [`Qp::fast_register`](super::Qp::fast_register), and used
+    /// without registration under [`Pd::privileged_token`]. The memory is kept until [`Lam::release`] gives
+    /// it back.
+    ///
+    /// # Errors
+    /// INVALID_BUFFER_SIZE: no bytes at all. INVALID_PARAMETER: more than 2^32 bytes of pages.
+    /// INSUFFICIENT_RESOURCES: all keys are taken. The memory is dropped then.
+    pub fn build_lam(&self, memory: impl Into<Memory>) -> Request<Lam> {
+        request::ready(Lam::build(&self.core, memory.into()))
+    }
+
+    /// Gives memory that stays the caller's own logical addresses.
+    ///
+    /// As [`build_lam`](Self::build_lam); the [`Memory`] that the release gives back frees nothing.
+    ///
+    /// # Errors
+    /// As [`build_lam`](Self::build_lam); INVALID_PARAMETER also for a null `base`.
+    ///
+    /// # Safety
+    /// As for [`Pd::register_raw`], until the request of [`Lam::release`] has completed, or the adapter's
+    /// close has returned.
+    pub unsafe fn build_lam_raw(&self, base: *mut u8, length: usize) -> Request<Lam> {
+        // SAFETY: the caller's promise is that of `Lam::build_raw`, word by word.
+        request::ready(unsafe { Lam::build_raw(&self.core, base, length) })
     }
 
     /// Creates a completion queue of `depth` entries (`NdkCreateCq`).
@@ -161,8 +194,9 @@ const PAGE: u64 = 4096;
 
 impl AdapterCore {
     pub(super) fn new(name: String, backend: Backend, info: AdapterInfo) -> Arc<Self> {
-        let next_base = Mutex::new(FIRST_BASE);
-        let core = Arc::new(Self { life: Life::new([]), backend, name, info, next_base });
+        let number = backend.device().new_adapter();
+        let (life, next_base) = (Life::new([]), Mutex::new(FIRST_BASE));
+        let core = Arc::new(Self { life, backend, number, name, info, next_base });
         let closing = Arc::clone(&core);
         core.life.set_teardown(move || closing.backend.close());
         core

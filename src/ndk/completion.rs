@@ -79,6 +79,9 @@ fn kind(kind: CompletionKind, invalidated: bool) -> OperationType {
         CompletionKind::Read | CompletionKind::CompareAndSwap | CompletionKind::FetchAndAdd => {
             OperationType::Read
         }
+        CompletionKind::Bind => OperationType::Bind,
+        CompletionKind::FastRegister => OperationType::FastRegister,
+        CompletionKind::Invalidate => OperationType::Invalidate,
     }
 }
 
