@@ -42,26 +42,26 @@ impl Budget {
 struct HostEnd<'p> {
     device: &'p Device,
     pin: &'p Pin<'p>,
-    party: Party,
+    party: &'p Party,
     /// What this end's own requests store into is the sink of a read, which needs a right of its own.
     sink_right: bool,
 }
 
 impl Host for HostEnd<'_> {
-    #[inline]
+    #[inline(always)] // also asked for scattered bytes, whose calls must not make it one of its own here
     fn local(&self, sge: Sge, access: LocalAccess) -> Result<Grant<'_>, Denied> {
         let sink = self.sink_right && access == LocalAccess::Write;
         let access = if sink { LocalAccess::ReadSink } else { access };
-        self.device.keys.check_local(self.pin, sge.token, self.party, sge.address, sge.length, access)
+        self.device.keys.check_local(self.pin, sge.token, *self.party, sge.address, sge.length, access)
     }
 
-    #[inline]
+    #[inline(always)] // as above
     fn remote(&self, key: Key, address: u64, length: u32, access: RemoteAccess) -> Result<Grant<'_>, Denied> {
-        self.device.keys.check_remote(self.pin, key, self.party, address, length, access)
+        self.device.keys.check_remote(self.pin, key, *self.party, address, length, access)
     }
 
     fn invalidate(&self, key: Key) -> Result<(), Detail> {
-        let unbound = self.device.keys.invalidate(self.pin, key, self.party).map_err(Denied::detail)?;
+        let unbound = self.device.keys.invalidate(self.pin, key, *self.party).map_err(Denied::detail)?;
         if let Some(region) = unbound {
             self.device.windows_gone(region);
         }
@@ -125,8 +125,8 @@ impl<'p> SendEngine<'p> {
     }
 
     #[inline]
-    fn end_of(&self, qp: &Qp) -> HostEnd<'p> {
-        HostEnd { device: self.device, pin: self.pin, party: qp.party(), sink_right: false }
+    fn end_of(&self, qp: &'p Qp) -> HostEnd<'p> {
+        HostEnd { device: self.device, pin: self.pin, party: &qp.party, sink_right: false }
     }
 
     fn send(
@@ -196,11 +196,13 @@ impl Engine for SendEngine<'_> {
             return Step::Spent;
         }
         self.budget.requests -= 1;
-        match SendRequest::decode(payload) {
-            Some(request) if request.changes_keys() => self.change_keys(&request, payload, side, ticket),
-            Some(request) => self.dispatch(&request, payload, side),
-            None => self.ended(Outcome::failure(Status::LocalQpOperation, Detail::None)),
+        let Some(request) = SendRequest::decode(payload) else {
+            return self.ended(Outcome::failure(Status::LocalQpOperation, Detail::None));
+        };
+        if request.changes_keys() {
+            return self.change_keys(&request, payload, side, ticket);
         }
+        self.dispatch(&request, payload, side)
     }
 
     fn launched(&mut self, _ticket: u64) {
@@ -215,9 +217,6 @@ impl Engine for SendEngine<'_> {
     fn retire(&mut self, payload: &Payload, end: End<Outcome>) -> bool {
         let progress = &self.qp.progress;
         progress.end();
-        if matches!(end, End::Cancelled) {
-            self.cancelled(payload);
-        }
         let outcome = Outcome::of_end(end, payload);
         let figures = &self.qp.out;
         figures.completed.add(1);
@@ -226,6 +225,9 @@ impl Engine for SendEngine<'_> {
         let failed = outcome.status != Status::Success;
         if failed {
             figures.failed.add(1);
+            if outcome.status == Status::Flushed {
+                self.cancelled(payload);
+            }
         } else if flags.contains(RequestFlags::SILENT_SUCCESS) {
             observe::request(|| Event::Silent { qpn: self.qp.qpn(), context: payload[0] });
             return false;
@@ -303,8 +305,9 @@ impl Engine for ReceiveEngine<'_, '_> {
             return Step::Blocked;
         };
         let receive = ReceiveRequest::decode(payload);
-        let end = |qp: &Qp| HostEnd { device, pin, party: qp.party(), sink_right: false };
-        match message.deliver(ticket, &receive, side, (&end(sender), &end(self.qp))) {
+        let here = HostEnd { device, pin, party: &sender.party, sink_right: false };
+        let there = HostEnd { party: &self.qp.party, ..here };
+        match message.deliver(ticket, &receive, side, (&here, &there)) {
             Delivered::Stays => Step::Blocked,
             Delivered::Receive(outcome) => {
                 if outcome.status != Status::Success {

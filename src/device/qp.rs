@@ -39,8 +39,7 @@ impl QpId {
     }
 
     /// The number by which memory knows it.
-    #[inline]
-    pub(super) fn number(self) -> u64 {
+    fn number(self) -> u64 {
         self.0
     }
 }
@@ -180,7 +179,8 @@ pub(crate) struct Qp {
     pub(crate) life: Arc<Life>,
     device: Arc<Device>,
     id: QpId,
-    pub(super) pd: u32,
+    /// At whose end memory is reached.
+    pub(super) party: Party,
     pub(super) context: u64,
     pub(super) send_cq: Arc<Cq>,
     pub(super) receive_cq: Arc<Cq>,
@@ -235,7 +235,7 @@ impl Device {
             qp
         })?;
         let qp = made.expect("the table has called the maker");
-        observe::emit(Event::QpCreated { qpn: qp.qpn(), pd: qp.pd });
+        observe::emit(Event::QpCreated { qpn: qp.qpn(), pd: qp.party.pd });
         qp.send_cq.attach(&qp);
         if !Arc::ptr_eq(&qp.send_cq, &qp.receive_cq) {
             qp.receive_cq.attach(&qp);
@@ -253,7 +253,7 @@ impl Qp {
             life,
             device,
             id,
-            pd: of.pd,
+            party: Party { pd: of.pd, qp: id.number() },
             context: of.context,
             send_cq: of.send_cq,
             receive_cq: of.receive_cq,
@@ -283,17 +283,11 @@ impl Qp {
 
     /// Number of its protection domain.
     pub(crate) fn pd(&self) -> u32 {
-        self.pd
+        self.party.pd
     }
 
     pub(crate) fn device(&self) -> &Arc<Device> {
         &self.device
-    }
-
-    /// At whose end the queue pair reaches memory.
-    #[inline]
-    pub(super) fn party(&self) -> Party {
-        Party { pd: self.pd, qp: self.id.number() }
     }
 
     pub(crate) fn qpn(&self) -> Qpn {

@@ -1,7 +1,7 @@
 //! Gather and scatter between lists of views.
 
 use crate::host::Host;
-use crate::memory::{Denied, Grant, RemoteAccess, View};
+use crate::memory::{Denied, LocalAccess, RemoteAccess, View};
 use crate::work::{ReceiveRequest, SGE_MAX, SendRequest, Sge, sge_from_words};
 
 /// The scatter/gather entries of a request: the first from its slot, the others from beside it.
@@ -37,14 +37,16 @@ impl EntryList<'_> {
     pub(super) fn at<'v>(
         &self,
         mut position: u64,
-        grant: impl Fn(Sge) -> Result<Grant<'v>, Denied>,
+        host: &'v impl Host,
+        access: LocalAccess,
     ) -> Result<View<'v>, Denied> {
         for sge in (0..self.count).map(|index| self.get(index)) {
             let length = u64::from(sge.length);
             if position < length {
                 let length = (length - position).min(STRIDE) as u32;
                 let address = sge.address.wrapping_add(position);
-                return grant(Sge { address, length, ..sge }).map(|grant| grant.view());
+                let grant = host.local(Sge { address, length, ..sge }, access)?;
+                return Ok(grant.view());
             }
             position -= length;
         }
@@ -71,23 +73,36 @@ pub(super) fn remote_at<'v>(
 #[inline]
 pub(super) fn with_views<'v, R>(
     list: EntryList<'_>,
-    grant: impl Fn(Sge) -> Result<Grant<'v>, Denied>,
+    host: &'v impl Host,
+    access: LocalAccess,
     work: impl FnOnce(&[View<'v>]) -> R,
 ) -> Result<R, Denied> {
     match list.count {
         0 => Ok(work(&[])),
-        1 => Ok(work(&[grant(list.first)?.view()])),
+        1 => Ok(work(&[host.local(list.first, access)?.view()])),
         count => {
             let mut views = [View::empty(); SGE_MAX];
-            let mut whole = true;
-            for (index, view) in views[..count].iter_mut().enumerate() {
-                let sge = list.get(index);
-                *view = grant(sge)?.view();
-                whole &= view.len() == sge.length as usize;
-            }
+            let whole = grant_all(list, host, access, &mut views[..count])?;
             Ok(work(if whole { &views[..count] } else { &[] }))
         }
     }
+}
+
+/// Has several entries granted; false: some bytes of one lie elsewhere.
+#[inline(never)] // so that the one entry of most requests is judged in place
+fn grant_all<'v>(
+    list: EntryList<'_>,
+    host: &'v impl Host,
+    access: LocalAccess,
+    views: &mut [View<'v>],
+) -> Result<bool, Denied> {
+    let mut whole = true;
+    for (index, view) in views.iter_mut().enumerate() {
+        let sge = list.get(index);
+        *view = host.local(sge, access)?.view();
+        whole &= view.len() == sge.length as usize;
+    }
+    Ok(whole)
 }
 
 /// Copies bytes `progress..` of a message of `length` bytes, at most `piece` of them; returns the new

@@ -111,12 +111,12 @@ impl Message<'_> {
                 }
                 Ok(copy_piece(sources, sinks, length, self.progress, self.piece))
             };
-            let sink = |sge| there.local(sge, LocalAccess::Write);
-            match with_views(list, sink, copy).map_err(Refusal::ReceiveMemory)?? {
+            let access = LocalAccess::Write;
+            match with_views(list, there, access, copy).map_err(Refusal::ReceiveMemory)?? {
                 Some(moved) => Ok(moved),
                 None => copy_scattered(
                     &|at| self.source_at(here, sources, at),
-                    &|at| list.at(at, sink).map_err(Refusal::ReceiveMemory),
+                    &|at| list.at(at, there, access).map_err(Refusal::ReceiveMemory),
                     length,
                     self.progress,
                     self.piece,

@@ -87,25 +87,22 @@ pub(crate) fn execute(
     piece: u64,
 ) -> Executed {
     let length = u64::from(request.length);
-    let remote = |access| {
-        there.remote(request.rkey, request.remote_address, request.length, access).map_err(remote_access)
-    };
     let result = match request.opcode {
-        Opcode::Read => remote(RemoteAccess::Read).and_then(|source| {
+        Opcode::Read => remote(request, there, RemoteAccess::Read).and_then(|source| {
             let list = EntryList::of_send(request, side);
             let copy = |sinks: &[View<'_>]| copy_piece(&[source.view()], sinks, length, progress, piece);
-            let copied = with_views(list, |sge| here.local(sge, LocalAccess::Write), copy);
+            let copied = with_views(list, here, LocalAccess::Write, copy);
             match copied.map_err(local_protection)? {
                 Some(moved) => Ok(moved),
                 None => read_scattered(request, list, (here, there), progress, piece),
             }
         }),
         Opcode::CompareAndSwap | Opcode::FetchAndAdd => {
-            let word = remote(RemoteAccess::Atomic);
+            let word = remote(request, there, RemoteAccess::Atomic);
             return Executed::Done(atomic(request, here, word).unwrap_or_else(|failed| failed));
         }
         _ => with_source(request, side, words, here, |sources| {
-            let sink = remote(RemoteAccess::Write)?;
+            let sink = remote(request, there, RemoteAccess::Write)?;
             match copy_piece(sources, &[sink.view()], length, progress, piece) {
                 Some(moved) => Ok(moved),
                 None => copy_scattered(
@@ -134,7 +131,18 @@ fn remote_access(denied: Denied) -> Outcome {
     Outcome::failure(Status::RemoteAccess, denied.detail())
 }
 
+/// The peer's memory that a request is about.
+#[inline(always)]
+fn remote<'p>(
+    request: &SendRequest,
+    there: &'p impl Host,
+    access: RemoteAccess,
+) -> Result<Grant<'p>, Outcome> {
+    there.remote(request.rkey, request.remote_address, request.length, access).map_err(remote_access)
+}
+
 #[cold]
+#[inline(never)]
 fn read_scattered(
     request: &SendRequest,
     list: EntryList<'_>,
@@ -144,7 +152,7 @@ fn read_scattered(
 ) -> Result<u64, Outcome> {
     copy_scattered(
         &|at| remote_at(request, there, RemoteAccess::Read, at).map_err(remote_access),
-        &|at| list.at(at, |sge| here.local(sge, LocalAccess::Write)).map_err(local_protection),
+        &|at| list.at(at, here, LocalAccess::Write).map_err(local_protection),
         request.length.into(),
         progress,
         piece,
@@ -163,7 +171,7 @@ fn source_at<'v>(
         let rest = sources.first().and_then(|all| all.slice(at as usize, all.len() - at as usize));
         return rest.ok_or(Denied::OutOfRange);
     }
-    EntryList::of_send(request, side).at(at, |sge| here.local(sge, LocalAccess::Read))
+    EntryList::of_send(request, side).at(at, here, LocalAccess::Read)
 }
 
 /// Gives `work` the data of a request: the views of its entries, or its inline bytes.
@@ -181,7 +189,7 @@ fn with_source<R>(
         request.take_inline(words, side, bytes);
         return Ok(work(&[View::of_mut(bytes)]));
     }
-    with_views(EntryList::of_send(request, side), |sge| here.local(sge, LocalAccess::Read), work)
+    with_views(EntryList::of_send(request, side), here, LocalAccess::Read, work)
 }
 
 fn atomic(
@@ -203,7 +211,7 @@ fn atomic(
         let (list, old) = (EntryList::of_send(request, &[]), View::of_mut(old));
         copy_scattered(
             &|at| old.slice(at as usize, 8 - at as usize).ok_or(local_protection(Denied::OutOfRange)),
-            &|at| list.at(at, |sge| here.local(sge, LocalAccess::Write)).map_err(local_protection),
+            &|at| list.at(at, here, LocalAccess::Write).map_err(local_protection),
             8,
             0,
             8,

@@ -101,8 +101,15 @@ impl FastRegister {
         Ok(number as u8)
     }
 
-    /// The place of a registration that was not or is not any more in force.
+    /// The place of a registration that was not put in force, and is not.
     pub(super) fn unstage(&self, place: u8) {
+        let now = self.changing.now();
+        if !now.is_valid() || now.place() != usize::from(place) {
+            self.free(place);
+        }
+    }
+
+    fn free(&self, place: u8) {
         if let Some(place) = self.places.get(usize::from(place)) {
             place.taken.store(0, Ordering::Release); // pairs with `stage`: it is written after this
         }
@@ -132,7 +139,7 @@ impl FastRegister {
     pub(super) fn end(&self, now: Now) -> bool {
         let ended = self.changing.end(now);
         if ended {
-            self.unstage(now.place() as u8);
+            self.free(now.place() as u8);
         }
         ended
     }

@@ -234,7 +234,7 @@ impl Region {
     /// The bytes, if this region grants the access; its key has been compared.
     ///
     /// The checks come in the order key, protection domain, right, range; the first that fails is told.
-    #[inline]
+    #[inline(always)]
     pub(super) fn check(&self, access: Access) -> Result<View<'_>, Denied> {
         // Acquire: who sees the key invalidated sees what was done before; who does not was granted in time.
         if self.state.load(Ordering::Acquire) >= CLOSING {
@@ -250,7 +250,7 @@ impl Region {
     }
 
     /// Those bytes, without a question but for the range; an access has at least one byte.
-    #[inline]
+    #[inline(always)]
     pub(super) fn part(&self, address: u64, length: usize) -> Result<View<'_>, Denied> {
         // An address below the base wraps to an offset of at least 2^64 - base, hence of at least the length,
         // since base + length <= 2^64 (`register`); and an access has at least one byte (`KeyTable::check`).

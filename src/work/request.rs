@@ -77,7 +77,7 @@ impl Opcode {
     /// Works on keys of this side and moves no bytes.
     #[inline]
     pub fn is_local(self) -> bool {
-        matches!(self, Self::Bind | Self::FastRegister | Self::LocalInvalidate)
+        self as u8 >= Self::Bind as u8 // the last ones, so that this is one comparison on the path
     }
 
     /// Works on eight bytes of the peer's memory.

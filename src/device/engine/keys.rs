@@ -28,7 +28,7 @@ impl SendEngine<'_> {
         if self.qp.invalidating.begun.load(Ordering::Relaxed) == ticket + 1 {
             return self.waited(request, ticket);
         }
-        let (keys, pin, party) = (&self.device.keys, self.pin, self.qp.party());
+        let (keys, pin, party) = (&self.device.keys, self.pin, self.qp.party);
         let changed = (request.first.token, Key(request.immediate_or_key));
         match request.opcode {
             Opcode::Bind => {
@@ -76,7 +76,7 @@ impl SendEngine<'_> {
         ticket: u64,
     ) -> Step<Outcome> {
         if request.entries > 0 {
-            let (key, party) = (request.first.token, self.qp.party());
+            let (key, party) = (request.first.token, self.qp.party);
             if let Err(unfit) = self.device.keys.may_invalidate(self.pin, key, party) {
                 return self.ended(unfit_outcome(unfit, Status::LocalProtection));
             }
@@ -90,7 +90,7 @@ impl SendEngine<'_> {
     }
 
     fn invalidate(&mut self, request: &SendRequest, key: Key, ticket: u64) -> Step<Outcome> {
-        match self.device.keys.invalidate_own(self.pin, key, self.qp.party()) {
+        match self.device.keys.invalidate_own(self.pin, key, self.qp.party) {
             Ok(unbound) => self.unbound(unbound),
             Err(unfit) => return self.ended(unfit_outcome(unfit, Status::LocalProtection)),
         }
