@@ -30,8 +30,9 @@
 //! # What waits for what
 //! Posting, polling, delivering and flushing take no lock, allocate nothing and make no system call, but to
 //! wake a thread that sleeps and on the way into an error. Who is woken: who sleeps on an armed completion
-//! queue, and the helper thread, for a send whose wait for a receive has a time limit and for a queue whose
-//! budget is spent. A call that wakes more than two queue pairs at once, at a shared receive queue, may
+//! queue, and the helper thread, for a send whose wait for a receive has a time limit, for a queue whose
+//! budget is spent, and for an invalidation that finds other threads in the midst of a request: the helper
+//! goes on with it, which allocates, when they are through. A call that wakes more than two queue pairs at once, at a shared receive queue, may
 //! allocate. No such call waits
 //! for another thread. As *queues* they are not lock-free: a thread that the scheduler stops between claiming
 //! and publishing a slot holds back later entries of that queue until it runs again, and one that is stopped

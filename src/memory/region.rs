@@ -209,7 +209,7 @@ pub(super) enum Kind {
         adapter: u32,
     },
     Window(Window),
-    FastRegister(FastRegister),
+    FastRegister(Box<FastRegister>),
 }
 
 impl Region {

@@ -47,7 +47,9 @@ impl KeyTable {
         pages: usize,
         remote: bool,
     ) -> Result<Key, TableFull> {
-        self.create_other(pd, |home| Kind::FastRegister(FastRegister::new(home, adapter, pages, remote)))
+        self.create_other(pd, |home| {
+            Kind::FastRegister(Box::new(FastRegister::new(home, adapter, pages, remote)))
+        })
     }
 
     fn window<'p>(&'p self, pin: &'p Pin<'_>, home: Key) -> Option<&'p Window> {

@@ -220,7 +220,8 @@ fn nobody_sees_a_mix_of_two_registrations() {
         for _ in 0..2 {
             scope.spawn(|| {
                 let handle = table.pins.register();
-                while done.load(Ordering::Acquire) == 0 {
+                // Relaxed: only when to stop.
+                while done.load(Ordering::Relaxed) == 0 {
                     let pin = handle.pin();
                     let key = table.keys.latest(&pin, home).unwrap();
                     // Both mappings are registered from different numbers on, and of different length.
@@ -257,6 +258,6 @@ fn nobody_sees_a_mix_of_two_registrations() {
             std::hint::spin_loop();
             table.keys.invalidate_own(&pin, key, PARTY).unwrap();
         }
-        done.store(1, Ordering::Release); // the watchers end
+        done.store(1, Ordering::Relaxed); // as where it is read
     });
 }
