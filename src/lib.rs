@@ -32,11 +32,10 @@
 //! wake a thread that sleeps and on the way into an error. Who is woken: who sleeps on an armed completion
 //! queue, and the helper thread, for a send whose wait for a receive has a time limit, for a queue whose
 //! budget is spent, and for an invalidation that finds other threads in the midst of a request: the helper
-//! goes on with it, which allocates, when they are through. A call that wakes more than two queue pairs at once, at a shared receive queue, may
-//! allocate. No such call waits
-//! for another thread. As *queues* they are not lock-free: a thread that the scheduler stops between claiming
-//! and publishing a slot holds back later entries of that queue until it runs again, and one that is stopped
-//! while it executes holds back its queue.
+//! goes on with it, which allocates, when they are through. A call that wakes more than two queue pairs at
+//! once, at a shared receive queue, may allocate. No such call waits for another thread. As *queues* they are
+//! not lock-free: a thread that the scheduler stops between claiming and publishing a slot holds back later
+//! entries of that queue until it runs again, and one that is stopped while it executes holds back its queue.
 
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("qpair needs a 64-bit target: addresses, tickets and counters are 64 bits wide");
