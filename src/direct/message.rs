@@ -1,7 +1,7 @@
 //! What a request offers to the peer's next receive.
 
-use super::copy::{EntryList, copy_piece, copy_scattered, remote_at, with_views};
-use super::{Outcome, local_protection, source_at, with_source};
+use super::copy::{EntryList, copy_piece, remote_at, with_views};
+use super::{Outcome, local_protection, scatter_source, with_source};
 use crate::host::Host;
 use crate::memory::{Denied, LocalAccess, RemoteAccess, View};
 use crate::work::{
@@ -99,11 +99,11 @@ impl Message<'_> {
         there: &impl Host,
     ) -> Result<u64, Refusal> {
         let length = u64::from(self.request.length);
-        with_source(self.request, self.side, self.words, here, |sources| {
+        let list = EntryList::of_receive(receive, side);
+        let copied = with_source(self.request, self.side, self.words, here, |sources| {
             if length > receive.length {
                 return Err(Refusal::TooLong);
             }
-            let list = EntryList::of_receive(receive, side);
             let copy = |sinks: &[View<'_>]| {
                 if length - self.progress <= self.piece {
                     // With the last piece, and before it: a refusal has not touched the receive's bytes.
@@ -111,43 +111,44 @@ impl Message<'_> {
                 }
                 Ok(copy_piece(sources, sinks, length, self.progress, self.piece))
             };
-            let access = LocalAccess::Write;
-            match with_views(list, there, access, copy).map_err(Refusal::ReceiveMemory)?? {
-                Some(moved) => Ok(moved),
-                None => copy_scattered(
-                    &|at| self.source_at(here, sources, at),
-                    &|at| list.at(at, there, access).map_err(Refusal::ReceiveMemory),
-                    length,
-                    self.progress,
-                    self.piece,
-                ),
+            with_views(list, there, LocalAccess::Write, copy).map_err(Refusal::ReceiveMemory)?
+        });
+        match copied.map_err(Refusal::SourceMemory)?? {
+            Some(moved) => Ok(moved),
+            None => {
+                let sink = |at| list.at(at, there, LocalAccess::Write).map_err(Refusal::ReceiveMemory);
+                self.scatter(here, &sink)
             }
-        })
-        .map_err(Refusal::SourceMemory)?
+        }
     }
 
     fn write_piece(&self, here: &impl Host, there: &impl Host) -> Result<u64, Refusal> {
         let (request, length) = (self.request, u64::from(self.request.length));
-        with_source(request, self.side, self.words, here, |sources| {
+        let copied = with_source(request, self.side, self.words, here, |sources| {
             let sink = there
                 .remote(request.rkey, request.remote_address, request.length, RemoteAccess::Write)
                 .map_err(Refusal::RemoteMemory)?;
-            match copy_piece(sources, &[sink.view()], length, self.progress, self.piece) {
-                Some(moved) => Ok(moved),
-                None => copy_scattered(
-                    &|at| self.source_at(here, sources, at),
-                    &|at| remote_at(request, there, RemoteAccess::Write, at).map_err(Refusal::RemoteMemory),
-                    length,
-                    self.progress,
-                    self.piece,
-                ),
+            Ok(copy_piece(sources, &[sink.view()], length, self.progress, self.piece))
+        });
+        match copied.map_err(Refusal::SourceMemory)?? {
+            Some(moved) => Ok(moved),
+            None => {
+                let sink =
+                    |at| remote_at(request, there, RemoteAccess::Write, at).map_err(Refusal::RemoteMemory);
+                self.scatter(here, &sink)
             }
-        })
-        .map_err(Refusal::SourceMemory)?
+        }
     }
 
-    fn source_at<'v>(&self, here: &'v impl Host, sources: &[View<'v>], at: u64) -> Result<View<'v>, Refusal> {
-        source_at(self.request, self.side, here, sources, at).map_err(Refusal::SourceMemory)
+    /// A piece that was granted, and whose bytes do not lie together on some side.
+    #[cold]
+    fn scatter<'v>(
+        &self,
+        here: &impl Host,
+        sink: &dyn Fn(u64) -> Result<View<'v>, Refusal>,
+    ) -> Result<u64, Refusal> {
+        let sink = (sink, Refusal::SourceMemory as fn(Denied) -> Refusal);
+        scatter_source(self.request, self.side, self.words, here, sink, self.progress, self.piece)
     }
 
     fn invalidate(&self, there: &impl Host) -> Result<(), Refusal> {

@@ -87,15 +87,11 @@ pub(crate) fn execute(
     piece: u64,
 ) -> Executed {
     let length = u64::from(request.length);
-    let result = match request.opcode {
+    let copied = match request.opcode {
         Opcode::Read => remote(request, there, RemoteAccess::Read).and_then(|source| {
             let list = EntryList::of_send(request, side);
             let copy = |sinks: &[View<'_>]| copy_piece(&[source.view()], sinks, length, progress, piece);
-            let copied = with_views(list, here, LocalAccess::Write, copy);
-            match copied.map_err(local_protection)? {
-                Some(moved) => Ok(moved),
-                None => read_scattered(request, list, (here, there), progress, piece),
-            }
+            with_views(list, here, LocalAccess::Write, copy).map_err(local_protection)
         }),
         Opcode::CompareAndSwap | Opcode::FetchAndAdd => {
             let word = remote(request, there, RemoteAccess::Atomic);
@@ -103,20 +99,15 @@ pub(crate) fn execute(
         }
         _ => with_source(request, side, words, here, |sources| {
             let sink = remote(request, there, RemoteAccess::Write)?;
-            match copy_piece(sources, &[sink.view()], length, progress, piece) {
-                Some(moved) => Ok(moved),
-                None => copy_scattered(
-                    &|at| source_at(request, side, here, sources, at).map_err(local_protection),
-                    &|at| remote_at(request, there, RemoteAccess::Write, at).map_err(remote_access),
-                    length,
-                    progress,
-                    piece,
-                ),
-            }
+            Ok(copy_piece(sources, &[sink.view()], length, progress, piece))
         })
         .unwrap_or_else(|denied| Err(local_protection(denied))),
     };
-    match result {
+    let copied = copied.and_then(|moved| match moved {
+        Some(moved) => Ok(moved),
+        None => execute_scattered(request, side, words, (here, there), progress, piece),
+    });
+    match copied {
         Ok(moved) if moved < length => Executed::Partly(moved),
         Ok(_) => Executed::Done(Outcome::success(request.length)),
         Err(failed) => Executed::Done(failed),
@@ -141,22 +132,44 @@ fn remote<'p>(
     there.remote(request.rkey, request.remote_address, request.length, access).map_err(remote_access)
 }
 
+/// A piece of a read or write that was granted, and whose bytes do not lie together on some side.
 #[cold]
 #[inline(never)]
-fn read_scattered(
+fn execute_scattered(
     request: &SendRequest,
-    list: EntryList<'_>,
+    side: &[u64],
+    words: &[u64; 7],
     (here, there): (&impl Host, &impl Host),
     progress: u64,
     piece: u64,
 ) -> Result<u64, Outcome> {
-    copy_scattered(
-        &|at| remote_at(request, there, RemoteAccess::Read, at).map_err(remote_access),
-        &|at| list.at(at, here, LocalAccess::Write).map_err(local_protection),
-        request.length.into(),
-        progress,
-        piece,
-    )
+    if request.opcode == Opcode::Read {
+        let list = EntryList::of_send(request, side);
+        let source = |at| remote_at(request, there, RemoteAccess::Read, at).map_err(remote_access);
+        let sink = |at| list.at(at, here, LocalAccess::Write).map_err(local_protection);
+        return copy_scattered(&source, &sink, request.length.into(), progress, piece);
+    }
+    let sink = |at| remote_at(request, there, RemoteAccess::Write, at).map_err(remote_access);
+    scatter_source(request, side, words, here, (&sink, local_protection), progress, piece)
+}
+
+/// Copies a piece of the data of a request to where `sink` says; `refused` tells of a refusal of the data.
+#[cold]
+#[inline(never)]
+fn scatter_source<'v, E>(
+    request: &SendRequest,
+    side: &[u64],
+    words: &[u64; 7],
+    here: &impl Host,
+    (sink, refused): (&dyn Fn(u64) -> Result<View<'v>, E>, fn(Denied) -> E),
+    progress: u64,
+    piece: u64,
+) -> Result<u64, E> {
+    let copied = with_source(request, side, words, here, |sources| {
+        let source = |at| source_at(request, side, here, sources, at).map_err(refused);
+        copy_scattered(&source, sink, request.length.into(), progress, piece)
+    });
+    copied.map_err(refused)?
 }
 
 /// The data of a request from position `at` on, as far as it lies together.
