@@ -5,9 +5,9 @@
 //! when the registration has ended.
 
 use super::View;
-use super::changing::{Changing, Now};
 use super::lam::PAGE_SIZE;
 use super::region::{Access, Denied, Rights};
+use crate::ring::{Changing, Now};
 use crate::sync::{AtomicU64, Ordering};
 use crate::work::Key;
 
@@ -81,7 +81,12 @@ impl FastRegister {
             count: word(),
             pages: (0..pages).map(|_| word()).collect(),
         };
-        Self { changing: Changing::new(home), adapter, remote, places: std::array::from_fn(place) }
+        Self {
+            changing: Changing::new(home.generation()),
+            adapter,
+            remote,
+            places: std::array::from_fn(place),
+        }
     }
 
     /// Writes a registration into a free place; gives its number.

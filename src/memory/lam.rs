@@ -101,7 +101,7 @@ impl KeyTable {
     pub fn close(&self, home: Key) -> Option<(Deregistering, Option<Key>)> {
         self.removing(home.index(), |pin, region| {
             let (latest, unbound) = match region.kind_at(home)? {
-                Kind::Lam { .. } | Kind::Privileged { .. } => (home, None),
+                Kind::Lam { .. } | Kind::Privileged { .. } => (home.generation(), None),
                 Kind::Window(window) => {
                     let bound = window.close().filter(|region| self.untie(pin, *region));
                     (window.changing.latest(), bound)
@@ -111,7 +111,7 @@ impl KeyTable {
                     (entry.changing.latest(), None)
                 }
             };
-            self.regions().set_generation(home.index(), latest.generation());
+            self.regions().set_generation(home.index(), latest);
             Some(unbound)
         })
     }

@@ -71,8 +71,8 @@ impl KeyTable {
     /// `low` gives its generation, where the user chooses it; else it is the next one.
     pub fn choose(&self, pin: &Pin<'_>, home: Key, low: Option<u8>) -> Option<Key> {
         match self.regions().get(pin, home.index())?.kind_at(home)? {
-            Kind::Window(window) => Some(window.changing.choose(low)),
-            Kind::FastRegister(entry) => Some(entry.changing.choose(low)),
+            Kind::Window(window) => Some(Key::new(home.index(), window.changing.choose(low))),
+            Kind::FastRegister(entry) => Some(Key::new(home.index(), entry.changing.choose(low))),
             _ => None,
         }
     }
@@ -80,8 +80,8 @@ impl KeyTable {
     /// The key that was chosen last.
     pub fn latest(&self, pin: &Pin<'_>, home: Key) -> Option<Key> {
         match self.regions().get(pin, home.index())?.kind_at(home)? {
-            Kind::Window(window) => Some(window.changing.latest()),
-            Kind::FastRegister(entry) => Some(entry.changing.latest()),
+            Kind::Window(window) => Some(Key::new(home.index(), window.changing.latest())),
+            Kind::FastRegister(entry) => Some(Key::new(home.index(), entry.changing.latest())),
             _ => None,
         }
     }

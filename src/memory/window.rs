@@ -1,8 +1,8 @@
 //! Memory windows (type 2B): rights to a part of a region, given to the peer of one queue pair for a time.
 
 use super::View;
-use super::changing::{Changing, Now};
 use super::region::{Access, Denied, Party, Region, Rights};
+use crate::ring::{Changing, Now};
 use crate::sync::{AtomicU64, Ordering};
 use crate::work::Key;
 
@@ -33,7 +33,7 @@ pub(super) struct Window {
 impl Window {
     pub(super) fn new(home: Key) -> Self {
         let [region, address, length, rights, qp] = std::array::from_fn(|_| AtomicU64::new(0));
-        Self { changing: Changing::new(home), region, address, length, rights, qp }
+        Self { changing: Changing::new(home.generation()), region, address, length, rights, qp }
     }
 
     /// The binding that is in force `now`, with the queue pair it was made on.

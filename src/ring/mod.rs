@@ -8,6 +8,7 @@
 //! - [`SharedRing`]: shared receive queues, with a list of those who wait; [`Feed`]: who takes there.
 //! - [`Gate`], [`EventCounter`]: a claim counter, and the same as "something to tell".
 //! - [`IndexList`], [`ReadyList`]: who waits, who is ready.
+//! - [`Changing`]: which of the successive contents of a place is in force.
 //! - [`Pins`], [`Table`]: what a pass may touch, and when it may go.
 //!
 //! No *call* here ever waits for another thread. As *queues* the rings are not lock-free: a thread preempted
@@ -15,6 +16,7 @@
 //!
 //! May come in: protocols on words, with their models in `loom-tests`. Not here: RDMA, time, user callbacks.
 
+mod changing;
 mod claim;
 mod completion;
 mod entries;
@@ -26,6 +28,7 @@ mod shared;
 mod slots;
 mod table;
 
+pub use changing::{Changing, Now};
 pub use claim::Gate;
 pub use completion::{Announcement, ArmLevel, Class, CompletionRing, Pushed};
 pub use feed::Feed;

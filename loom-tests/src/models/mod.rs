@@ -5,6 +5,7 @@
 //! sleeping thread is needed to show it. Where one is needed (a lost wake-up), loom reports the deadlock.
 
 mod arm;
+mod changing;
 mod completion;
 mod deferred;
 mod driver;
@@ -63,6 +64,7 @@ pub fn all() -> Vec<Model> {
         completion::MODELS,
         arm::MODELS,
         region::MODELS,
+        changing::MODELS,
         driver::MODELS,
     ]
     .concat()
