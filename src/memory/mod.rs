@@ -5,8 +5,8 @@
 //! - [`KeyTable`] knows the regions by their keys; only its checks make a [`Grant`] to touch one. A region
 //!   that is deregistered is refused at once and let go when the last pass that may have found it is over.
 //! - Windows, fast registrations and logical address mappings are entries of the same table. What is in force
-//!   under the changing keys of the first two is one word ([`Changing`](crate::ring::Changing)), so that nobody who checks an access
-//!   has to wait for who binds, registers or invalidates.
+//!   under the changing keys of the first two is one word ([`Changing`](crate::ring::Changing)), so that
+//!   nobody who checks an access has to wait for who binds, registers or invalidates.
 //!
 //! May come in: whatever decides who may touch which bytes. Not here: rings, queue pairs, packets, and any
 //! `&[u8]` over memory that a peer can reach. `unsafe` only in `view` and its parts, and in `owner`.

@@ -104,8 +104,12 @@ impl Changing {
 
     fn change(&self, from: Now, bits: u64) -> bool {
         let order = ord!(ChangeSwap: Release, "what is put in force was written before");
+        let next = from.next(bits);
+        mutant!(ChangeBySwap => {
+            self.word.swap(next, order);
+            true
         // Relaxed for a failure: nothing is read through it.
-        self.word.compare_exchange(from.0, from.next(bits), order, Ordering::Relaxed).is_ok()
+        }, self.word.compare_exchange(from.0, next, order, Ordering::Relaxed).is_ok())
     }
 
     /// Puts in force what lies in `place`; false: something else is, or all is over.
