@@ -4,7 +4,7 @@ use crate::cm::Timeouts;
 use crate::device::cq::{Cq, CqState, Notify};
 use crate::device::lifetime::Life;
 use crate::device::qp::{PostRefused, Qp, QpDescription, Rules};
-use crate::device::srq::Srq;
+use crate::device::srq::{Srq, SrqDescription};
 use crate::device::{Device, Driver};
 use crate::fabric::clock::{Clock, ManualClock};
 use crate::fabric::local::{Net, NetOptions};
@@ -126,7 +126,11 @@ impl End {
             None => (Arc::clone(&cq), Arc::clone(&notified)),
         };
         let srq = shared.map(|(_, srq)| srq).or_else(|| {
-            (world.shared_depth > 0).then(|| device.create_srq(world.shared_depth, 4, Vec::new()).unwrap())
+            (world.shared_depth > 0).then(|| {
+                let (depth, sge) = (world.shared_depth, 4);
+                let description = SrqDescription { depth, sge, threshold: 0, callback: None };
+                device.create_srq(description, Vec::new()).unwrap()
+            })
         });
         let description = QpDescription {
             pd,
