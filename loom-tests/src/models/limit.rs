@@ -8,6 +8,7 @@ pub const MODELS: &[Model] = &[
     model("limit_two", "two takers fall below the limit: one notice", B3, limit_two),
     model("limit_set", "a limit is set while a taker falls below it", ALL, limit_set),
     model("limit_again", "an armed limit is replaced while a taker takes", B3, limit_again),
+    model("limit_lost", "a limit is set while receives come and go: no notice too many", B3, limit_lost),
     model("limit_primed", "a primed limit gives notice once so many were queued", HEAVY, limit_primed),
     model("limit_not_reached", "a primed limit that was never reached is silent", B3, limit_not_reached),
     model("limit_primed_set", "a primed limit is replaced while a taker takes", B3, limit_primed_set),
@@ -76,6 +77,19 @@ fn limit_again() {
     assert_eq!(world.notices(), 1, "two are left");
     while world.take() {}
     assert_eq!(world.notices(), 1, "what was set before does not count any more");
+}
+
+fn limit_lost() {
+    let world = World::new(0, 2);
+    let taker = spawn(&world, |world| {
+        for _ in 0..2 {
+            world.post(1);
+            assert!(world.take());
+        }
+    });
+    world.set(2);
+    join([taker]);
+    assert_eq!(world.notices(), 0, "there were never fewer than two");
 }
 
 fn limit_primed() {

@@ -11,6 +11,12 @@ pub const MODELS: &[Model] = &[
     model("held_time", "time is over while the last entry comes: one notice", ALL, held_time),
     model("held_broken", "an overrun does not wait, whoever was faster", B3, held_broken),
     model("held_arm_again", "a second arm merges into one that is held", B3, held_arm_again),
+    model(
+        "held_solicited",
+        "an entry that does not satisfy the arm counts for one that does",
+        B3,
+        held_solicited,
+    ),
     model("held_says_who", "who releases sees what the armer did before", B3, held_says_who),
     model("fail_armed", "a failure fires the arm, before it or after, and ends the entries", B3, fail_armed),
 ];
@@ -72,21 +78,30 @@ fn held_arm_again() {
     assert_eq!(*cq.held.get(), 1, "no arm is left");
 }
 
+fn held_solicited() {
+    let cq = moderated(2, 2);
+    cq.arm(ArmLevel::Solicited);
+    let producer = spawn(&cq, |cq| cq.push(Class::Ordinary, &[101]));
+    cq.push(Class::Solicited, &[1]);
+    join([producer]);
+    assert_eq!(*cq.fired.get(), 1, "two entries have come, and one of them satisfies the arm");
+}
+
 fn held_says_who() {
     let cq = moderated(2, 2);
     let armer = Arc::new(Witness::new());
-    let seen = Arc::clone(&armer);
+    let writes = Arc::clone(&armer);
     cq.push(Class::Ordinary, &[1]);
-    let producer = spawn(&cq, move |cq| {
-        let mut note = Announcement::default();
-        cq.push_quietly(Class::Ordinary, &[2], &mut note);
-        if cq.ring.announce(note) == Notice::Now {
-            seen.read();
-        }
+    let arming = spawn(&cq, move |cq| {
+        writes.write();
+        let _later = cq.ring.arm(ArmLevel::Any);
     });
-    armer.write();
-    let _later = cq.ring.arm(ArmLevel::Any);
-    join([producer]);
+    let mut note = Announcement::default();
+    cq.push_quietly(Class::Ordinary, &[2], &mut note);
+    if cq.ring.announce(note) == Notice::Now {
+        armer.read();
+    }
+    join([arming]);
 }
 
 fn fail_armed() {
