@@ -257,20 +257,10 @@ impl EntryRing {
             // Relaxed: the compare-and-swap below decides; what is read in between is validated by it.
             let head = self.head.load(Ordering::Relaxed);
             let first = head & TICKET;
-            let mut count = 0;
-            while count < n {
-                let ticket = first + count as u64;
-                let segment = view.segment(ticket);
-                if !segment.is_published(ticket) {
-                    break;
-                }
-                copy(count, segment.copy(ticket), Side { segment, ticket });
-                #[cfg(qpair_loom)]
-                if self.witnessed {
-                    segment.witness_copy(ticket);
-                }
-                count += 1;
-            }
+            let count = match view.only {
+                Some(segment) => self.copy_published(first, n, &mut copy, |_| segment),
+                None => self.copy_scattered(first, n, &mut copy, view),
+            };
             if count == 0 {
                 // Relaxed: a count of 0 is true of some moment; nothing is read through it.
                 if self.head.load(Ordering::Relaxed) == head {
@@ -289,6 +279,41 @@ impl EntryRing {
             }
             backoff.spin();
         }
+    }
+
+    /// Copies what is published from ticket `first` on, up to `n` or a gap; how many.
+    #[inline(always)] // one copy with, and one without a search
+    fn copy_published<'r>(
+        &self,
+        first: u64,
+        n: usize,
+        copy: &mut impl FnMut(usize, Payload, Side<'_>),
+        segment_of: impl Fn(u64) -> &'r Segment,
+    ) -> usize {
+        let mut count = 0;
+        while count < n {
+            let ticket = first + count as u64;
+            let segment = segment_of(ticket);
+            let Some(payload) = segment.read(ticket) else { break };
+            copy(count, payload, Side { segment, ticket });
+            #[cfg(qpair_loom)]
+            if self.witnessed {
+                segment.witness_read(ticket);
+            }
+            count += 1;
+        }
+        count
+    }
+
+    #[inline(never)] // seldom
+    fn copy_scattered(
+        &self,
+        first: u64,
+        n: usize,
+        copy: &mut impl FnMut(usize, Payload, Side<'_>),
+        view: View<'_>,
+    ) -> usize {
+        self.copy_published(first, n, copy, |ticket| view.segment(ticket))
     }
 
     /// The head with what is kept in its top bits.

@@ -192,7 +192,7 @@ impl Segments {
 pub(super) struct View<'r> {
     segments: &'r Segments,
     /// The segment of all of them.
-    only: Option<&'r Segment>,
+    pub(super) only: Option<&'r Segment>,
     newest: usize,
 }
 

@@ -111,17 +111,19 @@ impl Segment {
         self.look(ticket).0 == ticket + 1
     }
 
-    /// The payload in the slot of `ticket`, torn if a producer writes it meanwhile.
+    /// The payload of `ticket` if it is published, torn if a producer writes it meanwhile.
     #[inline]
-    pub(super) fn copy(&self, ticket: u64) -> Payload {
+    pub(super) fn read(&self, ticket: u64) -> Option<Payload> {
         let slot = self.slot(ticket);
-        // Relaxed: the slot's word was acquired, and the head's compare-and-swap validates the copy.
-        std::array::from_fn(|i| slot.payload[i].load(Ordering::Relaxed))
+        let word = slot.word.load(ord!(ReadLoad: Acquire, "as EntryLoad"));
+        // Relaxed: the word was acquired, and the head's compare-and-swap validates the copy.
+        let copy = || std::array::from_fn(|i| slot.payload[i].load(Ordering::Relaxed)); // as above
+        (word >> STATE_BITS == ticket + 1).then(copy)
     }
 
-    /// In a model with one consumer, what `copy` does to the witness.
+    /// In a model with one consumer, what `read` does to the witness.
     #[cfg(qpair_loom)]
-    pub(super) fn witness_copy(&self, ticket: u64) {
+    pub(super) fn witness_read(&self, ticket: u64) {
         self.slot(ticket).witness.read();
     }
 }
