@@ -143,6 +143,7 @@ impl Srq {
     /// The queue fails, for a reason of its own: its queue pairs go to error, and its callback hears of it.
     ///
     /// Receives can still be posted, and vanish with the queue: no queue pair takes them any more.
+    #[cfg_attr(not(test), expect(dead_code, reason = "faults on purpose call it"))]
     pub(crate) fn fail(self: &Arc<Self>) {
         // AcqRel: who sees it failed sees why.
         if self.failed.swap(1, Ordering::AcqRel) == 0 {

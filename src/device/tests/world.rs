@@ -65,15 +65,16 @@ struct Carrier {
     _net: Option<Arc<Net>>,
 }
 
-/// A driver without a thread: a test calls [`Hand::drive`].
+/// A driver without a thread: a test calls [`Hand::drive`], and says what time it is.
 #[derive(Default)]
 pub(super) struct Hand {
     wakes: AtomicU64,
+    nanos: AtomicU64,
 }
 
 impl Driver for Hand {
     fn now(&self) -> Time {
-        Time::ZERO
+        Time::from_nanos(self.nanos.load(Ordering::Relaxed)) // one thread
     }
 
     fn wake(&self) {
@@ -86,6 +87,11 @@ impl Driver for Hand {
 }
 
 impl Hand {
+    /// From now on it is that many nanoseconds after the beginning.
+    pub(super) fn set(&self, nanos: u64) {
+        self.nanos.store(nanos, Ordering::Relaxed); // one thread
+    }
+
     /// Does what a driver's thread does when it is woken; how often it was woken since the last time.
     pub(super) fn drive(&self, device: &Device) -> u64 {
         let wakes = self.wakes.swap(0, Ordering::Relaxed); // as above
