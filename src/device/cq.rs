@@ -299,6 +299,7 @@ impl Deliver for Cq {
             if self.held.swap(0, Ordering::Relaxed) != 0 && !self.life.is_closing() {
                 self.see_to_held();
             }
+            // Relaxed: as above.
             if self.fired.swap(0, Ordering::Relaxed) != 0 && !self.life.is_closing() {
                 self.tell_user();
             }

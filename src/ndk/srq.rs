@@ -47,8 +47,8 @@ impl SrqDescription {
     ///
     /// It runs on whatever thread took the receive, never while a call for the same queue is running. It must
     /// not block, and may make any call but the adapter's close. Post and modify by the [`SrqEvent`]: a
-    /// closure that holds the [`Srq`] itself would keep it from being dropped. The closure is dropped when the
-    /// queue is closed and it is not running.
+    /// closure that holds the [`Srq`] itself would keep it from being dropped. The closure is dropped when
+    /// the queue is closed and it is not running.
     pub fn notify_below(
         mut self,
         threshold: u32,

@@ -6,9 +6,9 @@
 //! compare-and-swap to none, and the winner notifies.
 //!
 //! A queue that is moderated *holds* an arm that is satisfied: the arm's word then says up to which ticket.
-//! Whoever holds it fences and looks at the tail, whoever pushes looks at the arm as ever, so the notice comes
-//! when so many entries have come; a clock, which is not here, may [release](CompletionRing::release) it
-//! before. Further arms merge into one that is held.
+//! Whoever holds it fences and looks at the tail, whoever pushes looks at the arm as ever, so the notice
+//! comes when so many entries have come; a clock, which is not here, may [release](CompletionRing::release)
+//! it before. Further arms merge into one that is held.
 //!
 //! A completion queue that overran or failed stays so: entries that fitted can be polled, nothing is
 //! overwritten, each push is told, and every arm fires at once.
@@ -107,8 +107,8 @@ impl CompletionRing {
 
     /// Changes how many entries fit, at least 1, under traffic: none is lost or doubled, and the arm stays.
     ///
-    /// An overrun is judged by the old depth or by the new, never by both. Control: locks, and allocates where
-    /// the queue was never so deep; what it once needed it keeps.
+    /// An overrun is judged by the old depth or by the new, never by both. Control: locks, and allocates
+    /// where the queue was never so deep; what it once needed it keeps.
     ///
     /// # Errors
     /// [`Crowded`]: more entries than that are in the queue; nothing has changed.
@@ -332,8 +332,8 @@ impl CompletionRing {
 
     /// Notes that a notification is being delivered: what is in the queue now is old to the next arm.
     ///
-    /// Call it before the user's code runs, so that an entry pushed from then on counts as new. An entry behind
-    /// a gap stays new: its producer or the gap's fires for it.
+    /// Call it before the user's code runs, so that an entry pushed from then on counts as new. An entry
+    /// behind a gap stays new: its producer or the gap's fires for it.
     pub fn note_notified(&self) {
         self.notified.fetch_max(self.entries.published_end(), Ordering::Relaxed); // as where it is read
     }

@@ -352,8 +352,8 @@ impl EntryRing {
 
     /// Changes the depth to `depth`, at least 1; entries stay as they are and where they are.
     ///
-    /// Claims are judged by one depth or the other, never by both. Control: allocates where the ring was never
-    /// so deep. The caller sees to it that nobody else does the same meanwhile.
+    /// Claims are judged by one depth or the other, never by both. Control: allocates where the ring was
+    /// never so deep. The caller sees to it that nobody else does the same meanwhile.
     ///
     /// # Errors
     /// [`Crowded`] when more entries than that are in it; nothing has changed.

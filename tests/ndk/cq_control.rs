@@ -5,8 +5,7 @@ use crate::world::{PATIENCE, adapter};
 use qpair::ndk::{
     Adapter, AdapterFlags, Clock, Completion, Cq, CqNotify, ManualClock, NotifyType, QpDescription, Status,
 };
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
 use std::thread;
 use std::time::Duration;
 
@@ -60,7 +59,7 @@ fn cq_28_resize_under_traffic() {
         .map(|qp| pd.create_qp(QpDescription::new(&cq).context(qp).receive_depth(16)).wait().unwrap())
         .collect();
     let mut seen: Vec<Vec<u64>> = vec![Vec::new(); PRODUCERS as usize];
-    let (cq, done) = (&cq, &AtomicBool::new(false));
+    let (cq, (done, over)) = (&cq, mpsc::channel::<()>());
     thread::scope(|scope| {
         let windows: Vec<_> = qps
             .iter()
@@ -80,7 +79,7 @@ fn cq_28_resize_under_traffic() {
         scope.spawn(move || {
             // Room for all that can be in it is left at any time.
             for depth in [64, 256, 65, 1000, 100, 5000, 64].into_iter().cycle() {
-                if done.load(Ordering::Relaxed) {
+                if over.try_recv() == Err(TryRecvError::Disconnected) {
                     return;
                 }
                 cq.resize(depth).wait().unwrap();
@@ -96,7 +95,7 @@ fn cq_28_resize_under_traffic() {
             seen[qp].push(place[0].request_context);
             let _all_sent = windows[qp].send(());
         }
-        done.store(true, Ordering::Relaxed);
+        drop(done);
     });
     for contexts in seen {
         assert!(contexts.into_iter().eq(0..EACH), "each once, in order");

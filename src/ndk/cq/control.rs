@@ -16,9 +16,9 @@ const NANOS_PER_MICRO: u64 = 1000;
 impl Cq {
     /// Changes how many completions the queue holds, under traffic (`NdkResizeCq`).
     ///
-    /// No completion is lost, doubled or moved (CQ-28), and the arm stays (CQ-30). An overrun is judged by the
-    /// new depth from the moment the call is done. A second resize waits until the first is through. Memory
-    /// that the deepest depth so far needed is kept until the queue is closed.
+    /// No completion is lost, doubled or moved (CQ-28), and the arm stays (CQ-30). An overrun is judged by
+    /// the new depth from the moment the call is done. A second resize waits until the first is through.
+    /// Memory that the deepest depth so far needed is kept until the queue is closed.
     ///
     /// # Errors
     /// INVALID_PARAMETER: `depth` is 0 or above [`max_cq_depth`](crate::ndk::AdapterInfo::max_cq_depth)
@@ -53,8 +53,8 @@ impl Cq {
     ///
     /// Completions count that are new since the last notification and in the queue when the arm is satisfied,
     /// and those that come afterwards; the interval begins with the completion that satisfies the arm, by the
-    /// clock of the NET. What is reached first counts. [`u32::MAX`] in one leaves it to the other; interval 0,
-    /// or count 0 or 1, is no moderation, as after creation. A count above the depth counts as the
+    /// clock of the NET. What is reached first counts. [`u32::MAX`] in one leaves it to the other; interval
+    /// 0, or count 0 or 1, is no moderation, as after creation. A count above the depth counts as the
     /// depth.
     ///
     /// A notification that is held when the call is made comes at once. Overrun and failure of the queue are

@@ -127,7 +127,8 @@ impl Segments {
         if reached == newest && mutant!(SettleEarly => true, head >= self.start(newest)) {
             // Lost: another consumer was faster, or the ring is outgrown once more.
             let settle = ord!(ViewSettle: Release, "the head that I read, and the segment's slots");
-            let _lost = self.view.compare_exchange(view, view & !MOVING, settle, Ordering::Relaxed);
+            let relaxed = Ordering::Relaxed; // a failure reads nothing through the view
+            let _lost = self.view.compare_exchange(view, view & !MOVING, settle, relaxed);
         }
         View { segments: self, only: None, newest: reached }
     }
@@ -146,7 +147,7 @@ impl Segments {
     ) -> Result<(), Crowded> {
         let backoff = Backoff::new();
         let order = ord!(ResizeTail: Acquire, "a head that I read later is not behind what its claims knew: no entry is counted that had gone before");
-        let mut now = tail.load(order); // its count and its segment are the last resize's, by the caller's lock
+        let mut now = tail.load(order); // its count and segment are the last resize's, by the caller's lock
         let (present, count) = (segment_number(now), now >> COUNT_SHIFT & COUNT);
         let outgrown = u64::from(depth) > self.numbered(present).size();
         let number = if outgrown { self.grow(present + 1, depth, side_words) } else { present };
