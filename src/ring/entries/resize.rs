@@ -225,3 +225,106 @@ impl<'r> View<'r> {
         }
     }
 }
+
+#[cfg(all(test, not(qpair_loom)))]
+mod tests {
+    use super::super::{EntryRing, segment::Class};
+    use super::*;
+    use crate::ring::slots::PAYLOAD_WORDS;
+    use proptest::prelude::*;
+    use std::collections::VecDeque;
+
+    #[derive(Clone, Debug)]
+    enum Call {
+        Push(u64),
+        Take(usize),
+        Resize(u32),
+    }
+
+    fn call() -> impl Strategy<Value = Call> {
+        prop_oneof![
+            (1..6u64).prop_map(Call::Push),
+            (1..6usize).prop_map(Call::Take),
+            (1..20u32).prop_map(Call::Resize),
+        ]
+    }
+
+    /// Pushes up to `n` entries with these numbers; how many there was room for.
+    fn push(ring: &EntryRing, first: u64, n: u64) -> u64 {
+        let claim = ring.claim(n).unwrap();
+        for index in 0..claim.count {
+            let payload = [first + index; PAYLOAD_WORDS];
+            ring.segment_of(claim).publish(
+                claim.first() + index,
+                Class::Ordinary,
+                &payload,
+                &[!(first + index)],
+            );
+        }
+        claim.count
+    }
+
+    fn take(ring: &EntryRing, n: usize) -> Vec<u64> {
+        let mut taken = vec![0; n];
+        let copy = |index: usize, payload: [u64; PAYLOAD_WORDS], side: super::super::Side<'_>| {
+            let mut words = [0];
+            side.copy_to(&mut words);
+            assert_eq!((payload, words), ([payload[0]; PAYLOAD_WORDS], [!payload[0]]));
+            taken[index] = payload[0];
+        };
+        let count = ring.take(n, copy, |head, count| Some(head + count));
+        taken.truncate(count);
+        taken
+    }
+
+    proptest! {
+        #[test]
+        fn a_ring_is_a_queue_whatever_its_depth_becomes(calls in prop::collection::vec(call(), 1..200)) {
+            let (ring, mut model) = (EntryRing::new(1, 1, 0), VecDeque::new());
+            let (mut depth, mut next) = (1u64, 0u64);
+            for call in calls {
+                match call {
+                    Call::Push(n) => {
+                        let pushed = push(&ring, next, n);
+                        prop_assert_eq!(pushed, n.min(depth - model.len() as u64));
+                        model.extend(next..next + pushed);
+                        next += pushed;
+                    }
+                    Call::Take(n) => {
+                        let expected: Vec<_> = model.drain(..n.min(model.len())).collect();
+                        prop_assert_eq!(take(&ring, n), expected);
+                    }
+                    Call::Resize(to) => {
+                        let entries = model.len() as u64;
+                        let expected = if entries > u64::from(to) { Err(Crowded { entries }) } else { Ok(()) };
+                        prop_assert_eq!(ring.resize(to), expected);
+                        depth = if expected.is_ok() { u64::from(to) } else { depth };
+                    }
+                }
+                prop_assert_eq!((ring.len(), ring.depth()), (model.len() as u64, depth));
+                prop_assert_eq!(ring.published_end(), next);
+                prop_assert_eq!(ring.strongest_from(ring.head()), (!model.is_empty()).then_some(Class::Ordinary));
+            }
+        }
+    }
+
+    #[test]
+    fn resizing_for_ever_needs_no_more_than_twice_the_deepest() {
+        let ring = EntryRing::new(3, 0, 0);
+        for turn in 0..5000u64 {
+            let depth = [3, 100, 7, 250, 16][turn as usize % 5];
+            ring.resize(depth).unwrap();
+            let claim = ring.claim(2).unwrap();
+            for ticket in claim.first()..claim.first() + claim.count {
+                ring.segment_of(claim).publish(ticket, Class::Ordinary, &[turn; PAYLOAD_WORDS], &[]);
+            }
+            let mut seen = 0;
+            let count = ring.take(2, |_, payload, _| seen += payload[0], |head, count| Some(head + count));
+            assert_eq!((count, seen), (2, 2 * turn));
+        }
+        let later = ring.segments.later.iter().filter_map(OnceLock::get);
+        let sizes: Vec<_> = std::iter::once(4).chain(later.map(|segment| segment.size())).collect();
+        assert_eq!(sizes, [4, 128, 256]);
+        assert_eq!(ring.segments.view.load(Ordering::Relaxed), 2 << 1, "all entries lie in the newest"); // one thread
+    }
+}

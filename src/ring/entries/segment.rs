@@ -98,10 +98,8 @@ impl Segment {
     /// Ticket plus one, and class, of what the slot of `ticket` holds; 0 for nothing yet.
     #[inline]
     pub(super) fn look(&self, ticket: u64) -> (u64, Class) {
-        let word = self
-            .slot(ticket)
-            .word
-            .load(ord!(EntryLoad: Acquire, "pairs with EntryPublish: the payload is whole"));
+        // Relaxed: a look reads no payload, and fences order it where that matters.
+        let word = self.slot(ticket).word.load(Ordering::Relaxed); // as above
         (word >> STATE_BITS, if word & 2 != 0 { Class::Solicited } else { Class::Ordinary })
     }
 
@@ -115,7 +113,7 @@ impl Segment {
     #[inline]
     pub(super) fn read(&self, ticket: u64) -> Option<Payload> {
         let slot = self.slot(ticket);
-        let word = slot.word.load(ord!(ReadLoad: Acquire, "as EntryLoad"));
+        let word = slot.word.load(ord!(EntryLoad: Acquire, "pairs with EntryPublish: the payload is whole"));
         // Relaxed: the word was acquired, and the head's compare-and-swap validates the copy.
         let copy = || std::array::from_fn(|i| slot.payload[i].load(Ordering::Relaxed)); // as above
         (word >> STATE_BITS == ticket + 1).then(copy)
