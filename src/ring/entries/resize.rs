@@ -325,6 +325,7 @@ mod tests {
         let later = ring.segments.later.iter().filter_map(OnceLock::get);
         let sizes: Vec<_> = std::iter::once(4).chain(later.map(|segment| segment.size())).collect();
         assert_eq!(sizes, [4, 128, 256]);
-        assert_eq!(ring.segments.view.load(Ordering::Relaxed), 2 << 1, "all entries lie in the newest"); // one thread
+        let view = ring.segments.view.load(Ordering::Relaxed); // one thread
+        assert_eq!(view, 2 << 1, "all entries lie in the newest");
     }
 }
