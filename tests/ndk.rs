@@ -13,6 +13,8 @@ mod closing;
 mod connections;
 #[path = "ndk/cq.rs"]
 mod cq;
+#[path = "ndk/cq_control.rs"]
+mod cq_control;
 #[path = "ndk/ext.rs"]
 mod ext;
 #[path = "ndk/fast_register.rs"]
@@ -29,6 +31,8 @@ mod posting;
 mod shared_endpoints;
 #[path = "ndk/srq.rs"]
 mod srq;
+#[path = "ndk/srq_control.rs"]
+mod srq_control;
 #[path = "ndk/windows.rs"]
 mod windows;
 #[path = "ndk/world.rs"]

@@ -104,13 +104,14 @@ impl Device {
         !chores.is_empty()
     }
 
-    /// Does what no caller is left to do: ready queues, chores, receives that did not come in time.
+    /// Does what no caller is left to do: ready queues, chores, receives that did not come in time, and
+    /// notifications that were held long enough.
     ///
     /// Called by the driver when it was woken or a time has come; says how long it may rest at most.
     pub(crate) fn drive(&self) -> Rest {
         self.run_ready();
         let chores_left = self.run_chores();
-        let next = self.run_rnr();
+        let next = self.run_rnr().into_iter().chain(self.run_held()).min();
         Rest { at_most: chores_left.then_some(AGAIN), until: next }
     }
 

@@ -1,16 +1,21 @@
 //! Completion queues: a ring, an arm, and how its user is told.
 
+use super::Device;
 use super::callbacks::{Deliver, Outbox};
 use super::lifetime::Life;
+use super::moderation::Moderation;
 use super::qp::Qp;
-use super::{Device, Frame};
+use super::users::Users;
 use crate::observe;
-use crate::ring::{Announcement, ArmLevel, Class, CompletionRing, EventCounter, Payload, Pushed};
+use crate::ring::{
+    Announcement, ArmLevel, Class, CompletionRing, Crowded, EventCounter, Notice, Payload, Pushed,
+};
 use crate::sync::{AtomicU64, Ordering};
+use crate::time::Time;
 use crate::work::Completion;
 use event_listener::{Event, EventListener};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a notification says of its completion queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +23,8 @@ pub(crate) enum CqState {
     Working,
     /// More completions came than it holds: it and its queue pairs are dead.
     Overrun,
+    /// It has failed: it and its queue pairs are dead.
+    Fatal,
 }
 
 /// Who hears when the armed queue has something to say.
@@ -46,9 +53,15 @@ pub(crate) struct Cq {
     notifies: bool,
     callback: Mutex<Option<Arc<Callback>>>,
     waiters: Event,
-    qps: Mutex<Vec<Weak<Qp>>>,
-    overrun_told: AtomicU64,
+    users: Users,
+    /// The queue pairs know that the queue is dead.
+    users_told: AtomicU64,
     notifications: AtomicU64,
+    moderation: Mutex<Moderation>,
+    /// Nanoseconds of the device's clock at which an arm was held last.
+    held_since: AtomicU64,
+    /// Arms held that no delivery has seen to yet.
+    held: AtomicU64,
 }
 
 /// What a completion queue has done, each figure true at some moment during the call.
@@ -78,9 +91,12 @@ impl Cq {
             notifies,
             callback: Mutex::new(callback),
             waiters: Event::new(),
-            qps: Mutex::new(Vec::new()),
-            overrun_told: AtomicU64::new(0),
+            users: Users::default(),
+            users_told: AtomicU64::new(0),
             notifications: AtomicU64::new(0),
+            moderation: Mutex::new(Moderation::OFF),
+            held_since: AtomicU64::new(0),
+            held: AtomicU64::new(0),
         })
     }
 
@@ -93,6 +109,14 @@ impl Cq {
         self.ring.len()
     }
 
+    /// Changes the depth under traffic; entries, their order and the arm stay. Control: locks and allocates.
+    ///
+    /// # Errors
+    /// [`Crowded`]: more completions than that are in it; nothing has changed.
+    pub(crate) fn resize(&self, depth: u32) -> Result<(), Crowded> {
+        self.ring.resize(depth)
+    }
+
     /// Figures of the queue, read without stopping it.
     pub(crate) fn counters(&self) -> CqCounters {
         let (polled, entries) = (self.ring.polled(), self.ring.len());
@@ -100,7 +124,11 @@ impl Cq {
     }
 
     pub(crate) fn state(&self) -> CqState {
-        if self.ring.has_overrun() { CqState::Overrun } else { CqState::Working }
+        match (self.ring.has_failed(), self.ring.has_overrun()) {
+            (true, _) => CqState::Fatal,
+            (false, true) => CqState::Overrun,
+            (false, false) => CqState::Working,
+        }
     }
 
     /// Takes up to `out.len()` completions, oldest first; lock-free.
@@ -111,11 +139,47 @@ impl Cq {
 
     /// Arms, or strengthens the arm; new completions that satisfy it notify at once.
     pub(crate) fn arm(self: &Arc<Self>, level: ArmLevel) {
-        if self.notifies && self.ring.arm(level) {
-            let mut outbox = Outbox::new();
-            self.fire(&mut outbox);
-            outbox.emit();
+        if self.notifies {
+            let notice = self.ring.arm(level);
+            self.heed_alone(notice);
         }
+    }
+
+    /// Holds notifications from now on as `moderation` says; one that is held already comes at once.
+    ///
+    /// Overrun, failure and close are never held back.
+    pub(crate) fn moderate(self: &Arc<Self>, moderation: Moderation) {
+        let notice = {
+            // An arm that is held by the old rule, but only after this, is seen to by its delivery, which
+            // takes the same lock.
+            let mut rule = self.rule();
+            *rule = moderation;
+            self.ring.moderate(moderation.ring_count());
+            self.ring.release()
+        };
+        self.heed_alone(notice);
+    }
+
+    /// Its time is over: what is held is told.
+    pub(super) fn release_held(self: &Arc<Self>) {
+        let notice = self.ring.release();
+        self.heed_alone(notice);
+    }
+
+    /// The queue fails, for a reason of its own: its queue pairs go to error, every arm is answered with
+    /// [`CqState::Fatal`], and no further completion comes. What is in it can be polled.
+    #[cfg_attr(not(test), expect(dead_code, reason = "faults on purpose call it"))]
+    pub(crate) fn fail(self: &Arc<Self>) {
+        let mut note = Announcement::default();
+        if !self.ring.fail(&mut note) {
+            return;
+        }
+        let mut outbox = Outbox::new();
+        if self.notifies {
+            self.heed(self.ring.announce(note), &mut outbox);
+        }
+        self.raise(&mut outbox);
+        outbox.emit();
     }
 
     /// A wait for the next notification; listen first, then arm, then poll again, then wait.
@@ -124,9 +188,7 @@ impl Cq {
     }
 
     pub(super) fn attach(&self, qp: &Arc<Qp>) {
-        let mut qps = self.qps.lock().unwrap_or_else(PoisonError::into_inner);
-        qps.retain(|known| known.strong_count() > 0);
-        qps.push(Arc::downgrade(qp));
+        self.users.add(qp);
     }
 
     /// Drops the user's closure as soon as it is not running, and tells who still waits.
@@ -136,10 +198,61 @@ impl Cq {
         self.waiters.notify(usize::MAX);
     }
 
+    fn rule(&self) -> MutexGuard<'_, Moderation> {
+        self.moderation.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn heed_alone(self: &Arc<Self>, notice: Notice) {
+        if notice != Notice::None {
+            let mut outbox = Outbox::new();
+            self.heed(notice, &mut outbox);
+            outbox.emit();
+        }
+    }
+
+    /// Puts into the outbox what a notice asks for.
+    #[inline]
+    fn heed(self: &Arc<Self>, notice: Notice, outbox: &mut Outbox) {
+        match notice {
+            Notice::None => {}
+            Notice::Now => self.fire(outbox),
+            Notice::Later => self.note_held(outbox),
+        }
+    }
+
     /// One more fired arm for the user to hear of.
     fn fire(self: &Arc<Self>, outbox: &mut Outbox) {
         self.fired.fetch_add(1, Ordering::Relaxed); // the counter's read-modify-writes order it
         self.raise(outbox);
+    }
+
+    /// One more arm held, for a delivery to see to.
+    #[cold]
+    fn note_held(self: &Arc<Self>, outbox: &mut Outbox) {
+        // Relaxed: the counter's read-modify-writes order both.
+        self.held_since.store(self.device.now().as_nanos(), Ordering::Relaxed);
+        self.held.fetch_add(1, Ordering::Relaxed); // as above
+        self.raise(outbox);
+    }
+
+    /// Has the arm that is held released in time, or at once where nothing else would do so.
+    fn see_to_held(self: &Arc<Self>) {
+        let rule = self.rule();
+        let Some(missing) = self.ring.held_for() else { return };
+        let notice = match rule.interval {
+            _ if rule.is_off() => self.ring.release(),
+            Some(interval) => {
+                // Relaxed: as in `note_held`; if another arm was held since, it comes early.
+                let since = Time::from_nanos(self.held_since.load(Ordering::Relaxed));
+                self.device.release_at(since + interval, self);
+                Notice::None
+            }
+            // Held by an earlier rule for longer than the one in force allows.
+            None if rule.count.is_none_or(|count| missing > u64::from(count)) => self.ring.release(),
+            None => Notice::None,
+        };
+        drop(rule);
+        self.heed_alone(notice);
     }
 
     fn raise(self: &Arc<Self>, outbox: &mut Outbox) {
@@ -150,19 +263,14 @@ impl Cq {
 
     fn tell_queue_pairs(&self) {
         // Relaxed: only which delivery is the first counts.
-        if self.overrun_told.swap(1, Ordering::Relaxed) != 0 {
+        if self.users_told.swap(1, Ordering::Relaxed) != 0 {
             return;
         }
-        observe::emit(observe::Event::CqOverrun { depth: self.depth() });
-        let qps: Vec<_> = {
-            let qps = self.qps.lock().unwrap_or_else(PoisonError::into_inner);
-            qps.iter().filter_map(Weak::upgrade).collect()
-        };
-        let mut frame = Frame::new();
-        for qp in qps {
-            self.device.enter_error(&qp, &mut frame);
-        }
-        self.device.settle(frame);
+        observe::emit(match self.state() {
+            CqState::Fatal => observe::Event::CqFailed,
+            CqState::Overrun | CqState::Working => observe::Event::CqOverrun { depth: self.depth() },
+        });
+        self.users.fail(&self.device);
     }
 
     fn tell_user(&self) {
@@ -184,10 +292,14 @@ impl Deliver for Cq {
             return;
         };
         self.events.deliver(|| {
-            if self.ring.has_overrun() {
+            if self.state() != CqState::Working {
                 self.tell_queue_pairs();
             }
-            // Relaxed: the event counter's read-modify-writes order it.
+            // Relaxed: the event counter's read-modify-writes order both.
+            if self.held.swap(0, Ordering::Relaxed) != 0 && !self.life.is_closing() {
+                self.see_to_held();
+            }
+            // Relaxed: as above.
             if self.fired.swap(0, Ordering::Relaxed) != 0 && !self.life.is_closing() {
                 self.tell_user();
             }
@@ -244,8 +356,8 @@ impl<'q> Batch<'q> {
     /// Looks at the arm for everything pushed.
     #[inline]
     pub(super) fn announce(self, outbox: &mut Outbox) {
-        if self.cq.notifies && self.cq.ring.announce(self.note) {
-            self.cq.fire(outbox);
+        if self.cq.notifies {
+            self.cq.heed(self.cq.ring.announce(self.note), outbox);
         }
         if self.overrun {
             self.cq.raise(outbox);

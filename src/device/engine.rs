@@ -264,7 +264,11 @@ fn offer(peer: &Arc<Qp>, sender: &Qp, engine: &mut ReceiveEngine<'_, '_>) -> Off
     // Release: read by who finds the link listed.
     sender.links.waits_at_srq.store(u64::from(srq.index), Ordering::Release);
     let feed = Feed { shared: &srq.ring, waiter: (sender.id().index(), &sender.links.srq) };
-    peer.rq.offer_fed(feed, engine, ReceiveEngine::is_served, || peer.state().receives())
+    let fed = peer.rq.offer_fed(feed, engine, ReceiveEngine::is_served, || peer.state().receives());
+    if fed.notice {
+        srq.fire(&mut engine.frame.outbox);
+    }
+    Offered { done: fed.done, wake: fed.wake }
 }
 
 /// The engine of a receive queue: cancels what is flushed, and delivers at most one message.

@@ -19,6 +19,7 @@ pub(crate) mod connect;
 pub(crate) mod cq;
 mod engine;
 pub(crate) mod lifetime;
+pub(crate) mod moderation;
 mod pinned;
 pub(crate) mod qp;
 mod rnr;
@@ -26,6 +27,7 @@ pub(crate) mod srq;
 pub(crate) mod state;
 #[cfg(test)]
 mod tests;
+mod users;
 
 pub(crate) use agenda::Frame;
 
@@ -62,6 +64,7 @@ pub(crate) struct Device {
     /// Queues handed over to the driver, their budget spent.
     ready: ReadyList,
     rnr: rnr::Waits,
+    held: moderation::Held,
     chores: chores::Chores,
     last_pd: AtomicU64,
 }
@@ -76,6 +79,7 @@ impl Device {
             keys: KeyTable::new(pinned::pins()),
             ready: ReadyList::asleep(),
             rnr: rnr::Waits::new(),
+            held: moderation::Held::default(),
             chores: chores::Chores::default(),
             last_pd: AtomicU64::new(0),
         })

@@ -240,6 +240,9 @@ impl Device {
         if !Arc::ptr_eq(&qp.send_cq, &qp.receive_cq) {
             qp.receive_cq.attach(&qp);
         }
+        if let Some(srq) = &qp.srq {
+            srq.attach(&qp);
+        }
         Ok(qp)
     }
 }

@@ -1,15 +1,40 @@
 //! Shared receive queues: receives that the messages of many queue pairs are delivered into.
 
 use super::agenda::{Frame, Task};
+use super::callbacks::{Deliver, Outbox};
 use super::lifetime::{self, Hold, Life};
 use super::pinned::with_pin;
 use super::qp::{PostRefused, Qp, put_entries, receive_request};
+use super::users::Users;
 use super::{Device, agenda::framed};
-use crate::ring::{Pin, Retired, SharedRing, TableFull};
-use crate::sync::Ordering;
+use crate::observe;
+use crate::ring::{Crowded, EventCounter, Pin, Retired, SharedRing, TableFull};
+use crate::sync::{AtomicU64, Ordering};
 use crate::work::SendRequest;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a notification says of its shared receive queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SrqState {
+    /// Fewer receives are queued than its threshold says.
+    Working,
+    /// It has failed: it and its queue pairs are dead.
+    Fatal,
+}
+
+/// Hears of a threshold that was crossed, and of the queue's failure; calls for one queue never overlap.
+pub(crate) type SrqCallback = Box<dyn Fn(SrqState) + Send + Sync>;
+
+/// What a shared receive queue is made of; limits are judged by the face.
+pub(crate) struct SrqDescription {
+    pub(crate) depth: u32,
+    /// Scatter/gather entries that a receive may have.
+    pub(crate) sge: u32,
+    /// Armed from the start: the callback hears once so many receives were queued and then fewer are; 0: off.
+    pub(crate) threshold: u32,
+    pub(crate) callback: Option<SrqCallback>,
+}
 
 /// A shared receive queue.
 pub(crate) struct Srq {
@@ -18,24 +43,34 @@ pub(crate) struct Srq {
     pub(super) index: u32,
     sge: u32,
     pub(super) ring: SharedRing,
+    /// Notices that the user has not been told yet, and a failure.
+    events: EventCounter,
+    /// Notices among them.
+    fired: AtomicU64,
+    callback: Mutex<Option<Arc<SrqCallback>>>,
+    /// Somebody hears of the threshold.
+    notifies: bool,
+    users: Users,
+    /// Not 0: it has failed.
+    failed: AtomicU64,
+    /// The queue pairs know that it has.
+    users_told: AtomicU64,
 }
 
 impl Device {
-    /// A shared receive queue of `depth` receives of up to `sge` entries. Control: locks and allocates.
+    /// A shared receive queue. Control: locks and allocates.
     ///
     /// # Errors
     /// [`TableFull`]: 2^24 - 1 of them exist.
     pub(crate) fn create_srq(
         self: &Arc<Self>,
-        depth: u32,
-        sge: u32,
+        of: SrqDescription,
         antecedents: Vec<Hold>,
     ) -> Result<Arc<Srq>, TableFull> {
         let life = Life::new(antecedents);
         let mut made = None;
         self.srqs.insert(|index, _| {
-            let ring = SharedRing::new(depth, SendRequest::side_words(sge, 0));
-            let srq = Arc::new(Srq { life, device: Arc::clone(self), index, sge, ring });
+            let srq = Arc::new(Srq::new(Arc::clone(self), index, of, life));
             made = Some(Arc::clone(&srq));
             srq
         })?;
@@ -69,6 +104,89 @@ impl Device {
 }
 
 impl Srq {
+    fn new(device: Arc<Device>, index: u32, of: SrqDescription, life: Arc<Life>) -> Self {
+        let notifies = of.callback.is_some();
+        let threshold = if notifies { of.threshold } else { 0 };
+        Self {
+            life,
+            device,
+            index,
+            sge: of.sge,
+            ring: SharedRing::with_limit(of.depth, SendRequest::side_words(of.sge, 0), threshold),
+            events: EventCounter::new(),
+            fired: AtomicU64::new(0),
+            callback: Mutex::new(of.callback.map(Arc::new)),
+            notifies,
+            users: Users::default(),
+            failed: AtomicU64::new(0),
+            users_told: AtomicU64::new(0),
+        }
+    }
+
+    /// Changes the depth and arms the threshold, each unless it is 0. Control: locks and allocates.
+    ///
+    /// A threshold above the number queued notifies at once. On a queue that has failed every threshold does.
+    ///
+    /// # Errors
+    /// [`Crowded`]: more receives than the depth are queued; nothing has changed.
+    pub(crate) fn modify(self: &Arc<Self>, depth: u32, threshold: u32) -> Result<(), Crowded> {
+        let threshold = if self.notifies { threshold } else { 0 };
+        let below = self.ring.modify(depth, threshold)?;
+        if below || threshold != 0 && self.state() == SrqState::Fatal {
+            let mut outbox = Outbox::new();
+            self.fire(&mut outbox);
+            outbox.emit();
+        }
+        Ok(())
+    }
+
+    /// The queue fails, for a reason of its own: its queue pairs go to error, and its callback hears of it.
+    ///
+    /// Receives can still be posted, and vanish with the queue: no queue pair takes them any more.
+    #[cfg_attr(not(test), expect(dead_code, reason = "faults on purpose call it"))]
+    pub(crate) fn fail(self: &Arc<Self>) {
+        // AcqRel: who sees it failed sees why.
+        if self.failed.swap(1, Ordering::AcqRel) == 0 {
+            let mut outbox = Outbox::new();
+            self.fire(&mut outbox);
+            outbox.emit();
+        }
+    }
+
+    fn state(&self) -> SrqState {
+        // Acquire: pairs with `fail`.
+        if self.failed.load(Ordering::Acquire) != 0 { SrqState::Fatal } else { SrqState::Working }
+    }
+
+    pub(super) fn attach(&self, qp: &Arc<Qp>) {
+        self.users.add(qp);
+    }
+
+    /// One more thing for the user to hear of.
+    pub(super) fn fire(self: &Arc<Self>, outbox: &mut Outbox) {
+        self.fired.fetch_add(1, Ordering::Relaxed); // the counter's read-modify-writes order it
+        if self.events.raise() {
+            outbox.push(Arc::clone(self) as Arc<dyn Deliver>);
+        }
+    }
+
+    fn tell(&self) {
+        let state = self.state();
+        // Relaxed: only which delivery is the first counts.
+        if state == SrqState::Fatal && self.users_told.swap(1, Ordering::Relaxed) == 0 {
+            observe::emit(observe::Event::SrqFailed);
+            self.users.fail(&self.device);
+        }
+        // Relaxed: the event counter's read-modify-writes order it.
+        if self.fired.swap(0, Ordering::Relaxed) == 0 || self.life.is_closing() {
+            return;
+        }
+        let callback = self.callback.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(callback) = callback {
+            callback(state);
+        }
+    }
+
     pub(crate) fn depth(&self) -> u64 {
         self.ring.depth()
     }
@@ -105,6 +223,9 @@ impl Srq {
         let srq = Arc::clone(self);
         self.life.set_teardown(move || srq.leave());
         framed(&self.device, |frame| self.life.begin_close(callback, &mut frame.outbox));
+        // The user's closure goes as soon as it is not running.
+        let closure = self.callback.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(closure);
     }
 
     /// Takes the queue out of the table: the queue pairs that used it are gone, so no sender lists itself any
@@ -121,6 +242,17 @@ impl Srq {
             }
             Some(Ok(_)) | None => true,
         });
+    }
+}
+
+impl Deliver for Srq {
+    fn deliver(self: Arc<Self>) {
+        // Closing waits for this call: the close callback is the last one.
+        let Some(_hold) = self.life.try_hold() else {
+            self.events.deliver(|| ());
+            return;
+        };
+        self.events.deliver(|| self.tell());
     }
 }
 

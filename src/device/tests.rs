@@ -1,5 +1,6 @@
 //! Tests of the device as a whole, over a real NET.
 
+mod failures;
 mod keys;
 mod long;
 mod oracle;

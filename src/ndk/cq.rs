@@ -1,5 +1,7 @@
 //! Completion queues: poll, arm, wait.
 
+mod control;
+
 use super::adapter::AdapterCore;
 use super::handle::{self, Object};
 use super::{Completion, Error, NotifyType, Request, Status};
@@ -85,11 +87,13 @@ pub struct CqEvent<'a> {
 }
 
 impl CqEvent<'_> {
-    /// SUCCESS, or BUFFER_OVERFLOW if the queue has overrun: it and its queue pairs are dead (CQ-19).
+    /// SUCCESS; BUFFER_OVERFLOW if the queue has overrun (CQ-19), INTERNAL_ERROR if it has failed: it and its
+    /// queue pairs are dead.
     pub fn status(&self) -> Status {
         match self.state {
             CqState::Working => Status::SUCCESS,
             CqState::Overrun => Status::BUFFER_OVERFLOW,
+            CqState::Fatal => Status::INTERNAL_ERROR,
         }
     }
 
@@ -123,6 +127,9 @@ pub enum CqError {
         /// Completions that it holds.
         depth: u64,
     },
+    /// The queue has failed, and what was in it has been polled. It and its queue pairs are dead.
+    #[error("the completion queue has failed, and its queue pairs with it; close them and make new ones")]
+    Failed,
     /// Waiting inside a callback could wait for that callback itself.
     #[error(
         "waiting on a completion queue inside a callback; poll and arm it there, or wait on another thread"
@@ -134,10 +141,11 @@ pub enum CqError {
 }
 
 impl CqError {
-    /// BUFFER_OVERFLOW for an overrun, else INVALID_DEVICE_REQUEST.
+    /// BUFFER_OVERFLOW for an overrun, INTERNAL_ERROR for a failure, else INVALID_DEVICE_REQUEST.
     pub fn status(self) -> Status {
         match self {
             Self::Overrun { .. } => Status::BUFFER_OVERFLOW,
+            Self::Failed => Status::INTERNAL_ERROR,
             Self::InCallback | Self::NoWaiters => Status::INVALID_DEVICE_REQUEST,
         }
     }
@@ -226,7 +234,7 @@ impl Cq {
     /// Dropped before its end, it has taken nothing.
     ///
     /// # Errors
-    /// [`CqError::Overrun`], [`CqError::NoWaiters`].
+    /// [`CqError::Overrun`], [`CqError::Failed`], [`CqError::NoWaiters`].
     pub async fn completions(&self, out: &mut [Completion]) -> Result<usize, CqError> {
         loop {
             if let Some(taken) = self.take(out)? {
@@ -247,10 +255,15 @@ impl Cq {
         if taken > 0 || out.is_empty() {
             return Ok(Some(taken));
         }
-        if self.has_overrun() {
-            // What fitted came before the overrun, but perhaps after the first look.
+        let dead = match self.cq.state() {
+            CqState::Working => None,
+            CqState::Overrun => Some(CqError::Overrun { depth: self.cq.depth() }),
+            CqState::Fatal => Some(CqError::Failed),
+        };
+        if let Some(error) = dead {
+            // What fitted came before, but perhaps after the first look.
             return match self.poll(out) {
-                0 => Err(CqError::Overrun { depth: self.cq.depth() }),
+                0 => Err(error),
                 taken => Ok(Some(taken)),
             };
         }

@@ -59,8 +59,10 @@ const FAST_REGISTER_PAGES_LEAST: u32 = 16;
 pub(super) const FLAGS: AdapterFlags = AdapterFlags(
     AdapterFlags::IN_ORDER_DMA_SUPPORTED.0
         | AdapterFlags::RDMA_READ_SINK_NOT_REQUIRED.0
+        | AdapterFlags::CQ_INTERRUPT_MODERATION_SUPPORTED.0
         | AdapterFlags::MULTI_ENGINE_SUPPORTED.0
         | AdapterFlags::RDMA_READ_LOCAL_INVALIDATE_SUPPORTED.0
+        | AdapterFlags::CQ_RESIZE_SUPPORTED.0
         | AdapterFlags::LOOPBACK_CONNECTIONS_SUPPORTED.0,
 );
 

@@ -64,6 +64,6 @@ pub use raw_mr::RawMr;
 pub use request::Request;
 pub use scope::{Scope, ScopedMr};
 pub use shared_endpoint::SharedEndpoint;
-pub use srq::Srq;
+pub use srq::{Srq, SrqDescription, SrqEvent};
 pub use status::Status;
 pub use version::{ExtensionInterface, Guid, NdkObject, NdkVersion, ObjectHeader, ObjectType};

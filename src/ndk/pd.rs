@@ -4,7 +4,9 @@ use super::adapter::AdapterCore;
 use super::handle::{self, Object};
 use super::qp::QpDescription;
 use super::scope::Scope;
-use super::{Error, FastRegisterMr, Memory, Mr, MrFlags, Mw, Qp, RawMr, Request, Srq, Token, request};
+use super::{
+    Error, FastRegisterMr, Memory, Mr, MrFlags, Mw, Qp, RawMr, Request, Srq, SrqDescription, Token, request,
+};
 use crate::device::lifetime::{Hold, Life};
 use std::fmt;
 use std::sync::Arc;
@@ -114,7 +116,15 @@ impl Pd {
     /// NOT_SUPPORTED: the adapter has no shared receive queues (SRQ-13). INSUFFICIENT_RESOURCES: 2^24 - 1 of
     /// them live.
     pub fn create_srq(&self, depth: u32, max_sge: u32) -> Request<Srq> {
-        request::ready(Srq::new(&self.core, depth, max_sge))
+        self.create_srq_with(SrqDescription::new(depth, max_sge))
+    }
+
+    /// Creates a shared receive queue, perhaps with a threshold and its notification (`NdkCreateSrq`).
+    ///
+    /// # Errors
+    /// As [`create_srq`](Self::create_srq).
+    pub fn create_srq_with(&self, description: SrqDescription) -> Request<Srq> {
+        request::ready(Srq::new(&self.core, description))
     }
 
     /// Creates a memory window, not bound to anything (`NdkCreateMw`).

@@ -44,6 +44,10 @@ pub(crate) enum Event {
     CqOverrun { depth: u64 },
     /// A file was dropped whose buffer could not be written back.
     FileLost { bytes: usize },
+    /// A completion queue failed for a reason of its own.
+    CqFailed,
+    /// A shared receive queue failed.
+    SrqFailed,
 }
 
 /// Tells of an event at trace level: one a request, built only where somebody listens.
@@ -96,6 +100,12 @@ pub(crate) fn emit(event: Event) {
         }
         Event::CqOverrun { depth } => {
             tracing::warn!(target: "qpair", depth, "completion queue overran; it and its queue pairs are dead");
+        }
+        Event::CqFailed => {
+            tracing::warn!(target: "qpair", "completion queue failed; it and its queue pairs are dead");
+        }
+        Event::SrqFailed => {
+            tracing::warn!(target: "qpair", "shared receive queue failed; it and its queue pairs are dead");
         }
     }
 }

@@ -4,7 +4,7 @@
 //! queue feeds it, hence one thread at a time; its own role may be anybody's, for a flush.
 
 use super::list::Link;
-use super::queue::{Engine, HeldQueue, Offered, Post, Ran, WorkQueue};
+use super::queue::{Engine, HeldQueue, Post, Ran, WorkQueue};
 use super::shared::{SHARED_SIDE_MAX, SharedRing};
 use crate::sync::{mutant, recheck};
 
@@ -15,6 +15,18 @@ pub struct Feed<'f> {
     pub shared: &'f SharedRing,
     /// The sender's index and link, for the wait list of the shared queue.
     pub waiter: (u32, &'f Link),
+}
+
+/// What offering to a fed queue came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a wake or a notice is the caller's to deliver"]
+pub struct Fed {
+    /// As [`Offered::done`](super::Offered::done).
+    pub done: bool,
+    /// As [`Offered::wake`](super::Offered::wake).
+    pub wake: bool,
+    /// The limit of the shared queue gave [notice](super::Taken::notice).
+    pub notice: bool,
 }
 
 impl WorkQueue {
@@ -32,27 +44,28 @@ impl WorkQueue {
         engine: &mut E,
         done: impl Fn(&E) -> bool,
         open: impl Fn() -> bool,
-    ) -> Offered {
-        let mut wake = false;
+    ) -> Fed {
+        let (mut wake, mut notice) = (false, false);
         while !done(engine) {
             if self.pending() > 0 {
                 let offered = self.offer(engine, &done);
                 wake |= offered.wake;
                 // Still there: somebody else has the role, for a flush, and kicks the sender as he leaves.
                 if offered.done || recheck!(FedStillThere, self.pending() > 0) {
-                    return Offered { done: offered.done, wake };
+                    return Fed { done: offered.done, wake, notice };
                 }
                 // Gone: a flush came in between, and the receive in hand is cancelled. Take another.
             }
             if !open() {
-                return Offered { done: false, wake: true };
+                return Fed { done: false, wake: true, notice };
             }
             let mut words = [0; SHARED_SIDE_MAX];
             let Some(taken) = feed.shared.take_or_wait(feed.waiter.0, feed.waiter.1, &mut words) else {
-                return Offered { done: false, wake };
+                return Fed { done: false, wake, notice };
             };
+            notice |= taken.notice;
             let posted = self.post(1, Post::Receive, |_, payload, side| {
-                *payload = taken;
+                *payload = taken.payload;
                 side.copy_from_slice(&words[..side.len()]);
             });
             assert_eq!(posted.accepted, 1, "a fed queue was empty, and nobody else feeds it");
@@ -60,7 +73,7 @@ impl WorkQueue {
                 wake |= self.run(held, engine).wake;
             }
         }
-        Offered { done: true, wake }
+        Fed { done: true, wake, notice }
     }
 
     /// As [`run`](WorkQueue::run), of a fed queue by who does not feed it: for a flush.

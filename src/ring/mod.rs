@@ -4,8 +4,10 @@
 //! orderings:
 //!
 //! - [`WorkQueue`]: send and receive queues. Many posters, one engine by claim, flush as a mark.
-//! - [`CompletionRing`]: completion queues. Many producers, many pollers, arm and overrun.
-//! - [`SharedRing`]: shared receive queues, with a list of those who wait; [`Feed`]: who takes there.
+//! - [`CompletionRing`]: completion queues. Many producers, many pollers, arm and overrun, resize under
+//!   traffic.
+//! - [`SharedRing`]: shared receive queues, with a list of those who wait, and a limit; [`Feed`]: who takes
+//!   there.
 //! - [`Gate`], [`EventCounter`]: a claim counter, and the same as "something to tell".
 //! - [`IndexList`], [`ReadyList`]: who waits, who is ready.
 //! - [`Changing`]: which of the successive contents of a place is in force.
@@ -21,6 +23,7 @@ mod claim;
 mod completion;
 mod entries;
 mod feed;
+mod limit;
 mod list;
 mod pins;
 mod queue;
@@ -30,12 +33,13 @@ mod table;
 
 pub use changing::{Changing, Now};
 pub use claim::Gate;
-pub use completion::{Announcement, ArmLevel, Class, CompletionRing, Pushed};
-pub use feed::Feed;
+pub use completion::{Announcement, ArmLevel, Class, CompletionRing, Notice, Pushed};
+pub use entries::Crowded;
+pub use feed::{Fed, Feed};
 pub use list::{EventCounter, IndexList, Link, ReadyList};
 pub use pins::{Grace, Pin, PinHandle, Pins};
 pub use queue::{End, Engine, HeldQueue, NoRoom, Offered, Pass, Payload, Post, Posted, Ran, Step, WorkQueue};
-pub use shared::{SHARED_SIDE_MAX, SharedRing};
+pub use shared::{SHARED_SIDE_MAX, SharedRing, Taken};
 pub use table::{Retired, Table, TableFull};
 
 /// Prepares one execution of a model; a model calls it first, on its main thread.

@@ -3,10 +3,11 @@
 //! Whoever finds it empty lists itself and looks again; whoever posts looks at the list afterwards and wakes
 //! everybody on it, since the one woken may have been served meanwhile.
 
-use super::entries::{Class, EntryRing};
+use super::entries::{Class, Crowded, EntryRing, Side};
+use super::limit::Limit;
 use super::list::{IndexList, Link};
 use super::slots::Payload;
-use crate::sync::{fence, recheck};
+use crate::sync::{Mutex, fence, recheck};
 
 /// The most words that may lie beside a receive's payload.
 pub const SHARED_SIDE_MAX: usize = 32;
@@ -16,6 +17,18 @@ pub const SHARED_SIDE_MAX: usize = 32;
 pub struct SharedRing {
     entries: EntryRing,
     waiting: IndexList,
+    limit: Limit,
+    /// One change at a time.
+    control: Mutex<()>,
+}
+
+/// A receive that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// What was posted.
+    pub payload: Payload,
+    /// Fewer receives are left than the limit says, for the first time since it was set: the taker tells.
+    pub notice: bool,
 }
 
 impl SharedRing {
@@ -24,8 +37,35 @@ impl SharedRing {
     /// # Panics
     /// When `side_words` exceeds [`SHARED_SIDE_MAX`].
     pub fn new(depth: u32, side_words: usize) -> Self {
+        Self::with_limit(depth, side_words, 0)
+    }
+
+    /// As [`new`](SharedRing::new), with a limit that gives notice once so many receives have been queued and
+    /// then fewer are; 0 for none.
+    ///
+    /// # Panics
+    /// When `side_words` exceeds [`SHARED_SIDE_MAX`].
+    pub fn with_limit(depth: u32, side_words: usize, limit: u32) -> Self {
         assert!(side_words <= SHARED_SIDE_MAX, "at most {SHARED_SIDE_MAX} side words, not {side_words}");
-        Self { entries: EntryRing::new(depth, side_words), waiting: IndexList::new() }
+        let (limit, head) = Limit::new(limit);
+        let entries = EntryRing::new(depth, side_words, head);
+        Self { entries, waiting: IndexList::new(), limit, control: Mutex::new(()) }
+    }
+
+    /// Changes the depth and the limit, each unless it is 0; true: fewer receives are queued than the limit
+    /// says, and the caller tells. Control: locks, and may allocate.
+    ///
+    /// The limit gives notice once, by this call or by a later take; what was set before does not any more.
+    ///
+    /// # Errors
+    /// [`Crowded`]: more receives than the depth are queued; nothing has changed, the limit neither.
+    pub fn modify(&self, depth: u32, limit: u32) -> Result<bool, Crowded> {
+        // A panic below this lock leaves the ring whole: each change is one compare-and-swap.
+        let _one_at_a_time = self.control.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if depth != 0 {
+            self.entries.resize(depth)?;
+        }
+        Ok(limit != 0 && self.limit.set(&self.entries, limit))
     }
 
     /// Receives that fit.
@@ -47,29 +87,37 @@ impl SharedRing {
     ///
     /// [`wake`](SharedRing::wake) who waits afterwards, unless nothing was taken.
     pub fn post(&self, n: usize, mut write: impl FnMut(usize, &mut Payload, &mut [u64])) -> usize {
-        // The overrun bit is never set here, so a claim takes what has room.
-        let Ok(claim) = self.entries.claim(n as u64) else { return 0 };
-        for (index, ticket) in (claim.first..claim.first + claim.count).enumerate() {
+        // The ring is never broken, so a claim takes what has room.
+        let claim = loop {
+            let Ok(claim) = self.entries.claim(n as u64) else { return 0 };
+            if claim.count != 0 || self.entries.is_still(claim) {
+                break claim;
+            }
+        };
+        let segment = self.entries.segment_of(claim);
+        for (index, ticket) in (claim.first()..claim.first() + claim.count).enumerate() {
             let (mut payload, mut side) = (Payload::default(), [0; SHARED_SIDE_MAX]);
             let side = &mut side[..self.entries.side_words()];
             write(index, &mut payload, side);
-            self.entries.publish(ticket, Class::Ordinary, &payload, side);
+            segment.publish(ticket, Class::Ordinary, &payload, side);
         }
         claim.count as usize
     }
 
     /// Takes the oldest receive; its side words go to `side`.
-    pub fn take(&self, side: &mut [u64]) -> Option<Payload> {
-        let mut taken = Payload::default();
-        let count = self.entries.take(1, |_, payload, words| {
-            taken = payload;
+    pub fn take(&self, side: &mut [u64]) -> Option<Taken> {
+        let (mut payload, mut notice) = (Payload::default(), false);
+        let copy = |_, copied, words: Side<'_>| {
+            payload = copied;
             words.copy_to(side);
-        });
-        (count == 1).then_some(taken)
+        };
+        let after = |head, count| self.limit.after_take(&self.entries, head, count, &mut notice);
+        let count = self.entries.take(1, copy, after);
+        (count == 1).then_some(Taken { payload, notice })
     }
 
     /// As [`take`](SharedRing::take); without a receive, `index` is listed and woken by a later post.
-    pub fn take_or_wait(&self, index: u32, link: &Link, side: &mut [u64]) -> Option<Payload> {
+    pub fn take_or_wait(&self, index: u32, link: &Link, side: &mut [u64]) -> Option<Taken> {
         if let Some(taken) = self.take(side) {
             return Some(taken);
         }

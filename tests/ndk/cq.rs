@@ -13,16 +13,19 @@ use std::thread;
 use std::time::Duration;
 
 /// A completion queue that notes its notifications, and a queue pair that completes into it.
-struct Noted {
-    cq: Cq,
-    qp: Qp,
-    notes: Receiver<Status>,
+pub struct Noted {
+    pub cq: Cq,
+    pub qp: Qp,
+    pub notes: Receiver<Status>,
     _adapter: Adapter,
 }
 
 impl Noted {
-    fn new(test: &str, depth: u32) -> Self {
-        let adapter = adapter(test);
+    pub fn new(test: &str, depth: u32) -> Self {
+        Self::on(adapter(test), depth)
+    }
+
+    pub fn on(adapter: Adapter, depth: u32) -> Self {
         let (note, notes) = mpsc::channel();
         let notify = CqNotify::callback(move |event| note.send(event.status()).unwrap());
         let cq = adapter.create_cq(depth, notify).wait().unwrap();
@@ -32,16 +35,16 @@ impl Noted {
     }
 
     /// Brings an entry: a receive that is cancelled.
-    fn entry(&self, context: u64) {
+    pub fn entry(&self, context: u64) {
         self.qp.receive(context, &[]).unwrap();
         self.qp.flush();
     }
 
-    fn calls(&self) -> usize {
+    pub fn calls(&self) -> usize {
         self.notes.try_iter().count()
     }
 
-    fn poll(&self, count: usize) -> Vec<u64> {
+    pub fn poll(&self, count: usize) -> Vec<u64> {
         let mut places = vec![Completion::default(); count];
         let got = self.cq.poll(&mut places);
         places[..got].iter().map(|c| c.request_context).collect()

@@ -3,7 +3,8 @@
 use super::{BATCH_MAX, DEPTH, Pop, Push};
 use crossbeam_queue::ArrayQueue;
 use qpair::ring::{
-    Announcement, Class, CompletionRing, End, Engine, HeldQueue, Payload, Post, Pushed, Step, WorkQueue,
+    Announcement, Class, CompletionRing, End, Engine, HeldQueue, Notice, Payload, Post, Pushed, Step,
+    WorkQueue,
 };
 use rtrb::chunks::ChunkError;
 
@@ -170,7 +171,7 @@ impl<'r, const ANNOUNCE: bool> Polled<'r, ANNOUNCE> {
         let entries: [_; N] = std::array::from_fn(|index| (Class::Ordinary, make(index)));
         let mut note = Announcement::default();
         assert_eq!(self.ring.push(&entries, &mut note), Pushed::All, "there was room");
-        assert!(!(ANNOUNCE && self.ring.announce(note)), "nobody armed");
+        assert!(!ANNOUNCE || self.ring.announce(note) == Notice::None, "nobody armed");
     }
 }
 

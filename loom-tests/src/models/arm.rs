@@ -3,7 +3,7 @@
 use super::completion::Cq;
 use super::{B3, HEAVY, Model, model};
 use crate::support::{Arc, Witness, join, spawn};
-use qpair::ring::{Announcement, ArmLevel, Class};
+use qpair::ring::{Announcement, ArmLevel, Class, Notice};
 
 pub const MODELS: &[Model] = &[
     model("arm_sleep", "one producer, a poller that arms, polls again and sleeps", B3, arm_sleep),
@@ -43,7 +43,7 @@ pub const MODELS: &[Model] = &[
 
 /// Polls until `want` entries came: to empty, then arms at `level`, and sleeps if that is not satisfied at
 /// once.
-fn sleep_for(cq: &Cq, level: ArmLevel, want: usize, poll_again: bool) {
+pub fn sleep_for(cq: &Cq, level: ArmLevel, want: usize, poll_again: bool) {
     loop {
         cq.drain();
         if cq.got.get().len() >= want || cq.ring.has_overrun() {
@@ -196,7 +196,7 @@ fn arm_says_who() {
     let producer = spawn(&cq, move |cq| {
         let mut note = Announcement::default();
         cq.push_quietly(Class::Ordinary, &[1], &mut note);
-        if cq.ring.announce(note) {
+        if cq.ring.announce(note) == Notice::Now {
             seen.read();
         }
     });

@@ -3,7 +3,7 @@
 use super::{ALL, B3, Model, model};
 use crate::support::{Arc, Unwatched, join, payload, spawn, tag};
 use loom::sync::Notify;
-use qpair::ring::{Announcement, ArmLevel, Class, CompletionRing, Payload, Pushed};
+use qpair::ring::{Announcement, ArmLevel, Class, CompletionRing, Notice, Payload, Pushed};
 
 pub const MODELS: &[Model] = &[
     model("cq_producers", "two producers, one poller", B3, cq_producers),
@@ -28,9 +28,10 @@ pub struct Cq {
     pub ring: CompletionRing,
     pub event: Notify,
     pub fired: Unwatched<usize>,
+    pub held: Unwatched<usize>,
     pub got: Unwatched<Vec<u64>>,
-    accepted: Unwatched<usize>,
-    reported: Unwatched<usize>,
+    pub accepted: Unwatched<usize>,
+    pub reported: Unwatched<usize>,
 }
 
 impl Cq {
@@ -48,6 +49,7 @@ impl Cq {
             ring,
             event: Notify::new(),
             fired: Unwatched::default(),
+            held: Unwatched::default(),
             got: Unwatched::default(),
             accepted: Unwatched::default(),
             reported: Unwatched::default(),
@@ -70,14 +72,18 @@ impl Cq {
     }
 
     pub fn announce(&self, note: Announcement) {
-        if self.ring.announce(note) {
-            self.fire();
-        }
+        self.heed(self.ring.announce(note));
     }
 
     pub fn arm(&self, level: ArmLevel) {
-        if self.ring.arm(level) {
-            self.fire();
+        self.heed(self.ring.arm(level));
+    }
+
+    pub fn heed(&self, notice: Notice) {
+        match notice {
+            Notice::None => {}
+            Notice::Now => self.fire(),
+            Notice::Later => *self.held.get() += 1,
         }
     }
 
@@ -101,7 +107,7 @@ impl Cq {
     }
 
     /// Everything that was taken, in order of the producers' hundreds; nothing else.
-    fn check(&self, expected: &[u64]) {
+    pub fn check(&self, expected: &[u64]) {
         self.drain();
         let mut got = self.got.get().clone();
         got.sort_unstable();
@@ -110,7 +116,7 @@ impl Cq {
     }
 
     /// One poller sees the entries of a producer in order.
-    fn check_order(&self) {
+    pub fn check_order(&self) {
         let got = self.got.get();
         for producer in [0, 100, 200] {
             let mine: Vec<u64> = got.iter().filter(|tag| **tag / 100 * 100 == producer).copied().collect();

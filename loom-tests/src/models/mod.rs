@@ -12,8 +12,11 @@ mod driver;
 mod feed;
 mod flight;
 mod flush;
+mod limit;
+mod moderation;
 mod pair;
 mod region;
+mod resize;
 mod shared;
 mod work;
 
@@ -63,6 +66,9 @@ pub fn all() -> Vec<Model> {
         feed::MODELS,
         completion::MODELS,
         arm::MODELS,
+        resize::MODELS,
+        limit::MODELS,
+        moderation::MODELS,
         region::MODELS,
         changing::MODELS,
         driver::MODELS,

@@ -69,9 +69,9 @@ impl World {
 
     fn take(&self) -> Option<u64> {
         let mut side = [0];
-        self.receives.take(&mut side).map(|payload| {
-            assert_eq!(side, [!tag(&payload)], "side words of another receive");
-            tag(&payload)
+        self.receives.take(&mut side).map(|taken| {
+            assert_eq!(side, [!tag(&taken.payload)], "side words of another receive");
+            tag(&taken.payload)
         })
     }
 
@@ -117,9 +117,9 @@ impl Engine for Take<'_> {
         let link = &self.world.members[self.index as usize].link;
         let mut side = [0];
         let taken = self.world.receives.take_or_wait(self.index, link, &mut side);
-        taken.map_or(Step::Blocked, |payload| {
-            assert_eq!(side, [!tag(&payload)], "side words of another receive");
-            Step::Done(tag(&payload))
+        taken.map_or(Step::Blocked, |taken| {
+            assert_eq!(side, [!tag(&taken.payload)], "side words of another receive");
+            Step::Done(tag(&taken.payload))
         })
     }
 

@@ -6,6 +6,7 @@
 
 mod ends;
 mod keys;
+mod sizes;
 mod traffic;
 
 use super::world::{World, pair_on, pair_with};

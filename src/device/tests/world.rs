@@ -4,7 +4,7 @@ use crate::cm::Timeouts;
 use crate::device::cq::{Cq, CqState, Notify};
 use crate::device::lifetime::Life;
 use crate::device::qp::{PostRefused, Qp, QpDescription, Rules};
-use crate::device::srq::Srq;
+use crate::device::srq::{Srq, SrqDescription};
 use crate::device::{Device, Driver};
 use crate::fabric::clock::{Clock, ManualClock};
 use crate::fabric::local::{Net, NetOptions};
@@ -65,15 +65,16 @@ struct Carrier {
     _net: Option<Arc<Net>>,
 }
 
-/// A driver without a thread: a test calls [`Hand::drive`].
+/// A driver without a thread: a test calls [`Hand::drive`], and says what time it is.
 #[derive(Default)]
 pub(super) struct Hand {
     wakes: AtomicU64,
+    nanos: AtomicU64,
 }
 
 impl Driver for Hand {
     fn now(&self) -> Time {
-        Time::ZERO
+        Time::from_nanos(self.nanos.load(Ordering::Relaxed)) // one thread
     }
 
     fn wake(&self) {
@@ -86,6 +87,11 @@ impl Driver for Hand {
 }
 
 impl Hand {
+    /// From now on it is that many nanoseconds after the beginning.
+    pub(super) fn set(&self, nanos: u64) {
+        self.nanos.store(nanos, Ordering::Relaxed); // one thread
+    }
+
     /// Does what a driver's thread does when it is woken; how often it was woken since the last time.
     pub(super) fn drive(&self, device: &Device) -> u64 {
         let wakes = self.wakes.swap(0, Ordering::Relaxed); // as above
@@ -126,7 +132,11 @@ impl End {
             None => (Arc::clone(&cq), Arc::clone(&notified)),
         };
         let srq = shared.map(|(_, srq)| srq).or_else(|| {
-            (world.shared_depth > 0).then(|| device.create_srq(world.shared_depth, 4, Vec::new()).unwrap())
+            (world.shared_depth > 0).then(|| {
+                let (depth, sge) = (world.shared_depth, 4);
+                let description = SrqDescription { depth, sge, threshold: 0, callback: None };
+                device.create_srq(description, Vec::new()).unwrap()
+            })
         });
         let description = QpDescription {
             pd,
