@@ -15,6 +15,8 @@ mod connections;
 mod cq;
 #[path = "ndk/ext.rs"]
 mod ext;
+#[path = "ndk/faults.rs"]
+mod faults;
 #[path = "ndk/flush.rs"]
 mod flush;
 #[path = "ndk/listeners.rs"]

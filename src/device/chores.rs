@@ -50,7 +50,8 @@ impl Device {
         self.run_ready();
         let chores_left = self.run_chores();
         let next = self.run_rnr();
-        Rest { at_most: chores_left.then_some(AGAIN), until: next }
+        let until = next.into_iter().chain(self.run_faults()).min();
+        Rest { at_most: chores_left.then_some(AGAIN), until }
     }
 
     /// Says that the driver is about to sleep; false: there is something to do.

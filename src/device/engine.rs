@@ -27,12 +27,16 @@ const DEPTHS: u64 = 4;
 pub(super) struct Budget {
     requests: u64,
     bytes: u64,
+    piece: u64,
 }
 
 impl Budget {
     #[inline]
     pub(super) fn of(qp: &Qp) -> Self {
-        Self { requests: DEPTHS * qp.sq.depth().max(16), bytes: BYTES }
+        if let Some(cut) = qp.faults.as_ref().and_then(|faults| faults.cut(qp)) {
+            return Self { requests: cut.requests, bytes: cut.bytes, piece: cut.piece };
+        }
+        Self { piece: PIECE, requests: DEPTHS * qp.sq.depth().max(16), bytes: BYTES }
     }
 }
 
@@ -86,7 +90,7 @@ impl<'p> SendEngine<'p> {
         frame: &'p mut Frame,
     ) -> Self {
         let peer = device.qp(pin, qp.peer());
-        Self { device, pin, qp, peer, budget, frame, completions: Batch::new(&qp.send_cq), piece: false }
+        Self { device, pin, qp, peer, budget, frame, completions: Batch::new(&qp.send_cq, qp), piece: false }
     }
 
     /// Looks at the arm of the completion queue; true: the pass stopped in the middle of a message.
@@ -109,7 +113,7 @@ impl<'p> SendEngine<'p> {
         }
         let here = HostEnd { sink_right: self.qp.rules.sink_right, ..self.end_of(self.qp) };
         let ends = (&here, &self.end_of(peer));
-        match direct::execute(request, side, words, ends, progress, PIECE) {
+        match direct::execute(request, side, words, ends, progress, self.budget.piece) {
             Executed::Done(outcome) => {
                 self.budget.bytes = self.budget.bytes.saturating_sub(u64::from(request.length) - progress);
                 self.ended(outcome)
@@ -133,7 +137,7 @@ impl<'p> SendEngine<'p> {
     ) -> Step<Outcome> {
         // Relaxed: written in this role only.
         let receive = self.qp.progress.receive.load(Ordering::Relaxed);
-        let piece = PIECE;
+        let piece = self.budget.piece;
         let mut message =
             Message { request, words, side, progress, receive, piece, ended: None, partly: false };
         let mut engine = ReceiveEngine::new(self.device, self.pin, peer, self.frame);
@@ -166,9 +170,16 @@ impl<'p> SendEngine<'p> {
 
     fn partly(&mut self, bytes: u64) -> Step<Outcome> {
         self.qp.progress.bytes.store(bytes, Ordering::Relaxed); // in this role only
-        self.budget.bytes = self.budget.bytes.saturating_sub(PIECE);
+        self.budget.bytes = self.budget.bytes.saturating_sub(self.budget.piece);
         self.piece = self.budget.bytes > 0;
         Step::Spent
+    }
+
+    /// The status with which faults on purpose end this request.
+    #[inline]
+    fn injected(&self, payload: &Payload, ticket: u64) -> Option<Status> {
+        let faults = self.qp.faults.as_ref()?;
+        faults.initiator(self.qp, ticket, SendRequest::decode_kind(payload).0.into(), payload[0])
     }
 
     #[inline]
@@ -185,9 +196,12 @@ impl Engine for SendEngine<'_> {
     type Outcome = Outcome;
 
     #[inline]
-    fn execute(&mut self, payload: &Payload, side: &[u64], _ticket: u64) -> Step<Outcome> {
+    fn execute(&mut self, payload: &Payload, side: &[u64], ticket: u64) -> Step<Outcome> {
         if self.budget.requests == 0 || self.budget.bytes == 0 {
             return Step::Spent;
+        }
+        if let Some(status) = self.injected(payload, ticket) {
+            return self.ended(Outcome::failure(status, Detail::None));
         }
         self.budget.requests -= 1;
         match SendRequest::decode(payload) {
@@ -269,7 +283,7 @@ pub(super) struct ReceiveEngine<'e, 'm> {
 impl<'e> ReceiveEngine<'e, '_> {
     #[inline]
     pub(super) fn new(device: &'e Device, pin: &'e Pin<'e>, qp: &'e Arc<Qp>, frame: &'e mut Frame) -> Self {
-        Self { device, pin, qp, frame, sender: None, completions: Batch::new(&qp.receive_cq) }
+        Self { device, pin, qp, frame, sender: None, completions: Batch::new(&qp.receive_cq, qp) }
     }
 
     /// Looks at the arm of the completion queue.
@@ -292,6 +306,13 @@ impl Engine for ReceiveEngine<'_, '_> {
         let Some((sender, message)) = self.sender.as_mut().filter(|(_, message)| !message.is_served()) else {
             return Step::Blocked;
         };
+        let injected = self.qp.faults.as_ref();
+        let injected = injected.and_then(|f| f.receive(self.qp, ticket, message.kind(), payload[0]));
+        if let Some(status) = injected {
+            message.fail(status);
+            self.device.enter_error(self.qp, self.frame);
+            return Step::Done(Outcome::failure(status, Detail::None));
+        }
         let receive = ReceiveRequest::decode(payload);
         let end = |qp: &Qp| HostEnd { device, pin, pd: qp.pd, sink_right: false };
         match message.deliver(ticket, &receive, side, (&end(sender), &end(self.qp))) {

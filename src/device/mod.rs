@@ -18,6 +18,7 @@ mod chores;
 pub(crate) mod connect;
 pub(crate) mod cq;
 mod engine;
+pub(crate) mod faults;
 pub(crate) mod lifetime;
 mod pinned;
 pub(crate) mod qp;
@@ -36,7 +37,7 @@ use crate::time::Time;
 use qp::{Qp, QpId};
 use srq::Srq;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, Weak};
 
 /// What carries a device: its clock, and a thread for what no caller is left to do.
 pub(crate) trait Driver: Send + Sync {
@@ -63,6 +64,8 @@ pub(crate) struct Device {
     ready: ReadyList,
     rnr: rnr::Waits,
     chores: chores::Chores,
+    /// Those of its adapters.
+    faults: Mutex<Vec<Weak<faults::Faults>>>,
     last_pd: AtomicU64,
 }
 
@@ -77,6 +80,7 @@ impl Device {
             ready: ReadyList::asleep(),
             rnr: rnr::Waits::new(),
             chores: chores::Chores::default(),
+            faults: Mutex::default(),
             last_pd: AtomicU64::new(0),
         })
     }

@@ -7,6 +7,7 @@ pub(crate) use post::{Data, Operation, PostRefused};
 pub(in crate::device) use post::{put_entries, receive_request};
 
 use super::cq::Cq;
+use super::faults::{Faults, QpFaults};
 use super::lifetime::{Hold, Life};
 use super::srq::Srq;
 use super::state::QpState;
@@ -52,6 +53,7 @@ pub(crate) struct QpDescription {
     /// How long a send waits for a receive; `None`: for ever; zero: it fails at the first look.
     pub(crate) rnr_limit: Option<Span>,
     pub(crate) rules: Rules,
+    pub(crate) faults: Option<Arc<Faults>>,
 }
 
 /// What the adapter says of single requests.
@@ -169,6 +171,8 @@ pub(crate) struct Qp {
     pub(super) rq: WorkQueue,
     max: Maxima,
     pub(super) rules: Rules,
+    /// Faults on purpose; mostly none.
+    pub(super) faults: Option<QpFaults>,
     pub(super) rnr_limit: Option<Span>,
     state: AtomicU64,
     peer: AtomicU64,
@@ -214,6 +218,9 @@ impl Device {
             qp
         })?;
         let qp = made.expect("the table has called the maker");
+        if let Some(faults) = &qp.faults {
+            faults.adopt(&qp);
+        }
         observe::emit(Event::QpCreated { qpn: qp.qpn(), pd: qp.pd });
         qp.send_cq.attach(&qp);
         if !Arc::ptr_eq(&qp.send_cq, &qp.receive_cq) {
@@ -241,6 +248,7 @@ impl Qp {
             rq: WorkQueue::for_receives(receive_depth, SendRequest::side_words(receive_sge, 0)),
             max: Maxima { send_sge: of.send_sge, receive_sge, inline: of.inline },
             rules: of.rules,
+            faults: of.faults.map(QpFaults::new),
             rnr_limit: of.rnr_limit,
             state: AtomicU64::new(QpState::Init as u64),
             peer: AtomicU64::new(QpId::NONE.0),
@@ -257,6 +265,15 @@ impl Qp {
 
     pub(crate) fn id(&self) -> QpId {
         self.id
+    }
+
+    pub(super) fn device(&self) -> &Arc<Device> {
+        &self.device
+    }
+
+    /// Its place among the ready queues; equal numbers go on as they came.
+    pub(super) fn rank(&self) -> u64 {
+        self.faults.as_ref().map_or(0, QpFaults::rank)
     }
 
     pub(crate) fn qpn(&self) -> Qpn {

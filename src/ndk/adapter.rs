@@ -1,14 +1,16 @@
 //! The adapter: what a name opens, and what everything else is created on.
 
-use super::cq::CqNotify;
+use super::cq::{self, CqNotify};
 use super::handle::{self, Object};
 use super::{
-    AdapterFlags, AdapterInfo, AdapterOptions, Connector, Cq, Error, Listener, NdkVersion, Pd, Request,
-    SharedEndpoint, Status, request,
+    AdapterFlags, AdapterInfo, AdapterOptions, Connector, Cq, Error, Listener, NdkVersion, ObjectType, Pd,
+    Request, SharedEndpoint, Status, shared_endpoint,
 };
 use crate::backend::Backend;
 use crate::cm::ReadLimits;
+use crate::device::faults;
 use crate::device::lifetime::Life;
+use crate::sync::{AtomicU64, Ordering};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,6 +39,9 @@ pub(super) struct AdapterCore {
     pub(super) backend: Backend,
     name: String,
     info: AdapterInfo,
+    /// Faults on purpose; mostly none.
+    pub(super) faults: Option<Arc<faults::Faults>>,
+    in_net: AtomicU64,
     /// The number of the next region's first byte.
     next_base: Mutex<u64>,
 }
@@ -73,7 +78,7 @@ impl Adapter {
 
     /// Creates a protection domain (`NdkCreatePd`).
     pub fn create_pd(&self) -> Request<Pd> {
-        request::ready(Ok(Pd::new(&self.core)))
+        self.create(ObjectType::Pd, "NdkCreatePd", |core| Ok(Pd::new(core)))
     }
 
     /// Creates a completion queue of `depth` entries (`NdkCreateCq`).
@@ -84,12 +89,12 @@ impl Adapter {
     /// # Errors
     /// INVALID_PARAMETER: `depth` is 0 or above [`AdapterInfo::max_cq_depth`].
     pub fn create_cq(&self, depth: u32, notify: CqNotify) -> Request<Cq> {
-        request::ready(Cq::new(&self.core, depth, notify))
+        self.create(ObjectType::Cq, cq::CREATE, |core| Cq::new(core, depth, notify))
     }
 
     /// Creates a connector, for one outgoing connection (`NdkCreateConnector`).
     pub fn create_connector(&self) -> Request<Connector> {
-        request::ready(Ok(Connector::new(&self.core)))
+        self.create(ObjectType::Connector, "NdkCreateConnector", |core| Ok(Connector::new(core)))
     }
 
     /// Creates a listener (`NdkCreateListener`), which does not listen yet.
@@ -101,7 +106,7 @@ impl Adapter {
         &self,
         on_connect: impl Fn(Connector) + Send + Sync + 'static,
     ) -> Request<Listener> {
-        request::ready(Ok(Listener::new(&self.core, on_connect)))
+        self.create(ObjectType::Listener, "NdkCreateListener", |core| Ok(Listener::new(core, on_connect)))
     }
 
     /// Creates an endpoint at `local` that several connectors can share (`NdkCreateSharedEndpoint`).
@@ -112,7 +117,17 @@ impl Adapter {
     /// SHARING_VIOLATION: address and port are taken. INVALID_ADDRESS: not one of the adapter's.
     /// TOO_MANY_ADDRESSES: no port is left.
     pub fn create_shared_endpoint(&self, local: SocketAddr) -> Request<SharedEndpoint> {
-        request::ready(SharedEndpoint::new(&self.core, local))
+        let call = shared_endpoint::CREATE;
+        self.create(ObjectType::SharedEndpoint, call, |core| SharedEndpoint::new(core, local))
+    }
+
+    fn create<T: Send + 'static>(
+        &self,
+        kind: ObjectType,
+        call: &'static str,
+        make: impl FnOnce(&Arc<AdapterCore>) -> Result<T, Error>,
+    ) -> Request<T> {
+        self.core.create(kind, call, &self.core.life, || make(&self.core))
     }
 
     /// Closes the adapter and waits until everything that was created on it is closed.
@@ -145,6 +160,9 @@ impl Object for Adapter {
 impl Drop for Adapter {
     fn drop(&mut self) {
         handle::begin_close(self, None);
+        if let Some(faults) = &self.core.faults {
+            faults.end();
+        }
     }
 }
 
@@ -160,12 +178,25 @@ const FIRST_BASE: u64 = 1 << 32;
 const PAGE: u64 = 4096;
 
 impl AdapterCore {
-    pub(super) fn new(name: String, backend: Backend, info: AdapterInfo) -> Arc<Self> {
-        let next_base = Mutex::new(FIRST_BASE);
-        let core = Arc::new(Self { life: Life::new([]), backend, name, info, next_base });
+    pub(super) fn new(
+        name: String,
+        backend: Backend,
+        info: AdapterInfo,
+        faults: Option<Arc<faults::Faults>>,
+    ) -> Arc<Self> {
+        let (next_base, in_net) = (Mutex::new(FIRST_BASE), AtomicU64::new(1));
+        let core = Arc::new(Self { life: Life::new([]), backend, name, info, faults, in_net, next_base });
         let closing = Arc::clone(&core);
-        core.life.set_teardown(move || closing.backend.close());
+        core.life.set_teardown(move || closing.leave_net());
         core
+    }
+
+    /// Its addresses are no longer reached by way of it.
+    pub(super) fn leave_net(&self) {
+        // Relaxed: only which call is the first counts.
+        if self.in_net.swap(0, Ordering::Relaxed) != 0 {
+            self.backend.close();
+        }
     }
 
     /// The version that this instance speaks.

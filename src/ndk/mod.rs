@@ -16,6 +16,7 @@ mod cq;
 mod data;
 mod error;
 pub mod ext;
+pub mod faults;
 mod flags;
 mod handle;
 mod info;
@@ -44,6 +45,7 @@ pub use connector::{ConnectionData, ConnectionDataSize, Connector, OnDisconnect}
 pub use cq::{Cq, CqCounters, CqError, CqEvent, CqNotify};
 pub use data::Data;
 pub use error::{Error, PostCall, PostError};
+pub use faults::{Faults, Fired, FiredFault, HoldCalls, Injection, When, WorkQueue};
 pub use flags::{AdapterFlags, MrFlags, NotifyType, OpFlags, OperationType};
 pub use info::{AdapterInfo, RdmaTechnology};
 pub use limits::AdapterLimits;

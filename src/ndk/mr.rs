@@ -14,7 +14,7 @@ use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError};
 
-const REGISTER: &str = "NdkRegisterMr";
+pub(super) const REGISTER: &str = "NdkRegisterMr";
 
 /// Memory that requests and peers may use.
 ///
@@ -82,6 +82,7 @@ impl Mr {
         flags: MrFlags,
         base: u64,
     ) -> Result<Self, Error> {
+        pd.adapter.check_present(REGISTER)?;
         let rights = rights(flags)?;
         let length = memory.len();
         if length == 0 {
@@ -215,6 +216,7 @@ impl Mr {
     /// The token is refused at once, here and at peers. Pends while an access is going on.
     pub fn deregister(mut self) -> Request<Memory> {
         let (completer, request) = request::pending();
+        self.adapter.late_close(&self.life);
         self.close(Some(completer));
         request
     }

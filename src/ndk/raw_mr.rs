@@ -1,5 +1,6 @@
 //! Memory regions as NDK makes them: first the object, then its registration, and perhaps another.
 
+use super::adapter::AdapterCore;
 use super::handle::{self, Object};
 use super::pd::PdCore;
 use super::request::{self, Request};
@@ -41,8 +42,10 @@ impl RawMr {
     ///
     /// [`Pd::register_raw`]: super::Pd::register_raw
     pub unsafe fn register(&self, base: *mut u8, length: usize, flags: MrFlags) -> Request<()> {
-        // SAFETY: the caller's promise is that of `try_register`, word by word.
-        request::ready(unsafe { self.try_register(base, length, flags) })
+        self.pd.adapter.call(REGISTER, &self.life, || {
+            // SAFETY: the caller's promise is that of `try_register`, word by word.
+            unsafe { self.try_register(base, length, flags) }
+        })
     }
 
     /// # Safety
@@ -100,9 +103,14 @@ impl RawMr {
         self.registered.read().unwrap_or_else(|poisoned| poisoned.into_inner()).as_ref().map(look)
     }
 
+    pub(super) fn adapter(&self) -> &Arc<AdapterCore> {
+        &self.pd.adapter
+    }
+
     /// Closes the region; deregisters it if it is registered. Pends while an access is going on.
     pub fn close(self) -> Request<()> {
         let (callback, request) = handle::close_request();
+        self.pd.adapter.late_close(&self.life);
         handle::begin_close(&self, Some(callback));
         request // dropping `self` drops the registration, which held the close
     }

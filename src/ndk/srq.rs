@@ -9,7 +9,7 @@ use crate::device::srq;
 use std::fmt;
 use std::sync::Arc;
 
-const CREATE: &str = "NdkCreateSrq";
+pub(super) const CREATE: &str = "NdkCreateSrq";
 
 /// Receives that the messages of many queue pairs are delivered into.
 ///
@@ -80,6 +80,7 @@ impl Srq {
     ///
     pub fn close(self) -> Request<()> {
         let (callback, request) = handle::close_request();
+        self.pd.adapter.late_close(self.life());
         self.srq.close(Some(callback));
         request
     }

@@ -3,7 +3,7 @@
 //! An adapter instance speaks one version; what is created on it reports that one. Not here: the layout of a
 //! header in memory, which is the C face's matter.
 
-use super::{Adapter, Connector, Cq, Error, Listener, Mr, Pd, Qp, SharedEndpoint, Srq, Status};
+use super::{Adapter, Connector, Cq, Error, Listener, Mr, Pd, Qp, RawMr, SharedEndpoint, Srq, Status};
 use std::fmt;
 
 /// A version of NDK (`NDK_VERSION`).
@@ -146,6 +146,7 @@ described! {
     Qp: Qp, |qp| qp.adapter;
     Cq: Cq, |cq| cq.adapter;
     Mr: Mr, |mr| mr.adapter();
+    RawMr: Mr, |mr| mr.adapter();
     Pd: Pd, |pd| pd.adapter();
     SharedEndpoint: SharedEndpoint, |endpoint| endpoint.adapter();
     Connector: Connector, |connector| connector.adapter();

@@ -26,7 +26,7 @@ pub enum CompletionKind {
 }
 
 impl CompletionKind {
-    const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Receive,
         Self::ReceiveWrite,
         Self::Send,

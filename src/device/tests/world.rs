@@ -137,6 +137,7 @@ impl End {
             inline: 64,
             rnr_limit: world.rnr_limit,
             rules: Rules::default(),
+            faults: None,
         };
         let qp = device.create_qp(description, Vec::new()).unwrap();
         let memory = Arc::new(Memory::zeroed(world.memory).unwrap());
