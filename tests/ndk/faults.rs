@@ -40,7 +40,7 @@ fn released<T>(faults: &Faults, request: Request<T>) -> T {
     let request = request.now().err().expect("it pends");
     assert_eq!(faults.held(), 1);
     assert!(faults.release_one() && !faults.release_one());
-    request.now().ok().expect("it has been released").unwrap()
+    request.now().expect("it has been released").unwrap()
 }
 
 /// The calls of the next test.
