@@ -37,6 +37,17 @@ enum Pace {
     Told,
 }
 
+impl Pace {
+    fn begin(self, faults: &Faults) {
+        faults.hold_calls(match self {
+            Self::Prompt => HoldCalls::No,
+            Self::Shuffled(nanos) => HoldCalls::Shuffled(Duration::from_nanos(nanos)),
+            Self::Told => HoldCalls::UntilReleased,
+        });
+        faults.cut_passes(true);
+    }
+}
+
 /// The end of one object; it brings what it is given when the close is complete.
 type End = Box<dyn FnOnce(By, Box<dyn FnOnce() + Send>) + Send>;
 
@@ -98,7 +109,7 @@ impl World {
         self.ends.push(watch.end(object, close));
     }
 
-    fn new(adapter: &Adapter) -> Self {
+    fn new(adapter: &Adapter, faults: &Faults, pace: Pace) -> Self {
         let mut world = Self { ends: Vec::new(), watches: Vec::new(), alive: Arc::new(()) };
         let here = adapter.addresses()[0];
         let (on_event, watch) = world.notification();
@@ -134,6 +145,8 @@ impl World {
         for context in 3..6 {
             a.send(context, Data::NONE, OpFlags::NONE).unwrap();
         }
+        pace.begin(faults);
+        world.ask(adapter, &active, &active_watch);
         world.ends.push(watch.end(cq, |cq| cq.close()));
         world.ends.push(listener_watch.end(listener, |listener| listener.close()));
         world.ends.push(active_watch.end(active, |connector| connector.close()));
@@ -153,6 +166,19 @@ impl World {
             }),
         }));
         world
+    }
+
+    /// Requests that pend, or whose ends are late; one is dropped, and what it brings is closed.
+    fn ask(&self, adapter: &Adapter, active: &Connector, watch: &Watch) {
+        drop(adapter.create_pd());
+        let alive = Arc::clone(&self.alive);
+        adapter.create_cq(4, CqNotify::None).then(move |cq| drop((cq.unwrap(), alive)));
+        let (watch, alive) = (watch.clone(), Arc::clone(&self.alive));
+        active.disconnect().then(move |result| {
+            watch.called();
+            assert!(result.is_err(), "the peer does not take leave");
+            drop(alive);
+        });
     }
 
     /// A notification that arms again.
@@ -197,13 +223,7 @@ fn closes(net: &str, pace: Pace, order: &[usize], ways: &[(From, By)], adapter_a
     let (clock, faults) = (ManualClock::new(), Faults::new(5));
     let options = || Adapter::options(net).clock(Clock::Manual(clock.clone()));
     let (adapter, other) = (options().faults(&faults).open().unwrap(), options().open().unwrap());
-    let World { ends, watches, alive } = World::new(&adapter);
-    faults.hold_calls(match pace {
-        Pace::Prompt => HoldCalls::No,
-        Pace::Shuffled(nanos) => HoldCalls::Shuffled(Duration::from_nanos(nanos)),
-        Pace::Told => HoldCalls::UntilReleased,
-    });
-    faults.cut_passes(true);
+    let World { ends, watches, alive } = World::new(&adapter, &faults, pace);
     let mut ends: Vec<_> = ends.into_iter().map(Some).collect();
     assert_eq!(ends.len(), OBJECTS);
     let (mut adapter, mut threads) = (Some(adapter), Vec::<JoinHandle<()>>::new());
