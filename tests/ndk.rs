@@ -19,6 +19,8 @@ mod ext;
 mod faults;
 #[path = "ndk/flush.rs"]
 mod flush;
+#[path = "ndk/handshakes.rs"]
+mod handshakes;
 #[path = "ndk/lifetimes.rs"]
 mod lifetimes;
 #[path = "ndk/listeners.rs"]
