@@ -13,6 +13,8 @@ mod closing;
 mod connections;
 #[path = "ndk/cq.rs"]
 mod cq;
+#[path = "ndk/device_faults.rs"]
+mod device_faults;
 #[path = "ndk/ext.rs"]
 mod ext;
 #[path = "ndk/faults.rs"]

@@ -62,23 +62,24 @@ impl OnDisconnect {
 
     /// Calls `event` with the provider's reason (`NDK_FN_DISCONNECT_EVENT_CALLBACK_EX`).
     ///
-    /// 0: no reason is known, which is always so for a local adapter (CONN-40).
+    /// 0: no reason is known (CONN-40), which is always so but for
+    /// [`Faults::disconnect_reason`](super::Faults::disconnect_reason).
     pub fn with_reason(event: impl FnOnce(u32) + Send + 'static) -> Self {
         Self(Event::WithReason(Box::new(event)))
     }
 
-    /// What the device calls.
-    fn task(self) -> Option<Task> {
+    /// What the device calls, for a connector of `adapter`.
+    fn task(self, adapter: &Arc<AdapterCore>) -> Option<Task> {
         match self.0 {
             Event::Ignored => None,
             Event::Plain(event) => Some(event),
-            Event::WithReason(event) => Some(Box::new(move || event(NO_REASON))),
+            Event::WithReason(event) => {
+                let adapter = Arc::clone(adapter);
+                Some(Box::new(move || event(adapter.disconnect_reason())))
+            }
         }
     }
 }
-
-/// The reason of a disconnect where none is known.
-const NO_REASON: u32 = 0;
 
 impl<F: FnOnce() + Send + 'static> From<F> for OnDisconnect {
     fn from(event: F) -> Self {
@@ -319,7 +320,7 @@ impl Connector {
 
     /// What the device calls when the peer parts.
     fn event(&self, event: OnDisconnect) -> Option<Task> {
-        self.adapter.event(&self.connector.life, event.task())
+        self.adapter.event(&self.connector.life, event.task(&self.adapter))
     }
 
     fn check_connect(

@@ -36,6 +36,7 @@ pub(crate) enum Fired {
     CompletionDelayed { qpn: Qpn },
     PassCut { qpn: Qpn },
     Injected { qpn: Qpn, kind: CompletionKind, context: u64, status: Status },
+    DisconnectReason { reason: u32 },
     DeviceRemoved,
 }
 
@@ -95,6 +96,8 @@ pub(crate) struct Faults {
     creations: Mutex<Vec<CreationFault>>,
     qps: Mutex<Members>,
     listeners: Mutex<Vec<Weak<Listener>>>,
+    /// What disconnect events tell; 0: no reason.
+    reason: AtomicU64,
     /// Not 0: the device was removed.
     removed: AtomicU64,
 }
@@ -129,6 +132,7 @@ impl Faults {
             creations: Mutex::default(),
             qps: Mutex::default(),
             listeners: Mutex::default(),
+            reason: AtomicU64::new(0),
             removed: AtomicU64::new(0),
         })
     }
@@ -210,6 +214,20 @@ impl Faults {
         let mut listeners = lock(&self.listeners);
         listeners.retain(|listener| listener.strong_count() > 0);
         listeners.push(Arc::downgrade(listener));
+    }
+
+    /// Has disconnect events tell this reason.
+    pub(crate) fn set_reason(&self, reason: u32) {
+        self.reason.store(reason.into(), Ordering::Relaxed); // a setting; some event sees it
+    }
+
+    /// The reason that a disconnect event tells.
+    pub(crate) fn reason(&self) -> u32 {
+        let reason = self.reason.load(Ordering::Relaxed) as u32; // as above
+        if reason != 0 {
+            self.note(Fired::DisconnectReason { reason });
+        }
+        reason
     }
 
     /// The device was removed.

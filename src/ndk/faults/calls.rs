@@ -135,6 +135,12 @@ impl AdapterCore {
         }))
     }
 
+    /// The reason that a disconnect event tells: 0, where none was ordered or the version knows none.
+    pub(in crate::ndk) fn disconnect_reason(&self) -> u32 {
+        let knows = self.version().has_provider_codes();
+        self.faults.as_ref().filter(|_| knows).map_or(0, |faults| faults.reason())
+    }
+
     /// Has the close of that life, which is about to begin, end late.
     pub(in crate::ndk) fn late_close(self: &Arc<Self>, life: &Arc<Life>) {
         let Some(faults) = self.faults.as_ref().filter(|faults| faults.holds()) else { return };

@@ -44,6 +44,11 @@ pub enum Fired {
         /// The status.
         status: Status,
     },
+    /// A disconnect event told the reason that was ordered.
+    DisconnectReason {
+        /// The reason.
+        reason: u32,
+    },
     /// The device was removed.
     DeviceRemoved,
 }
@@ -73,6 +78,7 @@ impl From<(faults::Fired, u64)> for FiredFault {
                 request_context: context,
                 status: status(of, ended),
             },
+            faults::Fired::DisconnectReason { reason } => Fired::DisconnectReason { reason },
             faults::Fired::DeviceRemoved => Fired::DeviceRemoved,
         };
         Self { fault, times }

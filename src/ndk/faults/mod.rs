@@ -11,6 +11,7 @@
 //! | other interleavings | [`cut_passes`](Faults::cut_passes) |
 //! | creations without resources | [`fail_creation`](Faults::fail_creation) |
 //! | requests that fail | [`inject`](Faults::inject) |
+//! | a disconnect with a reason | [`disconnect_reason`](Faults::disconnect_reason) |
 //! | the device gone | [`remove_device`](Faults::remove_device) |
 //!
 //! ```
@@ -155,6 +156,13 @@ impl Faults {
     pub fn inject(&self, injection: Injection) -> Result<(), Error> {
         self.0.engine.inject(injection.judge()?);
         Ok(())
+    }
+
+    /// Has disconnect events with a reason tell this one; 0: none, as without faults.
+    ///
+    /// In an instance of version 1, which knows no reasons, they still tell 0.
+    pub fn disconnect_reason(&self, reason: u32) {
+        self.0.engine.set_reason(reason);
     }
 
     /// Takes the device away; only once, and for good.
