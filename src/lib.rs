@@ -64,4 +64,6 @@ pub(crate) mod observe;
 #[cfg(not(qpair_loom))]
 pub(crate) mod time;
 #[cfg(not(qpair_loom))]
+pub mod ulp;
+#[cfg(not(qpair_loom))]
 pub(crate) mod work;

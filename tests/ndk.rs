@@ -17,6 +17,8 @@ mod cq;
 mod device_faults;
 #[path = "ndk/ext.rs"]
 mod ext;
+#[path = "ndk/fast_register.rs"]
+mod fast_register;
 #[path = "ndk/faults.rs"]
 mod faults;
 #[path = "ndk/flush.rs"]
@@ -35,5 +37,7 @@ mod posting;
 mod shared_endpoints;
 #[path = "ndk/srq.rs"]
 mod srq;
+#[path = "ndk/windows.rs"]
+mod windows;
 #[path = "ndk/world.rs"]
 mod world;

@@ -5,8 +5,10 @@
 
 use super::Device;
 use super::callbacks;
+use crate::memory::Memory;
 use crate::time::Span;
-use std::sync::{Mutex, PoisonError};
+use crate::work::Key;
+use std::sync::{Arc, Mutex, PoisonError};
 
 type Chore = Box<dyn FnMut() -> bool + Send>;
 
@@ -14,7 +16,11 @@ type Chore = Box<dyn FnMut() -> bool + Send>;
 const AGAIN: Span = Span::from_nanos(50_000);
 
 #[derive(Default)]
-pub(super) struct Chores(Mutex<Vec<Chore>>);
+pub(super) struct Chores {
+    now: Mutex<Vec<Chore>>,
+    /// Closes of regions that wait for their last window, which may take for ever: not tried meanwhile.
+    for_windows: Mutex<Vec<(Key, Chore)>>,
+}
 
 impl Device {
     /// Does `chore` now or, for as long as it says false, again and again on the driver's thread.
@@ -23,14 +29,69 @@ impl Device {
     pub(crate) fn chore(&self, mut chore: impl FnMut() -> bool + Send + 'static) {
         let _deliver_after = callbacks::guard();
         if !chore() {
-            self.chores.0.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(chore));
-            self.driver.wake();
+            self.chore_later(chore);
         }
+    }
+
+    /// As [`Device::chore`], but never now: for who is in a role or has a pin.
+    pub(super) fn chore_later(&self, chore: impl FnMut() -> bool + Send + 'static) {
+        self.chores.now.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(chore));
+        self.driver.wake();
+    }
+
+    /// Does `chore`, as [`Device::chore`] does, once the region of that key has no window any more.
+    ///
+    /// The region is refused from now on, but for its windows.
+    pub(crate) fn chore_after_windows(&self, region: Key, chore: impl FnMut() -> bool + Send + 'static) {
+        let parked = (region, Box::new(chore) as Chore);
+        // Parked first: whoever ends the last window of the closing region finds it.
+        self.chores.for_windows.lock().unwrap_or_else(PoisonError::into_inner).push(parked);
+        if !self.keys.close_region(region) {
+            self.windows_gone(region);
+        }
+    }
+
+    /// The last window of that region is gone: its close goes on.
+    #[cold]
+    pub(crate) fn windows_gone(&self, region: Key) {
+        let mut parked = self.chores.for_windows.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = parked.iter().position(|(key, _)| *key == region);
+        let chore = place.map(|place| parked.swap_remove(place).1);
+        drop(parked);
+        if let Some(chore) = chore {
+            self.chore_later(chore);
+        }
+    }
+
+    /// Takes back a window, fast-register entry, mapping or privileged token: refused at once.
+    ///
+    /// `done` gets the memory that it had, when no access through it is going on any more.
+    pub(crate) fn close_key(&self, home: Key, done: impl FnOnce(Arc<Memory>) + Send + 'static) {
+        let closed = self.keys.close(home);
+        debug_assert!(closed.is_some(), "a key is taken back once, by its handle");
+        let Some((going, unbound)) = closed else { return };
+        if let Some(region) = unbound {
+            self.windows_gone(region);
+        }
+        let mut state = Some((going, done));
+        self.chore(move || {
+            let Some((going, done)) = state.take() else { return true };
+            match going.try_finish() {
+                Ok(memory) => {
+                    done(memory);
+                    true
+                }
+                Err(later) => {
+                    state = Some((later, done));
+                    false
+                }
+            }
+        });
     }
 
     /// Tries all chores once; true if some are left.
     fn run_chores(&self) -> bool {
-        let chores = std::mem::take(&mut *self.chores.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let chores = std::mem::take(&mut *self.chores.now.lock().unwrap_or_else(PoisonError::into_inner));
         let left: Vec<_> = chores
             .into_iter()
             .filter_map(|mut chore| {
@@ -38,7 +99,7 @@ impl Device {
                 (!chore()).then_some(chore)
             })
             .collect();
-        let mut chores = self.chores.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut chores = self.chores.now.lock().unwrap_or_else(PoisonError::into_inner);
         chores.extend(left);
         !chores.is_empty()
     }

@@ -1,5 +1,7 @@
 //! What the engines of send and receive queues do with requests: execute them through `direct`, and complete.
 
+mod keys;
+
 use super::Device;
 use super::agenda::{Frame, Task};
 use super::cq::Batch;
@@ -7,7 +9,7 @@ use super::qp::Qp;
 use super::rnr::Patience;
 use crate::direct::{self, Delivered, Executed, Message, Outcome};
 use crate::host::Host;
-use crate::memory::{Denied, Grant, LocalAccess, RemoteAccess};
+use crate::memory::{Denied, Grant, LocalAccess, Party, RemoteAccess};
 use crate::observe::{self, Event};
 use crate::ring::{Class, End, Engine, Feed, Offered, Payload, Pin, Step};
 use crate::sync::Ordering;
@@ -44,7 +46,7 @@ impl Budget {
 struct HostEnd<'p> {
     device: &'p Device,
     pin: &'p Pin<'p>,
-    pd: u32,
+    party: Party,
     /// What this end's own requests store into is the sink of a read, which needs a right of its own.
     sink_right: bool,
 }
@@ -54,16 +56,20 @@ impl Host for HostEnd<'_> {
     fn local(&self, sge: Sge, access: LocalAccess) -> Result<Grant<'_>, Denied> {
         let sink = self.sink_right && access == LocalAccess::Write;
         let access = if sink { LocalAccess::ReadSink } else { access };
-        self.device.keys.check_local(self.pin, sge.token, self.pd, sge.address, sge.length, access)
+        self.device.keys.check_local(self.pin, sge.token, self.party, sge.address, sge.length, access)
     }
 
     #[inline]
     fn remote(&self, key: Key, address: u64, length: u32, access: RemoteAccess) -> Result<Grant<'_>, Denied> {
-        self.device.keys.check_remote(self.pin, key, self.pd, address, length, access)
+        self.device.keys.check_remote(self.pin, key, self.party, address, length, access)
     }
 
     fn invalidate(&self, key: Key) -> Result<(), Detail> {
-        self.device.keys.invalidate(self.pin, key, self.pd).map_err(Denied::detail)
+        let unbound = self.device.keys.invalidate(self.pin, key, self.party).map_err(Denied::detail)?;
+        if let Some(region) = unbound {
+            self.device.windows_gone(region);
+        }
+        Ok(())
     }
 }
 
@@ -124,7 +130,7 @@ impl<'p> SendEngine<'p> {
 
     #[inline]
     fn end_of(&self, qp: &Qp) -> HostEnd<'p> {
-        HostEnd { device: self.device, pin: self.pin, pd: qp.pd, sink_right: false }
+        HostEnd { device: self.device, pin: self.pin, party: qp.party(), sink_right: false }
     }
 
     fn send(
@@ -205,6 +211,7 @@ impl Engine for SendEngine<'_> {
         }
         self.budget.requests -= 1;
         match SendRequest::decode(payload) {
+            Some(request) if request.changes_keys() => self.change_keys(&request, payload, side, ticket),
             Some(request) => self.dispatch(&request, payload, side),
             None => self.ended(Outcome::failure(Status::LocalQpOperation, Detail::None)),
         }
@@ -222,6 +229,9 @@ impl Engine for SendEngine<'_> {
     fn retire(&mut self, payload: &Payload, end: End<Outcome>) -> bool {
         let progress = &self.qp.progress;
         progress.end();
+        if matches!(end, End::Cancelled) {
+            self.cancelled(payload);
+        }
         let outcome = Outcome::of_end(end, payload);
         let figures = &self.qp.out;
         figures.completed.add(1);
@@ -314,7 +324,7 @@ impl Engine for ReceiveEngine<'_, '_> {
             return Step::Done(Outcome::failure(status, Detail::None));
         }
         let receive = ReceiveRequest::decode(payload);
-        let end = |qp: &Qp| HostEnd { device, pin, pd: qp.pd, sink_right: false };
+        let end = |qp: &Qp| HostEnd { device, pin, party: qp.party(), sink_right: false };
         match message.deliver(ticket, &receive, side, (&end(sender), &end(self.qp))) {
             Delivered::Stays => Step::Blocked,
             Delivered::Receive(outcome) => {

@@ -104,6 +104,11 @@ impl Device {
         (self.last_pd.fetch_add(1, Ordering::Relaxed) + 1) as u32
     }
 
+    /// The number of an adapter on this device.
+    pub(crate) fn new_adapter(&self) -> u32 {
+        self.new_pd() // from the same numbers: only their being unique counts
+    }
+
     fn qp<'p>(&'p self, pin: &'p Pin<'_>, id: QpId) -> Option<&'p Arc<Qp>> {
         self.qps.get(pin, id.index()).filter(|qp| qp.id() == id)
     }

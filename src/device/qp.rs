@@ -2,9 +2,11 @@
 
 mod control;
 mod post;
+mod register;
 
 pub(crate) use post::{Data, Operation, PostRefused};
 pub(in crate::device) use post::{put_entries, receive_request};
+pub(crate) use register::{Bind, How, latest_key};
 
 use super::cq::Cq;
 use super::faults::{Faults, QpFaults};
@@ -12,6 +14,7 @@ use super::lifetime::{Hold, Life};
 use super::srq::Srq;
 use super::state::QpState;
 use super::{Device, callbacks::Deliver};
+use crate::memory::Party;
 use crate::observe::{self, Event};
 use crate::ring::{EventCounter, Link, TableFull, WorkQueue};
 use crate::sync::{AtomicU64, Ordering};
@@ -34,6 +37,12 @@ impl QpId {
 
     pub(crate) fn index(self) -> u32 {
         self.0 as u32
+    }
+
+    /// The number by which memory knows it.
+    #[inline]
+    pub(super) fn number(self) -> u64 {
+        self.0
     }
 }
 
@@ -109,6 +118,17 @@ impl Progress {
     }
 }
 
+/// The invalidation at the head of the send queue, while it waits for passes of other threads.
+///
+/// Both words hold the ticket of its request and 1 more, so 0 means none.
+#[derive(Debug, Default)]
+pub(super) struct Invalidating {
+    /// The key is invalid; written in the role only.
+    pub(super) begun: AtomicU64,
+    /// Nobody who was granted access before can be at it any more; written by a chore.
+    pub(super) over: AtomicU64,
+}
+
 /// What a queue pair has done, in figures that can be read without stopping it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct QpCounters {
@@ -180,6 +200,7 @@ pub(crate) struct Qp {
     outbound_reads: AtomicU64,
     pub(super) links: Links,
     pub(super) progress: Progress,
+    pub(super) invalidating: Invalidating,
     pub(super) out: QueueFigures,
     pub(super) in_: QueueFigures,
     /// Held by the creator until the queue pair is quiet and out of the table.
@@ -255,6 +276,7 @@ impl Qp {
             outbound_reads: AtomicU64::new(0),
             links: Links::default(),
             progress: Progress::default(),
+            invalidating: Invalidating::default(),
             out: QueueFigures::default(),
             in_: QueueFigures::default(),
             fatal: EventCounter::new(),
@@ -267,13 +289,24 @@ impl Qp {
         self.id
     }
 
-    pub(super) fn device(&self) -> &Arc<Device> {
+    /// Number of its protection domain.
+    pub(crate) fn pd(&self) -> u32 {
+        self.pd
+    }
+
+    pub(crate) fn device(&self) -> &Arc<Device> {
         &self.device
     }
 
     /// Its place among the ready queues; equal numbers go on as they came.
     pub(super) fn rank(&self) -> u64 {
         self.faults.as_ref().map_or(0, QpFaults::rank)
+    }
+
+    /// At whose end the queue pair reaches memory.
+    #[inline]
+    pub(super) fn party(&self) -> Party {
+        Party { pd: self.pd, qp: self.id.number() }
     }
 
     pub(crate) fn qpn(&self) -> Qpn {

@@ -1,6 +1,7 @@
 //! Gather and scatter between lists of views.
 
-use crate::memory::{Denied, Grant, View};
+use crate::host::Host;
+use crate::memory::{Denied, Grant, RemoteAccess, View};
 use crate::work::{ReceiveRequest, SGE_MAX, SendRequest, Sge, sge_from_words};
 
 /// The scatter/gather entries of a request: the first from its slot, the others from beside it.
@@ -28,7 +29,45 @@ impl<'s> EntryList<'s> {
     }
 }
 
+/// Bytes that are asked for at once where a side does not lie together: so many pages are checked again.
+const STRIDE: u64 = 64 << 10;
+
+impl EntryList<'_> {
+    /// The bytes of the list from `position` on, as far as they lie together.
+    pub(super) fn at<'v>(
+        &self,
+        mut position: u64,
+        grant: impl Fn(Sge) -> Result<Grant<'v>, Denied>,
+    ) -> Result<View<'v>, Denied> {
+        for sge in (0..self.count).map(|index| self.get(index)) {
+            let length = u64::from(sge.length);
+            if position < length {
+                let length = (length - position).min(STRIDE) as u32;
+                let address = sge.address.wrapping_add(position);
+                return grant(Sge { address, length, ..sge }).map(|grant| grant.view());
+            }
+            position -= length;
+        }
+        Err(Denied::OutOfRange)
+    }
+}
+
+/// The bytes of the peer's memory from `position` of the message on, as far as they lie together.
+pub(super) fn remote_at<'v>(
+    request: &SendRequest,
+    there: &'v impl Host,
+    access: RemoteAccess,
+    position: u64,
+) -> Result<View<'v>, Denied> {
+    let length = (u64::from(request.length) - position).min(STRIDE) as u32;
+    let address = request.remote_address.wrapping_add(position);
+    there.remote(request.rkey, address, length, access).map(|grant| grant.view())
+}
+
 /// Has every entry granted, then gives the views to `work`; the first refusal stops it.
+///
+/// A view may be shorter than its entry, whose other bytes lie elsewhere. Of several entries `work` then gets
+/// no view at all; [`copy_piece`] finds either out.
 #[inline]
 pub(super) fn with_views<'v, R>(
     list: EntryList<'_>,
@@ -40,10 +79,13 @@ pub(super) fn with_views<'v, R>(
         1 => Ok(work(&[grant(list.first)?.view()])),
         count => {
             let mut views = [View::empty(); SGE_MAX];
+            let mut whole = true;
             for (index, view) in views[..count].iter_mut().enumerate() {
-                *view = grant(list.get(index))?.view();
+                let sge = list.get(index);
+                *view = grant(sge)?.view();
+                whole &= view.len() == sge.length as usize;
             }
-            Ok(work(&views[..count]))
+            Ok(work(if whole { &views[..count] } else { &[] }))
         }
     }
 }
@@ -51,7 +93,8 @@ pub(super) fn with_views<'v, R>(
 /// Copies bytes `progress..` of a message of `length` bytes, at most `piece` of them; returns the new
 /// progress.
 ///
-/// Both lists hold at least `length` bytes; the caller has checked that.
+/// The entries of both sides hold at least `length` bytes; the caller has checked that. `None`, and nothing
+/// copied: the views do not, since some bytes lie elsewhere; [`copy_scattered`] copies them.
 #[inline]
 pub(super) fn copy_piece(
     sources: &[View<'_>],
@@ -59,14 +102,18 @@ pub(super) fn copy_piece(
     length: u64,
     progress: u64,
     piece: u64,
-) -> u64 {
+) -> Option<u64> {
     let end = length.min(progress.saturating_add(piece));
     if let ([source], [sink]) = (sources, sinks) {
         let range = (progress as usize, (end - progress) as usize);
         if let (Some(source), Some(sink)) = (source.slice(range.0, range.1), sink.slice(range.0, range.1)) {
             sink.copy_from(source);
-            return end;
+            return Some(end);
         }
+    }
+    let reach = |views: &[View<'_>]| views.iter().map(|view| view.len() as u64).sum::<u64>();
+    if reach(sources).min(reach(sinks)) < end {
+        return None;
     }
     let (mut source, mut sink) = (Cursor::new(sources, progress), Cursor::new(sinks, progress));
     let mut at = progress;
@@ -81,7 +128,36 @@ pub(super) fn copy_piece(
         at += chunk as u64;
     }
     debug_assert_eq!(at, end, "the lists hold the message");
-    at
+    Some(at)
+}
+
+/// As [`copy_piece`], where bytes that follow each other may lie anywhere: each side is asked for every
+/// stretch.
+///
+/// # Errors
+/// The first refusal of a side, which may come after some bytes: what was granted has ended meanwhile.
+#[cold]
+#[inline(never)]
+pub(super) fn copy_scattered<'a, 'b, E>(
+    source: &dyn Fn(u64) -> Result<View<'a>, E>,
+    sink: &dyn Fn(u64) -> Result<View<'b>, E>,
+    length: u64,
+    progress: u64,
+    piece: u64,
+) -> Result<u64, E> {
+    let end = length.min(progress.saturating_add(piece));
+    let mut at = progress;
+    while at < end {
+        let (from, to) = (source(at)?, sink(at)?);
+        let left = (end - at) as usize;
+        let moved = match to.slice(0, left.min(to.len())) {
+            Some(to) => to.copy_from(from),
+            None => 0,
+        };
+        debug_assert_ne!(moved, 0, "a grant of at least one byte");
+        at += moved.max(1) as u64;
+    }
+    Ok(end)
 }
 
 /// A position in a list of views.

@@ -1,7 +1,7 @@
 //! What a request offers to the peer's next receive.
 
-use super::copy::{EntryList, copy_piece, with_views};
-use super::{Outcome, local_protection, with_source};
+use super::copy::{EntryList, copy_piece, copy_scattered, remote_at, with_views};
+use super::{Outcome, local_protection, source_at, with_source};
 use crate::host::Host;
 use crate::memory::{Denied, LocalAccess, RemoteAccess, View};
 use crate::work::{
@@ -121,8 +121,17 @@ impl Message<'_> {
                 }
                 Ok(copy_piece(sources, sinks, length, self.progress, self.piece))
             };
-            with_views(list, |sge| there.local(sge, LocalAccess::Write), copy)
-                .map_err(Refusal::ReceiveMemory)?
+            let sink = |sge| there.local(sge, LocalAccess::Write);
+            match with_views(list, sink, copy).map_err(Refusal::ReceiveMemory)?? {
+                Some(moved) => Ok(moved),
+                None => copy_scattered(
+                    &|at| self.source_at(here, sources, at),
+                    &|at| list.at(at, sink).map_err(Refusal::ReceiveMemory),
+                    length,
+                    self.progress,
+                    self.piece,
+                ),
+            }
         })
         .map_err(Refusal::SourceMemory)?
     }
@@ -133,9 +142,22 @@ impl Message<'_> {
             let sink = there
                 .remote(request.rkey, request.remote_address, request.length, RemoteAccess::Write)
                 .map_err(Refusal::RemoteMemory)?;
-            Ok(copy_piece(sources, &[sink.view()], length, self.progress, self.piece))
+            match copy_piece(sources, &[sink.view()], length, self.progress, self.piece) {
+                Some(moved) => Ok(moved),
+                None => copy_scattered(
+                    &|at| self.source_at(here, sources, at),
+                    &|at| remote_at(request, there, RemoteAccess::Write, at).map_err(Refusal::RemoteMemory),
+                    length,
+                    self.progress,
+                    self.piece,
+                ),
+            }
         })
         .map_err(Refusal::SourceMemory)?
+    }
+
+    fn source_at<'v>(&self, here: &'v impl Host, sources: &[View<'v>], at: u64) -> Result<View<'v>, Refusal> {
+        source_at(self.request, self.side, here, sources, at).map_err(Refusal::SourceMemory)
     }
 
     fn invalidate(&self, there: &impl Host) -> Result<(), Refusal> {

@@ -21,7 +21,7 @@ pub(crate) use message::{Delivered, Message};
 use crate::host::Host;
 use crate::memory::{Denied, Grant, LocalAccess, RemoteAccess, View};
 use crate::work::{Detail, INLINE_MAX, Opcode, RequestFlags, SendRequest, Status};
-use copy::{EntryList, copy_piece, with_views};
+use copy::{EntryList, copy_piece, copy_scattered, remote_at, with_views};
 
 /// How a request ended, on the side of the queue that it was posted to.
 ///
@@ -88,14 +88,17 @@ pub(crate) fn execute(
 ) -> Executed {
     let length = u64::from(request.length);
     let remote = |access| {
-        let denied = |denied: Denied| Outcome::failure(Status::RemoteAccess, denied.detail());
-        there.remote(request.rkey, request.remote_address, request.length, access).map_err(denied)
+        there.remote(request.rkey, request.remote_address, request.length, access).map_err(remote_access)
     };
     let result = match request.opcode {
         Opcode::Read => remote(RemoteAccess::Read).and_then(|source| {
             let list = EntryList::of_send(request, side);
             let copy = |sinks: &[View<'_>]| copy_piece(&[source.view()], sinks, length, progress, piece);
-            with_views(list, |sge| here.local(sge, LocalAccess::Write), copy).map_err(local_protection)
+            let copied = with_views(list, |sge| here.local(sge, LocalAccess::Write), copy);
+            match copied.map_err(local_protection)? {
+                Some(moved) => Ok(moved),
+                None => read_scattered(request, list, (here, there), progress, piece),
+            }
         }),
         Opcode::CompareAndSwap | Opcode::FetchAndAdd => {
             let word = remote(RemoteAccess::Atomic);
@@ -103,7 +106,16 @@ pub(crate) fn execute(
         }
         _ => with_source(request, side, words, here, |sources| {
             let sink = remote(RemoteAccess::Write)?;
-            Ok(copy_piece(sources, &[sink.view()], length, progress, piece))
+            match copy_piece(sources, &[sink.view()], length, progress, piece) {
+                Some(moved) => Ok(moved),
+                None => copy_scattered(
+                    &|at| source_at(request, side, here, sources, at).map_err(local_protection),
+                    &|at| remote_at(request, there, RemoteAccess::Write, at).map_err(remote_access),
+                    length,
+                    progress,
+                    piece,
+                ),
+            }
         })
         .unwrap_or_else(|denied| Err(local_protection(denied))),
     };
@@ -116,6 +128,42 @@ pub(crate) fn execute(
 
 fn local_protection(denied: Denied) -> Outcome {
     Outcome::failure(Status::LocalProtection, denied.detail())
+}
+
+fn remote_access(denied: Denied) -> Outcome {
+    Outcome::failure(Status::RemoteAccess, denied.detail())
+}
+
+#[cold]
+fn read_scattered(
+    request: &SendRequest,
+    list: EntryList<'_>,
+    (here, there): (&impl Host, &impl Host),
+    progress: u64,
+    piece: u64,
+) -> Result<u64, Outcome> {
+    copy_scattered(
+        &|at| remote_at(request, there, RemoteAccess::Read, at).map_err(remote_access),
+        &|at| list.at(at, |sge| here.local(sge, LocalAccess::Write)).map_err(local_protection),
+        request.length.into(),
+        progress,
+        piece,
+    )
+}
+
+/// The data of a request from position `at` on, as far as it lies together.
+fn source_at<'v>(
+    request: &SendRequest,
+    side: &[u64],
+    here: &'v impl Host,
+    sources: &[View<'v>],
+    at: u64,
+) -> Result<View<'v>, Denied> {
+    if request.flags.contains(RequestFlags::INLINE) {
+        let rest = sources.first().and_then(|all| all.slice(at as usize, all.len() - at as usize));
+        return rest.ok_or(Denied::OutOfRange);
+    }
+    EntryList::of_send(request, side).at(at, |sge| here.local(sge, LocalAccess::Read))
 }
 
 /// Gives `work` the data of a request: the views of its entries, or its inline bytes.
@@ -149,6 +197,17 @@ fn atomic(
         _ => word.fetch_add_u64(0, request.compare_or_add),
     };
     let old = old.ok_or(Outcome::failure(Status::RemoteInvalidRequest, Detail::Misaligned))?;
-    place.write(0, &old.to_ne_bytes()).ok_or(local_protection(Denied::OutOfRange))?;
+    let old = &mut old.to_ne_bytes();
+    if place.write(0, old).is_none() {
+        // The eight bytes lie on two pages of a fast registration.
+        let (list, old) = (EntryList::of_send(request, &[]), View::of_mut(old));
+        copy_scattered(
+            &|at| old.slice(at as usize, 8 - at as usize).ok_or(local_protection(Denied::OutOfRange)),
+            &|at| list.at(at, |sge| here.local(sge, LocalAccess::Write)).map_err(local_protection),
+            8,
+            0,
+            8,
+        )?;
+    }
     Ok(Outcome::success(8))
 }

@@ -2,9 +2,9 @@
 
 use super::View;
 use super::owner::{Held, Memory};
-use super::region::{Access, Denied, Region, Rights};
+use super::region::{Access, Denied, Kind, Party, Region, Rights};
 use crate::ring::{Pin, Pins, Retired, Table, TableFull};
-use crate::sync::{Arc, AtomicU64, Mutex};
+use crate::sync::{Arc, Mutex};
 use crate::work::Key;
 use std::ops::Range;
 
@@ -56,12 +56,15 @@ impl RemoteAccess {
 
 /// The right to touch just these bytes, for as long as the pin under which it was given.
 ///
+/// All bytes of the access were checked. Where they do not lie together, as in a fast registration of pages
+/// from here and there, these are the first of them: the others are had by asking again, from there on.
+///
 /// Only the checks of a [`KeyTable`] make one.
 #[derive(Clone, Copy, Debug)]
 pub struct Grant<'p>(View<'p>);
 
 impl<'p> Grant<'p> {
-    /// The bytes of the access that was checked, no more.
+    /// The bytes of the access that was checked, or the first of them, no more.
     #[inline]
     pub fn view(&self) -> View<'p> {
         self.0
@@ -124,12 +127,23 @@ pub struct KeyTable {
     /// Held while a region is looked up and removed, so that of two deregistrations under one key the second
     /// cannot hit whoever got the index in between.
     removal: Mutex<()>,
+    /// The memory of what has none.
+    nothing: Arc<Memory>,
 }
 
 impl KeyTable {
     /// An empty table, read under the pins of `pins`.
     pub fn new(pins: Arc<Pins>) -> Self {
-        Self { regions: Table::new(pins, REST), removal: Mutex::new(()) }
+        let nothing = Arc::new(Memory::from(Vec::new()));
+        Self { regions: Table::new(pins, REST), removal: Mutex::new(()), nothing }
+    }
+
+    pub(super) fn regions(&self) -> &Table<Region> {
+        &self.regions
+    }
+
+    pub(super) fn nothing(&self) -> &Arc<Memory> {
+        &self.nothing
     }
 
     /// Makes a range of `memory` a region and gives its key, never 0. Control: locks and allocates.
@@ -153,7 +167,7 @@ impl KeyTable {
         let mut key = Key::default();
         self.regions.insert(|index, generation| {
             key = Key::new(index, generation);
-            Region { key, pd, rights, base, bytes, invalidated: AtomicU64::new(0) }
+            Region::new(key, pd, rights, base, bytes)
         })?;
         Ok(key)
     }
@@ -169,12 +183,15 @@ impl KeyTable {
         &'p self,
         pin: &'p Pin<'_>,
         key: Key,
-        pd: u32,
+        party: impl Into<Party>,
         address: u64,
         length: u32,
         access: LocalAccess,
     ) -> Result<Grant<'p>, Denied> {
-        self.check(pin, Access { key, pd, address, length: length as usize, right: access.right() })
+        self.check(
+            pin,
+            Access { key, party: party.into(), address, length: length as usize, right: access.right() },
+        )
     }
 
     /// Checks what the peer asks for: the right to touch these bytes, or why not.
@@ -188,12 +205,15 @@ impl KeyTable {
         &'p self,
         pin: &'p Pin<'_>,
         key: Key,
-        pd: u32,
+        party: impl Into<Party>,
         address: u64,
         length: u32,
         access: RemoteAccess,
     ) -> Result<Grant<'p>, Denied> {
-        self.check(pin, Access { key, pd, address, length: length as usize, right: access.right() })
+        self.check(
+            pin,
+            Access { key, party: party.into(), address, length: length as usize, right: access.right() },
+        )
     }
 
     #[inline]
@@ -202,31 +222,81 @@ impl KeyTable {
             return Ok(Grant(View::empty()));
         }
         let region = self.regions.get(pin, access.key.index()).ok_or(Denied::UnknownKey)?;
+        if region.key != access.key {
+            return self.check_other(pin, region, access).map(Grant);
+        }
         region.check(access).map(Grant)
     }
 
-    /// Invalidates a key because the peer's message says so (SEND with invalidate).
-    ///
-    /// # Errors
-    /// [`Denied::UnknownKey`] for a key that is none, [`Denied::OtherProtectionDomain`] for one of another
-    /// domain, and [`Denied::MissingRight`] for a region without [`Rights::REMOTE_INVALIDATE`]. Nothing
-    /// changed.
-    pub fn invalidate(&self, pin: &Pin<'_>, key: Key, pd: u32) -> Result<(), Denied> {
-        let region = self.regions.get(pin, key.index()).filter(|r| r.key == key).ok_or(Denied::UnknownKey)?;
-        region.invalidate(pd)
+    /// A check of what is no region.
+    #[inline(never)]
+    fn check_other<'p>(
+        &'p self,
+        pin: &'p Pin<'_>,
+        entry: &'p Region,
+        access: Access,
+    ) -> Result<View<'p>, Denied> {
+        let Some(other) = &entry.other else { return Err(Denied::UnknownKey) };
+        match &other.kind {
+            Kind::Lam { .. } => Err(Denied::UnknownKey), // its number is no token
+            Kind::Privileged { .. } if other.home != access.key => Err(Denied::UnknownKey),
+            Kind::Privileged { .. } if entry.pd != access.party.pd => Err(Denied::OtherProtectionDomain),
+            Kind::Privileged { .. } if access.right.is_remote() => Err(Denied::MissingRight),
+            Kind::Privileged { adapter } => self.logical(pin, *adapter, access.address, access.length),
+            Kind::Window(window) => window.check(entry.pd, access, |key| self.region(pin, key)),
+            Kind::FastRegister(list) => {
+                let logical = |address, length| self.logical(pin, list.adapter, address, length);
+                list.check(other.home, entry.pd, access, logical)
+            }
+        }
     }
 
-    /// Refuses the key from now on; `None` when no region has it. Control: locks.
+    /// The region of that key, whatever its state.
+    #[inline]
+    pub(super) fn region<'p>(&'p self, pin: &'p Pin<'_>, key: Key) -> Option<&'p Region> {
+        self.regions.get(pin, key.index()).filter(|region| region.key == key)
+    }
+
+    /// One window less is bound to that region; true: the region's close waited for it.
+    pub(super) fn untie(&self, pin: &Pin<'_>, region: Key) -> bool {
+        self.region(pin, region).is_some_and(Region::untie)
+    }
+
+    /// Refuses the key from now on, windows or not; `None` when no region has it. Control: locks.
     ///
     /// Accesses that were granted before may still be going on: the memory is had from
-    /// [`Deregistering::try_finish`].
+    /// [`Deregistering::try_finish`]. Windows that are bound to it grant nothing any more.
     pub fn deregister(&self, key: Key) -> Option<Deregistering> {
+        self.removing(key.index(), |_, region| (region.key == key).then_some(())).map(|(going, ())| going)
+    }
+
+    /// The same where no window is bound to the region; `None` when one is, and nothing changed.
+    pub fn deregister_unbound(&self, key: Key) -> Option<Deregistering> {
+        let unbound = |region: &Region| region.key == key && region.close_unless_bound();
+        self.removing(key.index(), |_, region| unbound(region).then_some(())).map(|(going, ())| going)
+    }
+
+    /// Refuses accesses by the key itself; true: windows are bound to it, and grant on.
+    ///
+    /// When the last of them goes, who ends it is told.
+    pub fn close_region(&self, key: Key) -> bool {
+        let handle = self.regions.pins().register();
+        let pin = handle.pin();
+        self.region(&pin, key).is_some_and(Region::close)
+    }
+
+    /// Takes out the entry at `index`, if `judge` finds it to be the right one.
+    pub(super) fn removing<R>(
+        &self,
+        index: u32,
+        judge: impl FnOnce(&Pin<'_>, &Region) -> Option<R>,
+    ) -> Option<(Deregistering, R)> {
         let handle = self.regions.pins().register();
         let _removal = self.removal.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let pin = handle.pin();
-        self.regions.get(&pin, key.index()).filter(|region| region.key == key)?;
+        let judged = judge(&pin, self.regions.get(&pin, index)?)?;
         drop(pin); // or the removal would wait for it
-        self.regions.remove(key.index()).map(Deregistering)
+        Some((Deregistering(self.regions.remove(index)?), judged))
     }
 }
 

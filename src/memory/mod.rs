@@ -4,6 +4,9 @@
 //! - [`View`] is the one way to bytes that others may change at any time.
 //! - [`KeyTable`] knows the regions by their keys; only its checks make a [`Grant`] to touch one. A region
 //!   that is deregistered is refused at once and let go when the last pass that may have found it is over.
+//! - Windows, fast registrations and logical address mappings are entries of the same table. What is in force
+//!   under the changing keys of the first two is one word ([`changing`]), so that nobody who checks an access
+//!   has to wait for who binds, registers or invalidates.
 //!
 //! May come in: whatever decides who may touch which bytes. Not here: rings, queue pairs, packets, and any
 //! `&[u8]` over memory that a peer can reach. `unsafe` only in `view` and its parts, and in `owner`.
@@ -39,16 +42,25 @@
 //! model. It rests on the compiler's treating assembly as opaque, as every kernel and shared-memory queue
 //! does.
 
+mod changing;
+mod fast_register;
 mod keys;
+mod lam;
 mod owner;
 mod region;
+mod registering;
 #[expect(
     clippy::disallowed_types,
     reason = "bytes that a peer may touch are reached by atomics of every width"
 )]
 mod view;
+mod window;
 
+pub use fast_register::{NotStaged, PLACES, PageList};
 pub use keys::{Deregistering, Grant, KeyTable, LocalAccess, RegisterError, Registration, RemoteAccess};
+pub use lam::{LAM_MAX, Mapping, PAGE_SIZE};
 pub use owner::{Memory, MemoryError};
-pub use region::{Denied, Rights};
+pub use region::{Denied, Party, Rights};
+pub use registering::{Unbound, Unfit};
 pub use view::View;
+pub use window::Binding;

@@ -1,7 +1,9 @@
 //! A registered range of memory: what a key stands for, and what it allows.
 
 use super::View;
+use super::fast_register::FastRegister;
 use super::owner::{Held, Memory};
+use super::window::Window;
 use crate::sync::{AtomicU64, Ordering};
 use crate::work::{Detail, Key};
 use std::fmt;
@@ -27,8 +29,8 @@ impl Rights {
     pub const REMOTE_ATOMIC: Self = Self(8);
     /// A message of the peer may invalidate the key.
     ///
-    /// Ordinary regions of NDK and verbs never grant it: there only windows and fast registrations, which
-    /// come later, can be invalidated.
+    /// Ordinary regions of NDK and verbs never grant it: there only windows and fast registrations can be
+    /// invalidated, and those need no right for it.
     pub const REMOTE_INVALIDATE: Self = Self(16);
     /// Reads may store into it, where the adapter asks for that right beside local write.
     pub const READ_SINK: Self = Self(128);
@@ -51,8 +53,28 @@ impl Rights {
         self.0 & other.0 == other.0
     }
 
+    /// Those of them that `other` has not.
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// As a byte, for a request's slot.
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The rights of that byte; bits that mean none are dropped.
+    pub const fn from_bits(bits: u8) -> Self {
+        Self(bits & (31 | Self::READ_SINK.0))
+    }
+
+    /// Something in it is for the peer.
+    pub const fn is_remote(self) -> bool {
+        self.0 & (Self::REMOTE_READ.0 | Self::REMOTE_WRITE.0 | Self::REMOTE_ATOMIC.0) != 0
+    }
+
     /// A peer could change bytes by these rights, and this side could not.
-    pub(super) const fn lacks_local_write(self) -> bool {
+    pub const fn lacks_local_write(self) -> bool {
         self.0 & (Self::REMOTE_WRITE.0 | Self::REMOTE_ATOMIC.0) != 0 && !self.contains(Self::LOCAL_WRITE)
     }
 }
@@ -96,6 +118,9 @@ pub enum Denied {
     /// Some of the bytes are outside of the region.
     #[error("the access leaves the region; check address and length")]
     OutOfRange,
+    /// The window was bound on another queue pair.
+    #[error("the window was bound on another queue pair; bind it on the one whose peer is to use it")]
+    OtherQueuePair,
 }
 
 impl Denied {
@@ -106,7 +131,25 @@ impl Denied {
             Self::OtherProtectionDomain => Detail::OtherProtectionDomain,
             Self::MissingRight => Detail::MissingRight,
             Self::OutOfRange => Detail::OutOfRange,
+            Self::OtherQueuePair => Detail::OtherQueuePair,
         }
+    }
+}
+
+/// At whose end memory is reached: a queue pair, by a number of the device's choice, and its domain.
+#[derive(Clone, Copy, Debug)]
+pub struct Party {
+    /// Number of the protection domain.
+    pub pd: u32,
+    /// What names the queue pair among all that ever are.
+    pub qp: u64,
+}
+
+#[cfg(test)]
+impl From<u32> for Party {
+    /// A party of that domain, where queue pairs do not matter.
+    fn from(pd: u32) -> Self {
+        Self { pd, qp: 0 }
     }
 }
 
@@ -114,17 +157,17 @@ impl Denied {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Access {
     pub(super) key: Key,
-    pub(super) pd: u32,
+    pub(super) party: Party,
     pub(super) address: u64,
     pub(super) length: usize,
     pub(super) right: Rights,
 }
 
-/// A range of memory under a key.
+/// A range of memory under a key, or another thing that a key can name.
 ///
-/// All that a check compares, and the address it yields, lie on one cache line. A window would be an entry of
-/// the same table: its own key, rights, base and length, a share in the memory of the region below it,
-/// and in the bytes that are still free on the line the queue pair it is bound to.
+/// All that a check of a region compares, and the address it yields, lie on one cache line. What is no
+/// region has a `key` that no access can have found it by, so the one comparison sends all others the longer
+/// way.
 #[derive(Debug)]
 #[repr(align(64))]
 pub(super) struct Region {
@@ -135,32 +178,84 @@ pub(super) struct Region {
     /// The first byte's number, as work requests give it.
     pub(super) base: u64,
     pub(super) bytes: Held,
-    /// Not 0: the key has been invalidated and grants nothing any more.
-    pub(super) invalidated: AtomicU64,
+    /// How many windows are bound to it, and [`CLOSING`] and [`INVALIDATED`].
+    pub(super) state: AtomicU64,
+    pub(super) other: Option<Box<Other>>,
 }
 
 const _: () = assert!(size_of::<Region>() == 64, "a region is checked on one cache line");
 
+/// The key grants nothing any more, by the word of a peer; windows to the region neither.
+const INVALIDATED: u64 = 1 << 63;
+/// The region is closed and waits for its windows, which grant on.
+const CLOSING: u64 = 1 << 62;
+
+/// What a key names beside regions.
+#[derive(Debug)]
+pub(super) struct Other {
+    /// The key that its handle knows it by.
+    pub(super) home: Key,
+    pub(super) kind: Kind,
+}
+
+#[derive(Debug)]
+pub(super) enum Kind {
+    /// A logical address mapping of that adapter; its bytes are the region's.
+    Lam {
+        adapter: u32,
+    },
+    /// The token for all logical addresses of that adapter.
+    Privileged {
+        adapter: u32,
+    },
+    Window(Window),
+    FastRegister(FastRegister),
+}
+
 impl Region {
-    /// The bytes, if this region grants the access.
+    /// A region in use.
+    pub(super) fn new(key: Key, pd: u32, rights: Rights, base: u64, bytes: Held) -> Self {
+        Self { key, pd, rights, base, bytes, state: AtomicU64::new(0), other: None }
+    }
+
+    /// What is no region; `bytes` belong to it all the same.
+    pub(super) fn other(home: Key, pd: u32, base: u64, bytes: Held, kind: Kind) -> Self {
+        let other = Some(Box::new(Other { home, kind }));
+        // Index 0 is never given out, so no access comes here with this key.
+        Self { other, ..Self::new(Key::default(), pd, Rights::NONE, base, bytes) }
+    }
+
+    /// What a key beside regions names, if its home is this one.
+    #[inline]
+    pub(super) fn kind_at(&self, home: Key) -> Option<&Kind> {
+        self.other.as_deref().filter(|other| other.home == home).map(|other| &other.kind)
+    }
+
+    /// The bytes, if this region grants the access; its key has been compared.
     ///
     /// The checks come in the order key, protection domain, right, range; the first that fails is told.
     #[inline]
     pub(super) fn check(&self, access: Access) -> Result<View<'_>, Denied> {
         // Acquire: who sees the key invalidated sees what was done before; who does not was granted in time.
-        if self.key != access.key || self.invalidated.load(Ordering::Acquire) != 0 {
+        if self.state.load(Ordering::Acquire) >= CLOSING {
             return Err(Denied::UnknownKey);
         }
-        if self.pd != access.pd {
+        if self.pd != access.party.pd {
             return Err(Denied::OtherProtectionDomain);
         }
         if !self.rights.contains(access.right) {
             return Err(Denied::MissingRight);
         }
+        self.part(access.address, access.length)
+    }
+
+    /// Those bytes, without a question but for the range; an access has at least one byte.
+    #[inline]
+    pub(super) fn part(&self, address: u64, length: usize) -> Result<View<'_>, Denied> {
         // An address below the base wraps to an offset of at least 2^64 - base, hence of at least the length,
         // since base + length <= 2^64 (`register`); and an access has at least one byte (`KeyTable::check`).
-        let offset = access.address.wrapping_sub(self.base) as usize;
-        self.bytes.view().slice(offset, access.length).ok_or(Denied::OutOfRange)
+        let offset = address.wrapping_sub(self.base) as usize;
+        self.bytes.view().slice(offset, length).ok_or(Denied::OutOfRange)
     }
 
     /// Invalidates the key at the peer's word.
@@ -172,10 +267,46 @@ impl Region {
             return Err(Denied::MissingRight);
         }
         // AcqRel: of two invalidations one is the first; Release as told in `check`.
-        match self.invalidated.swap(1, Ordering::AcqRel) {
-            0 => Ok(()),
-            _ => Err(Denied::UnknownKey),
+        if self.state.fetch_or(INVALIDATED, Ordering::AcqRel) & INVALIDATED == 0 {
+            Ok(())
+        } else {
+            Err(Denied::UnknownKey)
         }
+    }
+
+    /// Neither closing nor invalidated.
+    pub(super) fn is_open(&self) -> bool {
+        self.state.load(Ordering::Acquire) < CLOSING // as in `check`
+    }
+
+    /// A window may reach the bytes still.
+    pub(super) fn serves_windows(&self) -> bool {
+        self.state.load(Ordering::Acquire) & INVALIDATED == 0 // as in `check`
+    }
+
+    /// One window more is bound to the region; false: it takes none any more.
+    pub(super) fn tie(&self) -> bool {
+        let one_more = |state: u64| (state < CLOSING).then_some(state + 1);
+        // AcqRel, and Acquire for the failure: a count that a close reads, and a close that the window sees.
+        self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).is_ok()
+    }
+
+    /// One window less; true: it was the last one of a region whose close waits for it.
+    pub(super) fn untie(&self) -> bool {
+        // AcqRel: the last one comes after all others.
+        self.state.fetch_sub(1, Ordering::AcqRel) & !INVALIDATED == CLOSING | 1
+    }
+
+    /// Refuses all accesses by the region's own key, unless windows are bound to it.
+    pub(super) fn close_unless_bound(&self) -> bool {
+        let close = |state: u64| (state & !INVALIDATED == 0).then_some(state | CLOSING);
+        // AcqRel, Acquire: as in `tie`.
+        self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, close).is_ok()
+    }
+
+    /// Refuses them in any case; true: windows are bound to it.
+    pub(super) fn close(&self) -> bool {
+        self.state.fetch_or(CLOSING, Ordering::AcqRel) & !(INVALIDATED | CLOSING) != 0 // as in `tie`
     }
 
     pub(super) fn into_memory(self) -> Arc<Memory> {

@@ -3,8 +3,8 @@
 use super::cq::{self, CqNotify};
 use super::handle::{self, Object};
 use super::{
-    AdapterFlags, AdapterInfo, AdapterOptions, Connector, Cq, Error, Listener, NdkVersion, ObjectType, Pd,
-    Request, SharedEndpoint, Status, shared_endpoint,
+    AdapterFlags, AdapterInfo, AdapterOptions, Connector, Cq, Error, Lam, Listener, Memory, NdkVersion,
+    ObjectType, Pd, Request, SharedEndpoint, Status, lam, shared_endpoint,
 };
 use crate::backend::Backend;
 use crate::cm::ReadLimits;
@@ -37,6 +37,8 @@ pub struct Adapter {
 pub(super) struct AdapterCore {
     pub(super) life: Arc<Life>,
     pub(super) backend: Backend,
+    /// What tells it from the others of its NET.
+    pub(super) number: u32,
     name: String,
     info: AdapterInfo,
     /// Faults on purpose; mostly none.
@@ -77,8 +79,41 @@ impl Adapter {
     }
 
     /// Creates a protection domain (`NdkCreatePd`).
+    ///
+    /// # Errors
+    /// INSUFFICIENT_RESOURCES: all keys are taken, of which each domain needs one.
     pub fn create_pd(&self) -> Request<Pd> {
-        self.create(ObjectType::Pd, "NdkCreatePd", |core| Ok(Pd::new(core)))
+        self.create(ObjectType::Pd, "NdkCreatePd", Pd::new)
+    }
+
+    /// Gives memory logical addresses (`NdkBuildLam`).
+    ///
+    /// They can be registered page by page by [`Qp::fast_register`](super::Qp::fast_register), and used
+    /// without registration under [`Pd::privileged_token`]. The memory is kept until [`Lam::release`] gives
+    /// it back.
+    ///
+    /// # Errors
+    /// INVALID_BUFFER_SIZE: no bytes at all. INVALID_PARAMETER: more than 2^32 bytes of pages.
+    /// INSUFFICIENT_RESOURCES: all keys are taken. The memory is dropped then.
+    pub fn build_lam(&self, memory: impl Into<Memory>) -> Request<Lam> {
+        self.core.call(lam::BUILD, &self.core.life, || Lam::build(&self.core, memory.into()))
+    }
+
+    /// Gives memory that stays the caller's own logical addresses.
+    ///
+    /// As [`build_lam`](Self::build_lam); the [`Memory`] that the release gives back frees nothing.
+    ///
+    /// # Errors
+    /// As [`build_lam`](Self::build_lam); INVALID_PARAMETER also for a null `base`.
+    ///
+    /// # Safety
+    /// As for [`Pd::register_raw`], until the request of [`Lam::release`] has completed, or the adapter's
+    /// close has returned.
+    pub unsafe fn build_lam_raw(&self, base: *mut u8, length: usize) -> Request<Lam> {
+        self.core.call(lam::BUILD, &self.core.life, || {
+            // SAFETY: the caller's promise is that of `Lam::build_raw`, word by word.
+            unsafe { Lam::build_raw(&self.core, base, length) }
+        })
     }
 
     /// Creates a completion queue of `depth` entries (`NdkCreateCq`).
@@ -184,8 +219,10 @@ impl AdapterCore {
         info: AdapterInfo,
         faults: Option<Arc<faults::Faults>>,
     ) -> Arc<Self> {
-        let (next_base, in_net) = (Mutex::new(FIRST_BASE), AtomicU64::new(1));
-        let core = Arc::new(Self { life: Life::new([]), backend, name, info, faults, in_net, next_base });
+        let number = backend.device().new_adapter();
+        let (life, next_base) = (Life::new([]), Mutex::new(FIRST_BASE));
+        let in_net = AtomicU64::new(1);
+        let core = Arc::new(Self { life, backend, number, name, info, faults, in_net, next_base });
         let closing = Arc::clone(&core);
         core.life.set_teardown(move || closing.leave_net());
         core

@@ -84,6 +84,9 @@ pub(super) fn kind(kind: CompletionKind, invalidated: bool) -> OperationType {
         CompletionKind::Read | CompletionKind::CompareAndSwap | CompletionKind::FetchAndAdd => {
             OperationType::Read
         }
+        CompletionKind::Bind => OperationType::Bind,
+        CompletionKind::FastRegister => OperationType::FastRegister,
+        CompletionKind::Invalidate => OperationType::Invalidate,
     }
 }
 

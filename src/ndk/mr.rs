@@ -1,18 +1,19 @@
 //! Memory regions: registration, tokens, and the bytes seen from this side.
 
 use super::adapter::AdapterCore;
+use super::handle::GivenBack;
 use super::handle::{self, Object};
 use super::pd::{self, PdCore};
 use super::request::{self, Completer, Request};
 use super::{Error, Memory, MrFlags, Sge, Status, Token, ext};
-use crate::device::lifetime::{Hold, Life, Task};
+use crate::device::lifetime::{Hold, Life};
 use crate::memory::{Deregistering, RegisterError, Registration, Rights};
 use crate::observe::{self, Event};
 use crate::work::Key;
 use std::fmt;
 use std::ops::Range;
 use std::ptr::NonNull;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 pub(super) const REGISTER: &str = "NdkRegisterMr";
 
@@ -20,15 +21,19 @@ pub(super) const REGISTER: &str = "NdkRegisterMr";
 ///
 /// Requests name parts of it by [`sge`](Self::sge), peers by [`remote`](Self::remote). Its bytes may change
 /// at any time by the hand of a peer, so they are read and written by copy. Its close, or drop, deregisters;
-/// the token is refused at once, and the memory is let go when the last access has ended.
+/// the token is refused at once, and the memory is let go when the last access has ended and no window is
+/// bound to it any more.
 pub struct Mr {
     /// `None` from the beginning of the close on.
     memory: Option<Arc<Memory>>,
     life: Arc<Life>,
-    adapter: Arc<AdapterCore>,
-    key: Key,
+    pub(super) adapter: Arc<AdapterCore>,
+    pub(super) key: Key,
     /// The number of the first byte, as requests give it.
-    base: u64,
+    pub(super) base: u64,
+    /// Number of the protection domain.
+    pub(super) pd: u32,
+    pub(super) rights: Rights,
 }
 
 /// Where a peer's memory is: what a read, write or atomic needs, to be sent to the peer.
@@ -99,7 +104,7 @@ impl Mr {
         let keys = pd.adapter.backend.device().keys();
         let key = keys.register(&memory, registration).map_err(|error| refused(error, flags))?;
         let (life, adapter) = (Life::new([antecedent]), Arc::clone(&pd.adapter));
-        Ok(Self { memory: Some(memory), life, adapter, key, base })
+        Ok(Self { memory: Some(memory), life, adapter, key, base, pd: pd.number, rights })
     }
 
     /// # Safety
@@ -214,10 +219,40 @@ impl Mr {
     /// Deregisters and closes, and gives the memory back (`NdkDeregisterMr`, `NdkCloseMr`).
     ///
     /// The token is refused at once, here and at peers. Pends while an access is going on.
-    pub fn deregister(mut self) -> Request<Memory> {
+    ///
+    /// # Errors
+    /// DEVICE_BUSY: a window is bound to the region, which stays until the window is gone and is closed then;
+    /// [`try_deregister`](Self::try_deregister) gives it back instead.
+    pub fn deregister(self) -> Request<Memory> {
+        self.try_deregister().unwrap_or_else(|(_closed, error)| request::ready(Err(error)))
+    }
+
+    /// As [`deregister`](Self::deregister), but a region with a bound window comes back, registered as it was
+    /// (MR-11).
+    ///
+    /// # Errors
+    /// The region and DEVICE_BUSY: a window is bound to it. Invalidate or close the window first.
+    pub fn try_deregister(self) -> Result<Request<Memory>, (Self, Error)> {
+        match self.deregistering() {
+            Ok(going) => Ok(self.finish(going)),
+            Err(busy) => Err((self, busy)),
+        }
+    }
+
+    /// Refuses the key, unless a window is bound to it; [`finish`](Self::finish) must follow.
+    pub(super) fn deregistering(&self) -> Result<Deregistering, Error> {
+        self.adapter.backend.device().keys().deregister_unbound(self.key).ok_or_else(|| {
+            Error::new("NdkDeregisterMr", Status::DEVICE_BUSY)
+                .with_argument("Mr", "bound to by a memory window")
+                .with_hint("invalidate or close its windows first")
+        })
+    }
+
+    /// Closes what is being deregistered, and gives the memory back.
+    pub(super) fn finish(mut self, going: Deregistering) -> Request<Memory> {
         let (completer, request) = request::pending();
         self.adapter.late_close(&self.life);
-        self.close(Some(completer));
+        self.close(Some(completer), Some(going));
         request
     }
 
@@ -254,38 +289,36 @@ impl Mr {
         }
     }
 
-    /// Refuses the key, and lets go of the memory, or hands it over, when no access is going on any more.
-    fn close(&mut self, completer: Option<Completer<Memory>>) {
+    /// Refuses the key, and lets go of the memory, or hands it over, when no access is going on any more and
+    /// no window is bound to it.
+    fn close(&mut self, completer: Option<Completer<Memory>>, going: Option<Deregistering>) {
         if self.life.is_closing() {
             return;
         }
         self.memory = None; // the table's share is the last one from now on
-        let given_back = Arc::new(Mutex::new(None));
-        let lent = Arc::clone(&given_back);
-        let callback = completer.map(|completer| -> Task {
-            handle::when_closed(completer, move || take(&lent).expect("its chore kept it before it let go"))
-        });
+        let given_back = GivenBack::default();
         let until_let_go = self.life.hold();
-        handle::begin_close(self, callback);
+        handle::begin_close(self, completer.map(|completer| given_back.when_closed(completer)));
         let device = self.adapter.backend.device();
         self.observe_gone();
-        let mut state = device.keys().deregister(self.key).map(|going| (going, until_let_go));
-        debug_assert!(state.is_some(), "a region is deregistered once, by its handle");
-        device.chore(move || {
-            let Some((going, hold)) = state.take() else { return true };
-            match going.try_finish() {
-                Ok(memory) => {
-                    let memory = Arc::into_inner(memory).expect("the table had the last share");
-                    *given_back.lock().unwrap_or_else(PoisonError::into_inner) = Some(memory);
-                    drop(hold);
-                    true
+        let mut going = going.or_else(|| device.keys().deregister_unbound(self.key));
+        let unbound = going.is_some();
+        let (keys, key, mut hold) = (Arc::clone(device), self.key, Some(until_let_go));
+        let chore = move || {
+            let now = going.take().or_else(|| keys.keys().deregister(key));
+            debug_assert!(now.is_some(), "a region is deregistered once, by its handle");
+            match now.map(Deregistering::try_finish) {
+                Some(Err(later)) => {
+                    going = Some(later);
+                    return false;
                 }
-                Err(later) => {
-                    state = Some((later, hold));
-                    false
-                }
+                Some(Ok(memory)) => given_back.keep(memory),
+                None => {}
             }
-        });
+            drop(hold.take());
+            true
+        };
+        if unbound { device.chore(chore) } else { device.chore_after_windows(self.key, chore) }
     }
 
     #[cold]
@@ -308,10 +341,6 @@ impl Mr {
             .with_limit(format_args!("{} bytes", self.len()))
             .with_hint("name eight bytes of the region whose machine address is a multiple of 8")
     }
-}
-
-fn take(place: &Mutex<Option<Memory>>) -> Option<Memory> {
-    place.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 /// Every flag that a registration may have.
@@ -370,7 +399,7 @@ impl Object for Mr {
 
 impl Drop for Mr {
     fn drop(&mut self) {
-        self.close(None);
+        self.close(None, None);
     }
 }
 

@@ -4,14 +4,16 @@ use super::adapter::AdapterCore;
 use super::handle::{self, Object};
 use super::qp::{QpDescription, description};
 use super::scope::Scope;
-use super::{Error, Memory, Mr, MrFlags, ObjectType, Qp, RawMr, Request, Srq, mr, srq};
+use super::{
+    Error, FastRegisterMr, Memory, Mr, MrFlags, Mw, ObjectType, Qp, RawMr, Request, Srq, Token, mr, srq,
+};
 use crate::device::lifetime::{Hold, Life};
 use std::fmt;
 use std::sync::Arc;
 
 /// A fence around memory and queue pairs: a token of one domain is worthless in another.
 ///
-/// Its close pends while a region, queue pair or shared receive queue of it lives.
+/// Its close pends while a region, window, queue pair or shared receive queue of it lives.
 pub struct Pd {
     core: Arc<PdCore>,
 }
@@ -21,13 +23,19 @@ pub(super) struct PdCore {
     pub(super) life: Arc<Life>,
     pub(super) number: u32,
     pub(super) adapter: Arc<AdapterCore>,
+    privileged: Token,
 }
 
 impl Pd {
-    pub(super) fn new(adapter: &Arc<AdapterCore>) -> Self {
-        let number = adapter.backend.device().new_pd();
+    pub(super) fn new(adapter: &Arc<AdapterCore>) -> Result<Self, Error> {
+        let device = adapter.backend.device();
+        let number = device.new_pd();
+        let privileged = device.keys().create_privileged(number, adapter.number);
+        let privileged = privileged.map_err(|full| table_full("NdkCreatePd", full))?;
         let life = Life::new([adapter.life.hold()]);
-        Self { core: Arc::new(PdCore { life, number, adapter: Arc::clone(adapter) }) }
+        let at = Arc::clone(adapter);
+        life.set_teardown(move || at.backend.device().close_key(privileged, drop));
+        Ok(Self { core: Arc::new(PdCore { life, number, adapter: Arc::clone(adapter), privileged }) })
     }
 
     /// Registers `memory`, so that requests and peers may use it (`NdkCreateMr`, `NdkRegisterMr`).
@@ -113,6 +121,28 @@ impl Pd {
     /// them live.
     pub fn create_srq(&self, depth: u32, max_sge: u32) -> Request<Srq> {
         self.create(ObjectType::Srq, srq::CREATE, || Srq::new(&self.core, depth, max_sge))
+    }
+
+    /// Creates a memory window, not bound to anything (`NdkCreateMw`).
+    ///
+    /// # Errors
+    /// INSUFFICIENT_RESOURCES: all keys are taken.
+    pub fn create_mw(&self) -> Request<Mw> {
+        self.create(ObjectType::Mw, "NdkCreateMw", || Mw::new(&self.core))
+    }
+
+    /// Creates a region for fast registrations (`NdkCreateMr` with FastRegister), not initialised.
+    pub fn create_fast_register_mr(&self) -> Request<FastRegisterMr> {
+        self.create(ObjectType::Mr, "NdkCreateMr", || Ok(FastRegisterMr::new(&self.core)))
+    }
+
+    /// The token under which requests of this side name logical addresses
+    /// (`NdkGetPrivilegedMemoryRegionToken`).
+    ///
+    /// Entries with it hold a logical address of a [`Lam`](super::Lam) of the same adapter, and may read and
+    /// write it locally. Peers never have access by it (MR-14). Each domain has its own.
+    pub fn privileged_token(&self) -> Token {
+        self.core.privileged
     }
 
     /// Closes the domain; pends until all that was created in it is closed.

@@ -44,6 +44,49 @@ const ATOMIC_DATA: Rule =
     rule("the number of bytes", Values::AtMost, "give one entry of eight bytes for the old value");
 const SHARED: Rule = rule("", Values::None, "post to the shared receive queue of the queue pair");
 
+const INITIALIZE: Rule = rule("pMr", Values::None, "initialize the fast-register region first");
+const PAGES: Rule = rule(
+    "AdapterPageCount",
+    Values::AtMost,
+    "initialize the region for as many pages, or register fewer at a time",
+);
+const PLACES: Rule = rule(
+    "the number of registrations of this region posted or in force",
+    Values::AtMost,
+    "invalidate earlier ones first, or use several regions in turn",
+);
+const REMOTE_ACCESS: Rule =
+    rule("Flags", Values::None, "initialize the region with RemoteAccess, or drop the remote rights");
+const DOMAIN: Rule = rule("", Values::None, "name objects of the queue pair's own protection domain");
+const REGION: Rule = rule("the end of the window", Values::AtMost, "stay within the region");
+const WINDOW: Rule = rule("Length", Values::AtMost, "bind several windows; MaxWindowSize is the limit");
+const LOCAL_WRITE: Rule =
+    rule("Flags", Values::None, "register the region with local write, or drop remote write");
+pub(super) const OFFSET: Rule = rule("FBO", Values::AtMost, "give an offset within the first page");
+pub(super) const PAGE: Rule =
+    rule("AdapterPageArray", Values::Bits, "give logical addresses of pages, as a mapping has them");
+pub(super) const NO_BYTES: Rule = rule("Length", Values::AtMost, "register at least one byte");
+pub(super) const LENGTH: Rule =
+    rule("Length", Values::AtMost, "give more pages; they hold AdapterPageCount x 4096 - FBO bytes");
+pub(super) const BASE: Rule =
+    rule("BaseVirtualAddress", Values::Bits, "make it a multiple of 4096, and FBO more");
+pub(super) const BASE_END: Rule =
+    rule("BaseVirtualAddress", Values::AtMost, "choose a lower one: the numbers of the bytes pass 2^64");
+
+/// Flags of a bind.
+pub(super) const BIND_FLAGS: OpFlags = OpFlags(
+    OpFlags::SILENT_SUCCESS.0
+        | OpFlags::READ_FENCE.0
+        | OpFlags::ALLOW_REMOTE_READ.0
+        | OpFlags::ALLOW_REMOTE_WRITE.0
+        | OpFlags::DEFER.0,
+);
+/// Flags of a fast register.
+pub(super) const FAST_REGISTER_FLAGS: OpFlags = OpFlags(BIND_FLAGS.0 | OpFlags::RDMA_READ_SINK.0);
+/// Flags of an invalidate.
+pub(super) const INVALIDATE_FLAGS: OpFlags =
+    OpFlags(OpFlags::SILENT_SUCCESS.0 | OpFlags::READ_FENCE.0 | OpFlags::DEFER.0);
+
 /// Flags of a request that carries data of its own.
 pub(super) const SEND_FLAGS: OpFlags = OpFlags(
     OpFlags::SILENT_SUCCESS.0
@@ -52,7 +95,7 @@ pub(super) const SEND_FLAGS: OpFlags = OpFlags(
         | OpFlags::INLINE.0
         | OpFlags::DEFER.0,
 );
-/// Flags of a read; the invalidation of its sink is ignored, since the adapter lacks the capability (MR-23).
+/// Flags of a read; the invalidation of its sink is ignored where the adapter lacks the capability (MR-23).
 pub(super) const READ_FLAGS: OpFlags = OpFlags(
     OpFlags::SILENT_SUCCESS.0
         | OpFlags::READ_FENCE.0
@@ -75,7 +118,29 @@ pub(super) fn request_flags(flags: OpFlags) -> RequestFlags {
             && RequestFlags::READ_FENCE.0 as u32 == OpFlags::READ_FENCE.0
             && RequestFlags::SOLICITED.0 as u32 == OpFlags::SEND_AND_SOLICIT_EVENT.0
     );
-    RequestFlags(flags.0 as u8 & 7)
+    const _: () = assert!(
+        RequestFlags::LOCAL_INVALIDATE.0 as u32 == OpFlags::RDMA_READ_LOCAL_INVALIDATE.0 >> 4,
+        "a bit above the byte, which no flag of a byte's bits comes to by the shift"
+    );
+    RequestFlags(flags.0 as u8 & 7 | (flags.0 >> 4) as u8 & RequestFlags::LOCAL_INVALIDATE.0)
+}
+
+/// The same for requests that work on tokens.
+#[inline]
+pub(super) fn key_flags(flags: OpFlags) -> RequestFlags {
+    RequestFlags(flags.0 as u8 & 3)
+}
+
+/// The window has more bytes than the adapter's windows.
+#[cold]
+pub(super) fn too_long_window(got: u64, limit: u64) -> PostError {
+    PostError::new(PostCall::Bind, Status::INVALID_PARAMETER, &WINDOW).with_values(got, limit)
+}
+
+/// The arithmetic of a fast registration is wrong.
+#[cold]
+pub(super) fn registration(rule: &'static Rule, got: u64, limit: u64) -> PostError {
+    PostError::new(PostCall::FastRegister, Status::INVALID_PARAMETER, rule).with_values(got, limit)
 }
 
 /// The flags are not those of `call`.
@@ -111,5 +176,18 @@ pub(super) fn refused(call: PostCall, refused: PostRefused) -> PostError {
             plain(Status::INVALID_PARAMETER, &ATOMIC_DATA).with_values(length, 8)
         }
         PostRefused::HasSharedQueue => plain(Status::INVALID_DEVICE_REQUEST, &SHARED),
+        PostRefused::NotInitialized => plain(Status::INVALID_DEVICE_REQUEST, &INITIALIZE),
+        PostRefused::TooManyPages { got, max } => {
+            plain(Status::INVALID_PARAMETER, &PAGES).with_values(got as u64, max as u64)
+        }
+        PostRefused::NoPlace { places } => {
+            plain(Status::NO_MORE_ENTRIES, &PLACES).with_values(places as u64 + 1, places as u64)
+        }
+        PostRefused::NoRemoteAccess => plain(Status::ACCESS_VIOLATION, &REMOTE_ACCESS),
+        PostRefused::OtherDomain => plain(Status::ACCESS_VIOLATION, &DOMAIN),
+        PostRefused::OutsideOfRegion { end, length } => {
+            plain(Status::ACCESS_VIOLATION, &REGION).with_values(end as u64, length as u64)
+        }
+        PostRefused::NeedsLocalWrite => plain(Status::ACCESS_VIOLATION, &LOCAL_WRITE),
     }
 }

@@ -8,7 +8,7 @@ use super::adapter::AdapterCore;
 use super::handle::{self, Object};
 use super::pd::PdCore;
 use super::post::{self, READ_FLAGS, SEND_FLAGS, WRITE_FLAGS};
-use super::{Data, Error, OpFlags, PostCall, PostError, RemoteAddress, Request, Sge, Token};
+use super::{AdapterFlags, Data, Error, OpFlags, PostCall, PostError, RemoteAddress, Request, Sge, Token};
 use crate::device::lifetime::Life;
 use crate::device::qp::{self, Operation};
 use std::fmt;
@@ -23,6 +23,8 @@ use std::sync::Arc;
 pub struct Qp {
     pub(super) qp: Arc<qp::Qp>,
     pub(super) adapter: Arc<AdapterCore>,
+    /// Flags that the adapter does not have the capability for, and ignores (MR-23).
+    ignored: OpFlags,
 }
 
 /// What a queue pair has done so far.
@@ -52,7 +54,10 @@ pub struct QpCounters {
 impl Qp {
     pub(super) fn new(pd: &Arc<PdCore>, description: &QpDescription<'_>) -> Result<Self, Error> {
         let qp = description.create(pd)?;
-        Ok(Self { qp, adapter: Arc::clone(&pd.adapter) })
+        let flags = pd.adapter.limits().adapter_flags;
+        let capable = flags.contains(AdapterFlags::RDMA_READ_LOCAL_INVALIDATE_SUPPORTED);
+        let ignored = if capable { OpFlags::NONE } else { OpFlags::RDMA_READ_LOCAL_INVALIDATE };
+        Ok(Self { qp, adapter: Arc::clone(&pd.adapter), ignored })
     }
 
     /// Posts a receive for the peer's next message (`NdkReceive`).
@@ -79,8 +84,11 @@ impl Qp {
 
     /// Posts a send that also invalidates a token of the peer (`NdkSendAndInvalidate`).
     ///
-    /// The peer's receive completes as [`OperationType::ReceiveAndInvalidate`](super::OperationType). A token
-    /// that may not be invalidated so fails the request and ends the connection.
+    /// The token is that of a window bound on the peer's queue pair, or of a fast registration with remote
+    /// access. Nothing is granted by it when the peer's receive completes; what another queue pair was
+    /// granted just before may still be written. The peer's receive completes as
+    /// [`OperationType::ReceiveAndInvalidate`](super::OperationType). A token that may not be invalidated so
+    /// fails the request and ends the connection.
     ///
     /// # Errors
     /// As [`send`](Self::send).
@@ -98,7 +106,10 @@ impl Qp {
 
     /// Posts a read of the peer's memory into `sgl` (`NdkRead`).
     ///
-    /// The entries need local write.
+    /// The entries need local write. With [`OpFlags::RDMA_READ_LOCAL_INVALIDATE`], success also invalidates
+    /// the token of the first entry, as [`invalidate`](Self::invalidate) does (MR-22); one that cannot be
+    /// invalidated, an ordinary region's, fails the request with INVALID_DEVICE_REQUEST before a byte has
+    /// moved.
     ///
     /// # Errors
     /// As [`send`](Self::send); INVALID_DEVICE_REQUEST: the connection allows no reads.
@@ -111,6 +122,7 @@ impl Qp {
         flags: OpFlags,
     ) -> Result<(), PostError> {
         let operation = Operation::Read { address: remote.address, key: remote.token };
+        let flags = flags.outside(self.ignored);
         self.post(PostCall::Read, &operation, Data::Sgl(sgl), flags, READ_FLAGS, context)
     }
 

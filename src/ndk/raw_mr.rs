@@ -78,15 +78,25 @@ impl RawMr {
     /// Pends while an access is going on; the memory is the caller's again when it has completed.
     ///
     /// # Errors
-    /// INVALID_DEVICE_REQUEST: it is not registered.
+    /// INVALID_DEVICE_REQUEST: it is not registered. DEVICE_BUSY: a window is bound to it, and it stays
+    /// registered (MR-11).
     pub fn deregister(&self) -> Request<()> {
-        let region = self.registered.write().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
-        let Some(region) = region else {
+        let mut place = self.registered.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let Some(region) = place.take() else {
             let error = Error::new(DEREGISTER, Status::INVALID_DEVICE_REQUEST);
             return request::ready(Err(error.with_hint("register it first")));
         };
+        // Below the lock, which nothing of ours waits for: a region that is busy was never away.
+        let going = match region.deregistering() {
+            Ok(going) => going,
+            Err(error) => {
+                *place = Some(region);
+                return request::ready(Err(error));
+            }
+        };
+        drop(place); // what is closed may call back: not below the lock
         let (completer, request) = request::pending();
-        region.deregister().then(move |result| completer.complete_in_callback(result.map(drop)));
+        region.finish(going).then(move |result| completer.complete_in_callback(result.map(drop)));
         request
     }
 

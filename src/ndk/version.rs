@@ -3,7 +3,10 @@
 //! An adapter instance speaks one version; what is created on it reports that one. Not here: the layout of a
 //! header in memory, which is the C face's matter.
 
-use super::{Adapter, Connector, Cq, Error, Listener, Mr, Pd, Qp, RawMr, SharedEndpoint, Srq, Status};
+use super::{
+    Adapter, Connector, Cq, Error, FastRegisterMr, Listener, Mr, Mw, Pd, Qp, RawMr, SharedEndpoint, Srq,
+    Status,
+};
 use std::fmt;
 
 /// A version of NDK (`NDK_VERSION`).
@@ -146,7 +149,9 @@ described! {
     Qp: Qp, |qp| qp.adapter;
     Cq: Cq, |cq| cq.adapter;
     Mr: Mr, |mr| mr.adapter();
-    RawMr: Mr, |mr| mr.adapter();
+    FastRegisterMr: Mr, |region| region.adapter;
+    RawMr: Mr, |region| region.adapter();
+    Mw: Mw, |window| window.adapter;
     Pd: Pd, |pd| pd.adapter();
     SharedEndpoint: SharedEndpoint, |endpoint| endpoint.adapter();
     Connector: Connector, |connector| connector.adapter();

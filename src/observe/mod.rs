@@ -42,6 +42,8 @@ pub(crate) enum Event {
     Deregistered { key: Key },
     /// A completion queue overran.
     CqOverrun { depth: u64 },
+    /// A file was dropped whose buffer could not be written back.
+    FileLost { bytes: usize },
 }
 
 /// Tells of an event at trace level: one a request, built only where somebody listens.
@@ -89,6 +91,9 @@ pub(crate) fn emit(event: Event) {
             tracing::debug!(target: "qpair", key, base, "memory registered");
         }
         Event::Deregistered { key: Key(key) } => tracing::debug!(target: "qpair", key, "key taken back"),
+        Event::FileLost { bytes } => {
+            tracing::warn!(target: "qpair", bytes, "a dropped file could not be flushed and closed; close it to keep it");
+        }
         Event::CqOverrun { depth } => {
             tracing::warn!(target: "qpair", depth, "completion queue overran; it and its queue pairs are dead");
         }

@@ -33,17 +33,14 @@ impl Pins {
 
     /// What must pass before the things hidden just now are out of everybody's hands.
     pub fn grace(&self) -> Grace {
-        fence!(
-            GraceFence,
-            "hide before looking: a pass that we miss here began later, and sees the thing hidden"
-        );
-        let running = |word: &Word| {
-            let pass = word.load(
-                ord!(GraceLoad: Acquire, "0: what the pass read of the thing was read before we let go"),
-            );
-            (pass != 0).then(|| (Arc::clone(word), pass))
-        };
-        Grace { passes: self.lock().iter().filter_map(running).collect() }
+        Grace::of(&self.lock(), None)
+    }
+
+    /// The same but for the caller's own pass, which must be done with what was hidden; never blocks.
+    ///
+    /// Allocates nothing where no other pass is under way. `None`: another thread has the list just now.
+    pub fn grace_of_others(&self, own: &Pin<'_>) -> Option<Grace> {
+        Some(Grace::of(&self.words.try_lock().ok()?, Some(&own.handle().word)))
     }
 
     fn lock(&self) -> impl std::ops::DerefMut<Target = Vec<Word>> + '_ {
@@ -131,6 +128,21 @@ pub struct Grace {
 }
 
 impl Grace {
+    fn of(words: &[Word], own: Option<&Word>) -> Self {
+        fence!(
+            GraceFence,
+            "hide before looking: a pass that we miss here began later, and sees the thing hidden"
+        );
+        let running = |word: &Word| {
+            let pass = word.load(
+                ord!(GraceLoad: Acquire, "0: what the pass read of the thing was read before we let go"),
+            );
+            (pass != 0).then(|| (Arc::clone(word), pass))
+        };
+        let others = words.iter().filter(|word| own.is_none_or(|own| !Arc::ptr_eq(own, word)));
+        Self { passes: others.filter_map(running).collect() }
+    }
+
     /// True once each of them is over; never blocks.
     pub fn is_over(&mut self) -> bool {
         let order =

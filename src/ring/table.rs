@@ -127,6 +127,16 @@ impl<T> Table<T> {
         Some(Retired { value, grace })
     }
 
+    /// Notes the last generation that was used under `index`, by who gave out some beside the table's own.
+    ///
+    /// Before the removal, so that the next value under this index begins after it. Control, locks.
+    pub fn set_generation(&self, index: u32, generation: u8) {
+        let mut control = self.control.lock().unwrap_or_else(|p| p.into_inner());
+        if let Some(last) = control.generations.get_mut((index as usize).wrapping_sub(1)) {
+            *last = generation;
+        }
+    }
+
     fn chunk(&self, chunk: usize) -> &[AtomicPtr<T>] {
         let size = FIRST_CHUNK << chunk;
         self.chunks[chunk].get_or_init(|| (0..size).map(|_| AtomicPtr::new(ptr::null_mut())).collect())

@@ -23,10 +23,16 @@ pub enum CompletionKind {
     CompareAndSwap = 5,
     /// A fetch and add.
     FetchAndAdd = 6,
+    /// The binding of a window.
+    Bind = 7,
+    /// A fast registration.
+    FastRegister = 8,
+    /// A local invalidation.
+    Invalidate = 9,
 }
 
 impl CompletionKind {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Receive,
         Self::ReceiveWrite,
         Self::Send,
@@ -34,6 +40,9 @@ impl CompletionKind {
         Self::Read,
         Self::CompareAndSwap,
         Self::FetchAndAdd,
+        Self::Bind,
+        Self::FastRegister,
+        Self::Invalidate,
     ];
 
     pub(crate) fn from_number(number: u8) -> Self {
@@ -50,6 +59,9 @@ impl From<Opcode> for CompletionKind {
             Opcode::Read => Self::Read,
             Opcode::CompareAndSwap => Self::CompareAndSwap,
             Opcode::FetchAndAdd => Self::FetchAndAdd,
+            Opcode::Bind => Self::Bind,
+            Opcode::FastRegister => Self::FastRegister,
+            Opcode::LocalInvalidate => Self::Invalidate,
         }
     }
 }

@@ -38,11 +38,17 @@ pub enum Opcode {
     CompareAndSwap = 6,
     /// 64-bit atomic fetch and add in the peer's memory.
     FetchAndAdd = 7,
+    /// Binding of a memory window.
+    Bind = 8,
+    /// Registration of pages under the next key of a fast-register region.
+    FastRegister = 9,
+    /// Invalidation of a key of this side.
+    LocalInvalidate = 10,
 }
 
 impl Opcode {
     /// Every opcode there is.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Send,
         Self::SendWithImmediate,
         Self::SendWithInvalidate,
@@ -51,6 +57,9 @@ impl Opcode {
         Self::Read,
         Self::CompareAndSwap,
         Self::FetchAndAdd,
+        Self::Bind,
+        Self::FastRegister,
+        Self::LocalInvalidate,
     ];
 
     pub(crate) fn from_number(number: u8) -> Option<Self> {
@@ -63,6 +72,12 @@ impl Opcode {
             self,
             Self::Send | Self::SendWithImmediate | Self::SendWithInvalidate | Self::WriteWithImmediate
         )
+    }
+
+    /// Works on keys of this side and moves no bytes.
+    #[inline]
+    pub fn is_local(self) -> bool {
+        matches!(self, Self::Bind | Self::FastRegister | Self::LocalInvalidate)
     }
 
     /// Works on eight bytes of the peer's memory.
@@ -87,6 +102,8 @@ impl RequestFlags {
     pub const SOLICITED: Self = Self(4);
     /// The data lies in the slot.
     pub const INLINE: Self = Self(8);
+    /// A read that succeeds invalidates the key of its first entry.
+    pub const LOCAL_INVALIDATE: Self = Self(16);
 
     /// All bits of `other` are set.
     pub const fn contains(self, other: Self) -> bool {

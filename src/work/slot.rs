@@ -13,6 +13,20 @@
 //! | 6 | total length of all entries | data | swap |
 //!
 //! Entries after the first, and inline data over 24 bytes, lie in the side array of the slot.
+//!
+//! Bind, fast register and local invalidate use the plain words for things of their own. *Home* is the key by
+//! which a window or fast-register region is known whatever its present key.
+//!
+//! | word | bind | fast register | local invalidate |
+//! |---|---|---|---|
+//! | 0 | context | context | context |
+//! | 1, low half | opcode 8, rights 8, flags 16 | opcode 8, place 8, flags 16 | opcode 8, 0, flags 16 |
+//! | 1, high half | new key 32 | new key 32 | key to invalidate 32 |
+//! | 2 | address of the window | 0 | 0 |
+//! | 3 | key of the region 32, 0 | 0 | 0 |
+//! | 4 | home 32, 0 | home 32, 0 | home 32, 0 |
+//! | 5 | length of the window | 0 | 0 |
+//! | 6 | 0 | 0 | 0 |
 
 use super::{
     Completion, CompletionFlags, CompletionKind, Detail, Key, Opcode, Qpn, RequestFlags, Sge, Status,
@@ -110,6 +124,32 @@ impl SendRequest {
             request.length = words[6] as u32;
         }
         Some(request)
+    }
+
+    /// A request that works on keys of this side: what is not about keys is 0.
+    pub fn of_keys(context: u64, opcode: Opcode, flags: RequestFlags, home: Key, key: Key) -> Self {
+        let first = Sge { token: home, ..Sge::default() };
+        let (entries, remote_address, rkey, length) = (0, 0, Key(0), 0);
+        let (compare_or_add, swap, immediate_or_key) = (0, 0, key.0);
+        Self {
+            context,
+            opcode,
+            flags,
+            entries,
+            immediate_or_key,
+            remote_address,
+            rkey,
+            first,
+            length,
+            compare_or_add,
+            swap,
+        }
+    }
+
+    /// It changes what is in force under a key of this side, perhaps beside its proper work.
+    #[inline]
+    pub fn changes_keys(&self) -> bool {
+        self.opcode.is_local() || self.flags.contains(RequestFlags::LOCAL_INVALIDATE)
     }
 
     /// Opcode and flags alone; [`Opcode::Send`] for an opcode that is none.

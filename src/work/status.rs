@@ -96,10 +96,16 @@ pub enum Detail {
     CompletionQueueOverrun = 9,
     /// The effective read limit of the connection is zero.
     ReadLimit = 10,
+    /// The window was bound on another queue pair.
+    OtherQueuePair = 11,
+    /// The window is not bound, the fast registration not in force; or the key cannot be invalidated at all.
+    NotValid = 12,
+    /// The window is bound, the fast registration in force: it must be invalidated first.
+    StillValid = 13,
 }
 
 impl Detail {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 14] = [
         Self::None,
         Self::UnknownKey,
         Self::OutOfRange,
@@ -111,6 +117,9 @@ impl Detail {
         Self::PeerGone,
         Self::CompletionQueueOverrun,
         Self::ReadLimit,
+        Self::OtherQueuePair,
+        Self::NotValid,
+        Self::StillValid,
     ];
 
     /// The detail of that number; [`Detail::None`] for a number that is none.

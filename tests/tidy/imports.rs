@@ -5,11 +5,18 @@
 use crate::source::{Source, Token};
 use crate::{Finding, LAYERS, finding};
 
+/// The rooms that are promised to users.
+const PUBLIC: &[&str] = &["ndk", "ulp"];
+
 /// Reads the rooms that each file of `src/` names, and judges them by the table.
 pub fn check(source: &Source) -> Vec<Finding> {
     if source.path.starts_with("examples/") {
-        let foreign = named_rooms(source).into_iter().filter(|(_, to)| to != "ndk");
-        let what = |to| format!("an example uses qpair::{to}; show what the public face, qpair::ndk, can do");
+        let foreign = named_rooms(source).into_iter().filter(|(_, to)| !PUBLIC.contains(&to.as_str()));
+        let what = |to| {
+            format!(
+                "an example uses qpair::{to}; show what the public faces, qpair::ndk and qpair::ulp, can do"
+            )
+        };
         return foreign.map(|(line, to)| finding(source, line, "layers", what(to))).collect();
     }
     let Some(inner) = source.path.strip_prefix("src/") else { return Vec::new() };

@@ -47,6 +47,20 @@ pub(crate) enum PostRefused {
     WrongData { entries: usize, length: u64 },
     /// Receives are posted to the shared receive queue.
     HasSharedQueue,
+    /// The fast-register region was not initialised.
+    NotInitialized,
+    /// More pages than it was initialised for.
+    TooManyPages { got: usize, max: usize },
+    /// As many registrations of it are posted or in force as it holds.
+    NoPlace { places: usize },
+    /// It was initialised without remote access, and a remote right was asked for.
+    NoRemoteAccess,
+    /// A region or window of another protection domain.
+    OtherDomain,
+    /// A window that leaves its region.
+    OutsideOfRegion { end: usize, length: usize },
+    /// A window that lets the peer write to a region that this side may not write.
+    NeedsLocalWrite,
 }
 
 impl Operation {

@@ -10,14 +10,15 @@ mod program;
 
 use super::world::{BASE, End, World, connect, pair_with};
 use crate::device::cq::{Cq, CqState};
-use crate::device::qp::{Data, Operation, PostRefused};
-use crate::memory::Rights;
+use crate::device::qp::{Bind, Data, How, Operation, PostRefused};
+use crate::memory::{Binding, Mapping, PAGE_SIZE, PageList, Rights};
 use crate::work::{Completion, CompletionKind, Key, Sge};
 use model::{Model, Names};
-use program::{Call, DEPTH, Entry, KeyOf, MEMORY, Payload, Setting, Verb, program, setting};
+use program::{Call, Chosen, DEPTH, Entry, KeyOf, MEMORY, Payload, Setting, Verb, program, setting};
 use proptest::prelude::*;
 use std::sync::Arc;
 
+const ADAPTER: u32 = 1;
 const EVERY: [Rights; 4] =
     [Rights::LOCAL_WRITE, Rights::REMOTE_READ, Rights::REMOTE_WRITE, Rights::REMOTE_ATOMIC];
 
@@ -25,6 +26,8 @@ const EVERY: [Rights; 4] =
 struct Real {
     ends: [End; 2],
     names: Names,
+    /// All of each end's memory, in logical addresses.
+    mappings: [Mapping; 2],
     /// By end: completions of sends, completions of receives.
     polled: [[Vec<Completion>; 2]; 2],
 }
@@ -44,16 +47,21 @@ impl Real {
         let every = EVERY.into_iter().fold(Rights::NONE, |all, right| all | right);
         let keys = |end: &End| {
             let doomed = end.register(every | Rights::REMOTE_INVALIDATE, false);
+            let keys = end.device().keys();
             [
                 end.key(),
                 end.register(Rights::NONE, false),
                 end.register(every, true),
                 Key(0xdead_be00),
                 doomed,
+                keys.create_window(end.pd).unwrap(),
+                keys.create_fast_register(end.pd, ADAPTER, 2, true).unwrap(),
             ]
         };
+        let map = |end: &End| end.device().keys().build_lam(&end.memory, ADAPTER).unwrap();
         let names = Names { qpn: [a.qp.qpn(), b.qp.qpn()], qp_context: 99, keys: [keys(&a), keys(&b)] };
-        let real = Self { ends: [a, b], names, polled: Default::default() };
+        let mappings = [map(&a), map(&b)];
+        let real = Self { ends: [a, b], names, mappings, polled: Default::default() };
         if setting.connected {
             connect(&real.ends[0], &real.ends[1]);
         }
@@ -95,11 +103,49 @@ impl Real {
                 let (address, key) = at(offset, key);
                 Operation::FetchAndAdd { address, key, add }
             }
+            Verb::Bind { .. } | Verb::FastRegister { .. } => unreachable!("these carry no data"),
         }
     }
 
-    fn call(&self, context: u64, call: &Call) -> Result<(), PostRefused> {
+    /// Posts what changes keys of its own end, which the key that comes must be the next of.
+    fn post_keys(&self, end: usize, verb: Verb, how: How, chosen: Chosen) -> Result<(), PostRefused> {
+        let qp = &self.ends[end].qp;
+        let (posted, expected) = match verb {
+            Verb::Bind { region, from, length, rights } => {
+                let window = self.names.key(end, KeyOf::Window(0));
+                let region = self.names.key(end, region.now(end, chosen));
+                let rights = Rights::from_bits(rights);
+                let binding = Binding { region, address: BASE + from, length, rights };
+                let next = KeyOf::Window(chosen[end][0] + 1);
+                (qp.post_bind(&Bind { window, binding }, how), next)
+            }
+            Verb::FastRegister { from, length, rights } => {
+                let mapping = &self.mappings[end];
+                let pages: Vec<u64> =
+                    (0..mapping.count).map(|page| mapping.first_page + u64::from(page) * PAGE_SIZE).collect();
+                let list = PageList {
+                    pages: &pages,
+                    first_byte_offset: mapping.first_byte_offset + from as u32,
+                    length,
+                    base: BASE + from,
+                    rights: Rights::from_bits(rights),
+                };
+                let home = self.names.key(end, KeyOf::Listed(0));
+                (qp.post_fast_register(home, &list, how), KeyOf::Listed(chosen[end][1] + 1))
+            }
+            _ => unreachable!("only these change keys of their own end"),
+        };
+        posted.map(|key| assert_eq!(key, self.names.key(end, expected)))
+    }
+
+    fn call(&self, context: u64, call: &Call, chosen: Chosen) -> Result<(), PostRefused> {
         match call {
+            Call::Post { end, verb, flags, deferred, .. }
+                if matches!(verb, Verb::Bind { .. } | Verb::FastRegister { .. }) =>
+            {
+                let how = How { context, flags: *flags, deferred: *deferred, low: None };
+                self.post_keys(*end, *verb, how, chosen)?;
+            }
             Call::Post { end, verb, payload, flags, deferred } => {
                 let (qp, operation) = (&self.ends[*end].qp, self.operation(*end, *verb));
                 match payload {
@@ -245,7 +291,8 @@ fn run(setting: &Setting, program: &[Call]) -> Result<(), TestCaseError> {
             let most = if setting.cq_depths.is_some() { most } else { 4096 };
             poll(&mut real, &mut model, end, receives, most)?;
         }
-        let result = real.call(context as u64, call);
+        let (chosen, call) = (model.chosen(), &call.now(model.chosen()));
+        let result = real.call(context as u64, call, chosen);
         prop_assert_eq!(result, model.call(context as u64, call), "call {}", context);
         compare(&real, &model)
             .map_err(|error| TestCaseError::fail(format!("after call {context}, {call:?}: {error}")))?;

@@ -5,6 +5,7 @@
 //! from outside; no test sleeps.
 
 mod ends;
+mod keys;
 mod traffic;
 
 use super::world::{World, pair_on, pair_with};

@@ -31,6 +31,8 @@ pub(super) struct World {
     /// Depth of a completion queue of its own for receives; `None`: they share that of the sends.
     pub(super) receive_cq_depth: Option<u32>,
     pub(super) connected: bool,
+    /// The protection domain of both ends; `None`: each has its own.
+    pub(super) pd: Option<u32>,
 }
 
 impl Default for World {
@@ -45,6 +47,7 @@ impl Default for World {
             faults: None,
             receive_cq_depth: None,
             connected: true,
+            pd: None,
         }
     }
 }
@@ -108,7 +111,7 @@ pub(super) struct End {
     pub(super) srq: Option<Arc<Srq>>,
     pub(super) memory: Arc<Memory>,
     key: Key,
-    pd: u32,
+    pub(super) pd: u32,
     notified: Arc<AtomicU64>,
     receive_notified: Arc<AtomicU64>,
 }
@@ -118,7 +121,8 @@ pub(super) const BASE: u64 = 0x10_0000;
 impl End {
     fn new(carrier: &Carrier, world: &World, shared: Option<(&End, Arc<Srq>)>) -> Self {
         let device = &carrier.device;
-        let pd = shared.as_ref().map_or_else(|| device.new_pd(), |(end, _)| end.pd);
+        let shared_pd = shared.as_ref().map(|(end, _)| end.pd);
+        let pd = world.pd.or(shared_pd).unwrap_or_else(|| device.new_pd());
         let (cq, notified) = counted_cq(device, world.cq_depth);
         let (receive_cq, receive_notified) = match world.receive_cq_depth {
             Some(depth) => counted_cq(device, depth),
@@ -260,6 +264,11 @@ fn pair_of(carrier: &Carrier, world: &World) -> (End, End) {
         connect(&a, &b);
     }
     (a, b)
+}
+
+/// Another pair on the same NET.
+pub(super) fn pair_beside(a: &End, world: &World) -> (End, End) {
+    pair_of(&a.carrier, world)
 }
 
 /// Another pair on the same NET; its second end shares the receive queue of `b`.

@@ -4,13 +4,16 @@
 //! told at the end of the call.
 
 mod ends;
+mod keyed;
 mod memory;
 
 use super::completions::CompletionQueue;
-use super::program::{Call, DEPTH, Entry, INLINE, KeyOf, MEMORY, Payload, SGE, Setting, Verb};
+use super::program::{Call, Chosen, DEPTH, Entry, INLINE, KeyOf, MEMORY, Payload, SGE, Setting, Verb};
 use crate::device::qp::PostRefused;
 use crate::ring::Class;
 use crate::work::{Completion, CompletionFlags, CompletionKind, Detail, Key, Qpn, RequestFlags, Status};
+use keyed::Keyed;
+use memory::Access;
 use std::collections::VecDeque;
 
 /// What the real objects are called, so that completions compare whole.
@@ -18,13 +21,24 @@ use std::collections::VecDeque;
 pub(super) struct Names {
     pub(super) qpn: [Qpn; 2],
     pub(super) qp_context: u64,
-    /// Keys of each end for `KeyOf::Whole`, `ReadOnly`, `Foreign`, `Unknown` and `Doomed`.
-    pub(super) keys: [[Key; 5]; 2],
+    /// Keys of each end for `KeyOf::Whole`, `ReadOnly`, `Foreign`, `Unknown` and `Doomed`, and the homes of
+    /// its window and its fast-register region.
+    pub(super) keys: [[Key; 7]; 2],
 }
 
 impl Names {
     pub(super) fn key(&self, end: usize, key: KeyOf) -> Key {
-        self.keys[end][key as usize]
+        let keys = &self.keys[end];
+        let later = |home: Key, count| Key::new(home.index(), home.generation().wrapping_add(count));
+        match key {
+            KeyOf::Whole => keys[0],
+            KeyOf::ReadOnly => keys[1],
+            KeyOf::Foreign => keys[2],
+            KeyOf::Unknown => keys[3],
+            KeyOf::Doomed => keys[4],
+            KeyOf::Window(count) => later(keys[5], count),
+            KeyOf::Listed(count) => later(keys[6], count),
+        }
     }
 }
 
@@ -68,6 +82,7 @@ pub(super) struct End {
     shared: Option<VecDeque<Receive>>,
     pub(super) memory: Vec<u8>,
     pub(super) doomed: bool,
+    keyed: Keyed,
     pub(super) out: Counts,
     pub(super) in_: Counts,
 }
@@ -97,6 +112,7 @@ impl Model {
             shared: (setting.shared_depth > 0).then(VecDeque::new),
             memory: (0..MEMORY).map(|byte| (byte * 7 + index * 101) as u8).collect(),
             doomed: false,
+            keyed: Keyed::default(),
             out: Counts::default(),
             in_: Counts::default(),
         };
@@ -216,6 +232,9 @@ impl Model {
     }
 
     fn judge(&self, request: &Request) -> Result<(), PostRefused> {
+        if matches!(request.verb, Verb::Bind { .. } | Verb::FastRegister { .. }) {
+            return Ok(());
+        }
         let (entries, length) = match &request.payload {
             Payload::Sgl(sgl) => (sgl.len(), sgl.iter().map(|entry| u64::from(entry.length)).sum()),
             Payload::Inline(bytes) => (0, bytes.len() as u64),
@@ -244,7 +263,7 @@ impl Model {
         } else {
             Ok(())
         };
-        let refused = self.judge(&request).and(room);
+        let refused = self.judge_place(end, &request).and(self.judge(&request)).and(room);
         let side = &mut self.ends[end];
         if refused.is_err() {
             if side.last_deferred {
@@ -253,6 +272,7 @@ impl Model {
             return refused;
         }
         let plain = request.exposed;
+        side.keyed.posted(&request.verb);
         side.sends.push_back(request);
         side.last_deferred = !plain;
         if plain {
@@ -324,6 +344,9 @@ impl Model {
 
     fn execute(&mut self, end: usize, request: &Request) -> Option<Ended> {
         let peer = 1 - end;
+        if let Verb::Bind { .. } | Verb::FastRegister { .. } = request.verb {
+            return Some(self.change_keys(end, request));
+        }
         if self.ends[peer].state != State::Connected {
             return Some(Err((Status::RetryExceeded, Detail::PeerGone)));
         }
@@ -340,6 +363,7 @@ impl Model {
             Verb::FetchAndAdd { at, key, add } => {
                 Some(self.atomic(end, request, at, key, |old| old.wrapping_add(add)))
             }
+            Verb::Bind { .. } | Verb::FastRegister { .. } => unreachable!("handled above"),
         }
     }
 
@@ -380,7 +404,7 @@ impl Model {
             let detail = Detail::ReceiveTooSmall;
             return (Err((Status::RemoteInvalidRequest, detail)), Some(Err((Status::LocalLength, detail))));
         }
-        let places = match self.places(peer, &receive.sgl) {
+        let places = match self.places(peer, &receive.sgl, Access::LocalWrite) {
             Ok(places) => places,
             Err(denied) => {
                 let detail = denied.detail();
@@ -402,7 +426,9 @@ impl Model {
     fn write(&mut self, end: usize, request: &Request, to: u64, key: KeyOf) -> Ended {
         let data = self.gather(end, &request.payload).map_err(|d| (Status::LocalProtection, d.detail()))?;
         let entry = Entry { key, offset: to, length: data.len() as u32 };
-        let places = self.places(1 - end, &[entry]).map_err(|d| (Status::RemoteAccess, d.detail()))?;
+        let places = self
+            .places(1 - end, &[entry], Access::RemoteWrite)
+            .map_err(|d| (Status::RemoteAccess, d.detail()))?;
         self.put(1 - end, &places, &data);
         Ok(data.len() as u32)
     }
@@ -411,9 +437,10 @@ impl Model {
         let Payload::Sgl(sgl) = &request.payload else { unreachable!("refused by the post") };
         let length = sgl.iter().map(|entry| entry.length).sum();
         let data = self
-            .bytes(1 - end, Entry { key, offset: from, length }, key == KeyOf::ReadOnly)
+            .bytes(1 - end, Entry { key, offset: from, length }, Access::RemoteRead)
             .map_err(|d| (Status::RemoteAccess, d.detail()))?;
-        let places = self.places(end, sgl).map_err(|d| (Status::LocalProtection, d.detail()))?;
+        let places =
+            self.places(end, sgl, Access::LocalWrite).map_err(|d| (Status::LocalProtection, d.detail()))?;
         self.put(end, &places, &data);
         Ok(length)
     }
@@ -427,9 +454,11 @@ impl Model {
         change: impl Fn(u64) -> u64,
     ) -> Ended {
         let Payload::Sgl(sgl) = &request.payload else { unreachable!("refused by the post") };
-        let place = self.places(end, sgl).map_err(|d| (Status::LocalProtection, d.detail()))?;
+        let place =
+            self.places(end, sgl, Access::LocalWrite).map_err(|d| (Status::LocalProtection, d.detail()))?;
         let word = Entry { key, offset: at, length: 8 };
-        let word = self.places(1 - end, &[word]).map_err(|d| (Status::RemoteAccess, d.detail()))?;
+        let word =
+            self.places(1 - end, &[word], Access::Atomic).map_err(|d| (Status::RemoteAccess, d.detail()))?;
         if at % 8 != 0 {
             return Err((Status::RemoteInvalidRequest, Detail::Misaligned));
         }

@@ -24,6 +24,10 @@ pub(super) enum KeyOf {
     Unknown,
     /// With every right; programs invalidate and deregister it.
     Doomed,
+    /// The window's, after so many binds were posted.
+    Window(u8),
+    /// The fast-register region's, after so many registrations were posted.
+    Listed(u8),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -38,11 +42,88 @@ pub(super) enum Verb {
     Send,
     SendWithImmediate(u32),
     SendWithInvalidate(KeyOf),
-    Write { to: u64, key: KeyOf },
-    WriteWithImmediate { to: u64, key: KeyOf, immediate: u32 },
-    Read { from: u64, key: KeyOf },
-    CompareAndSwap { at: u64, key: KeyOf, compare: u64, swap: u64 },
-    FetchAndAdd { at: u64, key: KeyOf, add: u64 },
+    Write {
+        to: u64,
+        key: KeyOf,
+    },
+    WriteWithImmediate {
+        to: u64,
+        key: KeyOf,
+        immediate: u32,
+    },
+    Read {
+        from: u64,
+        key: KeyOf,
+    },
+    CompareAndSwap {
+        at: u64,
+        key: KeyOf,
+        compare: u64,
+        swap: u64,
+    },
+    FetchAndAdd {
+        at: u64,
+        key: KeyOf,
+        add: u64,
+    },
+    /// Of the end's one window.
+    Bind {
+        region: KeyOf,
+        from: u64,
+        length: u64,
+        rights: u8,
+    },
+    /// Of the end's one fast-register region, to a part of its memory.
+    FastRegister {
+        from: u64,
+        length: u64,
+        rights: u8,
+    },
+}
+
+/// Binds and registrations that each end has posted: what their keys are by now.
+pub(super) type Chosen = [[u8; 2]; 2];
+
+impl KeyOf {
+    /// The key as it is called when a request with it is posted.
+    pub(super) fn now(self, end: usize, chosen: Chosen) -> Self {
+        match self {
+            Self::Window(_) => Self::Window(chosen[end][0]),
+            Self::Listed(_) => Self::Listed(chosen[end][1]),
+            other => other,
+        }
+    }
+}
+
+impl Call {
+    /// The call with the keys of windows and registrations as they are now.
+    pub(super) fn now(&self, chosen: Chosen) -> Self {
+        let mut call = self.clone();
+        match &mut call {
+            Self::Post { end, verb, payload, .. } => {
+                match verb {
+                    Verb::Send
+                    | Verb::SendWithImmediate(_)
+                    | Verb::Bind { .. }
+                    | Verb::FastRegister { .. } => {}
+                    Verb::SendWithInvalidate(key)
+                    | Verb::Write { key, .. }
+                    | Verb::WriteWithImmediate { key, .. }
+                    | Verb::Read { key, .. }
+                    | Verb::CompareAndSwap { key, .. }
+                    | Verb::FetchAndAdd { key, .. } => *key = key.now(1 - *end, chosen),
+                }
+                if let Payload::Sgl(sgl) = payload {
+                    sgl.iter_mut().for_each(|entry| entry.key = entry.key.now(*end, chosen));
+                }
+            }
+            Self::Receive { end, sgl } | Self::SharedReceive { end, sgl } => {
+                sgl.iter_mut().for_each(|entry| entry.key = entry.key.now(*end, chosen));
+            }
+            _ => {}
+        }
+        call
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -106,6 +187,8 @@ fn key() -> impl Strategy<Value = KeyOf> {
         1 => Just(KeyOf::ReadOnly),
         1 => Just(KeyOf::Foreign),
         1 => Just(KeyOf::Unknown),
+        6 => Just(KeyOf::Window(0)),
+        6 => Just(KeyOf::Listed(0)),
     ]
 }
 
@@ -160,11 +243,32 @@ fn request() -> impl Strategy<Value = (Verb, Payload)> {
         swap,
     });
     let add = (word(), any::<u64>()).prop_map(|((at, key), add)| Verb::FetchAndAdd { at, key, add });
-    let invalidate = prop_oneof![6 => Just(KeyOf::Doomed), 1 => key()].prop_map(Verb::SendWithInvalidate);
+    let named = prop_oneof![
+        6 => Just(KeyOf::Doomed), 6 => Just(KeyOf::Window(0)), 6 => Just(KeyOf::Listed(0)), 1 => key(),
+    ];
+    let invalidate = named.prop_map(Verb::SendWithInvalidate);
+    // Rights as bits: remote read and write, and local write where it means something.
+    let part = || (prop_oneof![4 => Just(0u64), 1 => 0..MEMORY as u64], 0u64..=MEMORY as u64);
+    let window_rights = prop_oneof![3 => Just(6u8), 1 => Just(2), 1 => Just(4), 1 => Just(0)];
+    let list_rights = prop_oneof![3 => Just(7u8), 1 => Just(1), 1 => Just(3), 1 => Just(0)];
+    let bind = (key(), part(), window_rights).prop_map(|(region, (from, length), rights)| Verb::Bind {
+        region,
+        from,
+        length,
+        rights,
+    });
+    let register = (part(), list_rights).prop_map(|((from, length), rights)| Verb::FastRegister {
+        from,
+        length,
+        rights,
+    });
+    let nothing = || Just(Payload::Sgl(Vec::new()));
     prop_oneof![
         8 => (Just(Verb::Send), payload()),
         2 => (any::<u32>().prop_map(Verb::SendWithImmediate), payload()),
-        1 => (invalidate, payload()),
+        3 => (invalidate, payload()),
+        2 => (bind, nothing()),
+        2 => (register, nothing()),
         4 => (write, payload()),
         2 => (immediate, payload()),
         3 => (read, payload()),

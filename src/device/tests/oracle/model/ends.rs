@@ -6,6 +6,7 @@ use super::*;
 impl Model {
     pub(super) fn cancel_sends(&mut self, end: usize) {
         while let Some(request) = self.ends[end].sends.pop_front() {
+            self.ends[end].keyed.cancelled(&request.verb);
             self.complete_send(end, &request, Err((Status::Flushed, Detail::None)));
         }
     }
@@ -40,6 +41,8 @@ impl Model {
             Verb::Read { .. } => CompletionKind::Read,
             Verb::CompareAndSwap { .. } => CompletionKind::CompareAndSwap,
             Verb::FetchAndAdd { .. } => CompletionKind::FetchAndAdd,
+            Verb::Bind { .. } => CompletionKind::Bind,
+            Verb::FastRegister { .. } => CompletionKind::FastRegister,
         };
         let completion = Completion { kind, ..self.completion(end, request.context, ended) };
         self.push(end, false, ended.is_err(), completion);

@@ -3,13 +3,34 @@
 use super::{Entry, KeyOf, MEMORY, Model, Payload};
 use crate::memory::Denied;
 
+/// What is done with bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    LocalRead,
+    LocalWrite,
+    RemoteRead,
+    RemoteWrite,
+    Atomic,
+}
+
+impl Access {
+    /// The bit of the right that it needs.
+    pub(super) fn right(self) -> u8 {
+        [0, 1, 2, 4, 8][self as usize]
+    }
+
+    pub(super) fn is_local(self) -> bool {
+        matches!(self, Self::LocalRead | Self::LocalWrite)
+    }
+}
+
 /// Memory and keys.
 impl Model {
     pub(super) fn check(
         &self,
         end: usize,
         entry: Entry,
-        any_right: bool,
+        access: Access,
     ) -> Result<std::ops::Range<usize>, Denied> {
         let Entry { key, offset, length } = entry;
         match key {
@@ -17,15 +38,17 @@ impl Model {
             KeyOf::Unknown => return Err(Denied::UnknownKey),
             KeyOf::Doomed if self.ends[end].doomed => return Err(Denied::UnknownKey),
             KeyOf::Foreign => return Err(Denied::OtherProtectionDomain),
-            KeyOf::ReadOnly if !any_right => return Err(Denied::MissingRight),
+            KeyOf::ReadOnly if access != Access::LocalRead => return Err(Denied::MissingRight),
+            KeyOf::Window(count) => self.check_window(end, count, entry, access)?,
+            KeyOf::Listed(count) => self.check_listed(end, count, entry, access)?,
             KeyOf::Whole | KeyOf::Doomed | KeyOf::ReadOnly => {}
         }
         let range = offset as usize..offset as usize + length as usize;
         if range.end > MEMORY { Err(Denied::OutOfRange) } else { Ok(range) }
     }
 
-    pub(super) fn bytes(&self, end: usize, entry: Entry, lacks_right: bool) -> Result<Vec<u8>, Denied> {
-        Ok(self.ends[end].memory[self.check(end, entry, !lacks_right)?].to_vec())
+    pub(super) fn bytes(&self, end: usize, entry: Entry, access: Access) -> Result<Vec<u8>, Denied> {
+        Ok(self.ends[end].memory[self.check(end, entry, access)?].to_vec())
     }
 
     pub(super) fn gather(&self, end: usize, payload: &Payload) -> Result<Vec<u8>, Denied> {
@@ -33,15 +56,15 @@ impl Model {
             Payload::Inline(bytes) => Ok(bytes.clone()),
             Payload::Sgl(sgl) => {
                 let parts: Result<Vec<_>, _> =
-                    sgl.iter().map(|entry| self.bytes(end, *entry, false)).collect();
+                    sgl.iter().map(|entry| self.bytes(end, *entry, Access::LocalRead)).collect();
                 parts.map(|parts| parts.concat())
             }
         }
     }
 
     /// Where the bytes of entries that are written lie.
-    pub(super) fn places(&self, end: usize, sgl: &[Entry]) -> Result<Vec<usize>, Denied> {
-        let parts: Result<Vec<_>, _> = sgl.iter().map(|entry| self.check(end, *entry, false)).collect();
+    pub(super) fn places(&self, end: usize, sgl: &[Entry], access: Access) -> Result<Vec<usize>, Denied> {
+        let parts: Result<Vec<_>, _> = sgl.iter().map(|entry| self.check(end, *entry, access)).collect();
         parts.map(|parts| parts.into_iter().flatten().collect())
     }
 
@@ -61,6 +84,8 @@ impl Model {
                 self.ends[end].doomed = true;
                 Ok(())
             }
+            KeyOf::Window(count) => self.ends[end].keyed.unbind(count),
+            KeyOf::Listed(count) => self.ends[end].keyed.unlist(count),
         }
     }
 }

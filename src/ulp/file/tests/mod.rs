@@ -1,0 +1,30 @@
+//! Multimedia file I/O by its numbered statements, on a disk that says what it was asked and can be full.
+
+mod chunks;
+mod disk;
+mod flushing;
+mod memory;
+mod opening;
+mod random;
+
+use super::*;
+use disk::Disk;
+
+/// A file on a disk with a buffer of so many bytes.
+fn on_disk(disk: &Disk, buffer: usize) -> Mmio {
+    let info =
+        OpenInfo { procedure: Some(disk.procedure()), buffer: Buffer::Own(buffer), ..OpenInfo::default() };
+    Mmio::open("any", info, OpenFlags::READWRITE).unwrap()
+}
+
+fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> Code {
+    result.unwrap_err().code()
+}
+
+/// The next bytes of a file.
+fn read(file: &mut Mmio, count: usize) -> Vec<u8> {
+    let mut bytes = vec![0; count];
+    let got = file.read(&mut bytes).unwrap();
+    bytes.truncate(got);
+    bytes
+}

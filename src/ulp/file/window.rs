@@ -1,0 +1,131 @@
+//! The buffer: a window on the file, its cursors, and what of it the file lacks. No input, no output.
+
+use super::Code;
+
+/// A window on a file from `offset` on.
+///
+/// Places count from its beginning. `next <= end_write <= len`; bytes below `valid` are the file's, or will
+/// be; those below `dirty_end` must be written back while it is dirty.
+#[derive(Debug)]
+pub(super) struct Window {
+    pub(super) bytes: Vec<u8>,
+    pub(super) own: bool,
+    pub(super) offset: i64,
+    pub(super) next: usize,
+    pub(super) end_read: usize,
+    pub(super) end_write: usize,
+    valid: usize,
+    dirty: bool,
+    dirty_end: usize,
+}
+
+impl Window {
+    /// An empty window at that position.
+    pub(super) fn new(bytes: Vec<u8>, own: bool, offset: i64) -> Self {
+        let end_write = bytes.len();
+        let (next, end_read, valid, dirty, dirty_end) = (0, 0, 0, false, 0);
+        Self { bytes, own, offset, next, end_read, end_write, valid, dirty, dirty_end }
+    }
+
+    /// The position in the file.
+    pub(super) fn position(&self) -> i64 {
+        self.offset + self.next as i64
+    }
+
+    pub(super) fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
+    /// What the file lacks.
+    pub(super) fn lacking(&self) -> &[u8] {
+        &self.bytes[..if self.dirty { self.dirty_end } else { 0 }]
+    }
+
+    /// The file has it all now.
+    pub(super) fn clean(&mut self) {
+        (self.dirty, self.dirty_end) = (false, 0);
+    }
+
+    /// Copies what can be read; the count.
+    pub(super) fn read(&mut self, into: &mut [u8]) -> usize {
+        let count = into.len().min(self.end_read.saturating_sub(self.next));
+        into[..count].copy_from_slice(&self.bytes[self.next..self.next + count]);
+        self.next += count;
+        count
+    }
+
+    /// Copies in what has room; the count.
+    #[inline]
+    pub(super) fn write(&mut self, from: &[u8]) -> usize {
+        let count = from.len().min(self.end_write.saturating_sub(self.next));
+        self.bytes[self.next..self.next + count].copy_from_slice(&from[..count]);
+        self.next += count;
+        if count > 0 {
+            self.wrote();
+        }
+        count
+    }
+
+    /// Everything below `next` must be written back.
+    fn wrote(&mut self) {
+        self.dirty = true;
+        self.dirty_end = self.dirty_end.max(self.next);
+        self.valid = self.valid.max(self.next);
+    }
+
+    /// Moves inside of what is valid; false: the position is elsewhere.
+    pub(super) fn move_to(&mut self, position: i64) -> bool {
+        match usize::try_from(position - self.offset) {
+            Ok(place) if place <= self.valid => {
+                self.next = place;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Has nothing, at that position.
+    pub(super) fn empty_at(&mut self, position: i64) {
+        let bytes = std::mem::take(&mut self.bytes);
+        *self = Self::new(bytes, self.own, position);
+    }
+
+    /// Holds `count` bytes that were read from that position.
+    pub(super) fn filled(&mut self, position: i64, count: usize) {
+        self.empty_at(position);
+        (self.end_read, self.valid) = (count, count);
+    }
+
+    /// What direct access says; false, and nothing changed: it leaves the buffer.
+    pub(super) fn set(&mut self, next: usize, end_read: usize, end_write: usize, dirty: bool) -> bool {
+        let length = self.bytes.len();
+        if next > length || end_read > length || end_write > length {
+            return false;
+        }
+        (self.next, self.end_read, self.end_write) = (next, end_read, end_write);
+        self.valid = self.valid.max(end_read);
+        if dirty {
+            self.wrote();
+        } else {
+            self.clean();
+        }
+        true
+    }
+
+    /// The position behind what was read.
+    pub(super) fn end_of_read(&self) -> i64 {
+        self.offset + self.end_read.max(self.dirty_end) as i64
+    }
+
+    /// Of a memory file: has room for so many bytes, all of which can be written.
+    ///
+    /// # Errors
+    /// `OUT_OF_MEMORY`, and nothing changed.
+    pub(super) fn grow_to(&mut self, size: usize) -> Result<(), Code> {
+        let more = size.saturating_sub(self.bytes.len());
+        self.bytes.try_reserve_exact(more).map_err(|_| Code::OUT_OF_MEMORY)?;
+        self.bytes.resize(self.bytes.len() + more, 0);
+        self.end_write = self.bytes.len();
+        Ok(())
+    }
+}

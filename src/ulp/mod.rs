@@ -1,0 +1,10 @@
+//! Upper-layer protocols: what other systems call flush, each faithful to its system.
+//!
+//! NDK's flush cancels. The flushes here complete what is held back, each with a promise of its own:
+//!
+//! - [`file`]: multimedia file I/O (`mmioFlush`): a buffer is written back to its file.
+//!
+//! May come in: protocols on queue pairs and files, on the public NDK face only. Not here: rings, memory,
+//! devices, and what a face of NDK does.
+
+pub mod file;
