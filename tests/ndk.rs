@@ -19,6 +19,8 @@ mod device_faults;
 mod ext;
 #[path = "ndk/fast_register.rs"]
 mod fast_register;
+#[path = "ndk/fault_keys.rs"]
+mod fault_keys;
 #[path = "ndk/faults.rs"]
 mod faults;
 #[path = "ndk/flush.rs"]

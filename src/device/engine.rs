@@ -207,6 +207,7 @@ impl Engine for SendEngine<'_> {
             return Step::Spent;
         }
         if let Some(status) = self.injected(payload, ticket) {
+            self.cancelled(payload); // what it was to change stays as it is
             return self.ended(Outcome::failure(status, Detail::None));
         }
         self.budget.requests -= 1;
