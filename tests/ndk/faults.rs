@@ -282,7 +282,7 @@ fn passes_are_cut_by_chance() {
     }
     let cut = Fired::PassCut { qp: a.qp.number() };
     let times: u64 = faults.fired().iter().filter(|fired| fired.fault == cut).map(|fired| fired.times).sum();
-    assert!(times > 160, "{times} passes for 160 requests");
+    assert!(times >= 20, "{times} passes of 20 rounds");
     faults.cut_passes(false);
     let before = faults.fired_count();
     b.qp.receive(1, &[]).unwrap();
