@@ -25,7 +25,12 @@ impl AdapterCore {
             return request::ready(Err(removed(call)));
         }
         match faults.creation(kind as u32, call) {
-            None => self.end(faults, call, parent, make()),
+            None => {
+                let made = make();
+                // It may have been removed just then, and have missed what was made.
+                let made = if faults.is_removed() { Err(removed(call)) } else { made };
+                self.end(faults, call, parent, made)
+            }
             Some(When::Inline) => request::ready(Err(no_resources(call))),
             Some(When::Late) => {
                 let (completer, request) = request::pending();
