@@ -79,6 +79,18 @@ impl Sub for Time {
     }
 }
 
+/// Chance that can be replayed: number `step` of the sequence `stream` that belongs to `seed`.
+///
+/// Evenly spread over all 64 bits (the finalizer of SplitMix64); not for secrets.
+pub fn draw(seed: u64, stream: u64, step: u64) -> u64 {
+    let mixed = [seed, stream, step].into_iter().fold(0, |state: u64, word| {
+        let state = (state ^ word).wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb)
+    });
+    mixed ^ (mixed >> 31)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,5 +101,18 @@ mod tests {
         assert_eq!(Time::ZERO - Time::from_nanos(5), Span::ZERO);
         assert_eq!(Time::from_nanos(7) - Time::from_nanos(5), Span::from_nanos(2));
         assert_eq!(Span::from_millis(u64::MAX), Span::from_nanos(u64::MAX));
+    }
+
+    #[test]
+    fn chance_is_the_same_again_and_spread() {
+        let first: Vec<_> = (0..64).map(|step| draw(1, 2, step)).collect();
+        assert_eq!(first, (0..64).map(|step| draw(1, 2, step)).collect::<Vec<_>>());
+        let mut values = [[1, 2], [2, 1], [1, 3]].map(|[seed, stream]| draw(seed, stream, 0)).to_vec();
+        values.extend(&first[1..]);
+        values.sort_unstable();
+        values.dedup();
+        assert_eq!(values.len(), 66);
+        let ones: u32 = first.iter().map(|number| number.count_ones()).sum();
+        assert!((1700..2400).contains(&ones), "{ones} of 4096 bits");
     }
 }

@@ -15,12 +15,22 @@ mod connections;
 mod cq;
 #[path = "ndk/cq_control.rs"]
 mod cq_control;
+#[path = "ndk/device_faults.rs"]
+mod device_faults;
 #[path = "ndk/ext.rs"]
 mod ext;
 #[path = "ndk/fast_register.rs"]
 mod fast_register;
+#[path = "ndk/fault_keys.rs"]
+mod fault_keys;
+#[path = "ndk/faults.rs"]
+mod faults;
 #[path = "ndk/flush.rs"]
 mod flush;
+#[path = "ndk/handshakes.rs"]
+mod handshakes;
+#[path = "ndk/lifetimes.rs"]
+mod lifetimes;
 #[path = "ndk/listeners.rs"]
 mod listeners;
 #[path = "ndk/memory.rs"]

@@ -193,10 +193,11 @@ impl Device {
             let qp = |index| self.qps.get(pin, index);
             self.ready.take(
                 |index| qp(index).map(|qp| &qp.links.ready),
-                |index| ids.extend(qp(index).map(|qp| qp.id())),
+                |index| ids.extend(qp(index).map(|qp| (qp.rank(), qp.id()))),
             );
         });
-        for id in ids {
+        ids.sort_by_key(|(rank, _)| *rank);
+        for (_, id) in ids {
             let mut frame = Frame::new();
             self.run_send(id, Begin::Resume, &mut frame);
             self.settle(frame);

@@ -111,8 +111,8 @@ impl Device {
     pub(crate) fn drive(&self) -> Rest {
         self.run_ready();
         let chores_left = self.run_chores();
-        let next = self.run_rnr().into_iter().chain(self.run_held()).min();
-        Rest { at_most: chores_left.then_some(AGAIN), until: next }
+        let waits = [self.run_rnr(), self.run_held(), self.run_faults()];
+        Rest { at_most: chores_left.then_some(AGAIN), until: waits.into_iter().flatten().min() }
     }
 
     /// Says that the driver is about to sleep; false: there is something to do.

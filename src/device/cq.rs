@@ -2,6 +2,7 @@
 
 use super::Device;
 use super::callbacks::{Deliver, Outbox};
+use super::faults::{Delays, Faults};
 use super::lifetime::Life;
 use super::moderation::Moderation;
 use super::qp::Qp;
@@ -15,7 +16,7 @@ use crate::time::Time;
 use crate::work::Completion;
 use event_listener::{Event, EventListener};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// What a notification says of its completion queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +55,8 @@ pub(crate) struct Cq {
     callback: Mutex<Option<Arc<Callback>>>,
     waiters: Event,
     users: Users,
+    /// What delays its completions on purpose; mostly nothing.
+    delays: OnceLock<Delays>,
     /// The queue pairs know that the queue is dead.
     users_told: AtomicU64,
     notifications: AtomicU64,
@@ -92,12 +95,34 @@ impl Cq {
             callback: Mutex::new(callback),
             waiters: Event::new(),
             users: Users::default(),
+            delays: OnceLock::new(),
             users_told: AtomicU64::new(0),
             notifications: AtomicU64::new(0),
             moderation: Mutex::new(Moderation::OFF),
             held_since: AtomicU64::new(0),
             held: AtomicU64::new(0),
         })
+    }
+
+    /// Lets `faults` delay its completions; before any queue pair uses it.
+    pub(crate) fn delay_by(&self, faults: Arc<Faults>) {
+        self.delays.get_or_init(|| Delays::new(faults));
+    }
+
+    pub(super) fn delays(&self) -> Option<&Delays> {
+        self.delays.get()
+    }
+
+    /// Puts a completion that was delayed into the queue.
+    pub(super) fn push_late(self: &Arc<Self>, entry: &(Class, Payload), outbox: &mut Outbox) {
+        let mut note = Announcement::default();
+        let fits = self.ring.push(std::slice::from_ref(entry), &mut note) == Pushed::All;
+        if self.notifies {
+            self.heed(self.ring.announce(note), outbox);
+        }
+        if !fits {
+            self.raise(outbox);
+        }
     }
 
     pub(crate) fn depth(&self) -> u64 {
@@ -319,6 +344,8 @@ impl fmt::Debug for Cq {
 /// at once, at the end.
 pub(super) struct Batch<'q> {
     cq: &'q Arc<Cq>,
+    /// What delays completions, and whose they are; mostly nothing.
+    delays: Option<(&'q Delays, &'q Qp)>,
     next: (Class, Payload),
     /// There is something in `next`.
     due: bool,
@@ -328,9 +355,16 @@ pub(super) struct Batch<'q> {
 
 impl<'q> Batch<'q> {
     #[inline]
-    pub(super) fn new(cq: &'q Arc<Cq>) -> Self {
+    pub(super) fn new(cq: &'q Arc<Cq>, qp: &'q Qp) -> Self {
         let next = (Class::Ordinary, Payload::default());
-        Self { cq, next, due: false, note: Announcement::default(), overrun: false }
+        Self {
+            cq,
+            delays: cq.delays().map(|delays| (delays, qp)),
+            next,
+            due: false,
+            note: Announcement::default(),
+            overrun: false,
+        }
     }
 
     /// Takes one, which [`Batch::push`] must then put into the queue.
@@ -346,6 +380,7 @@ impl<'q> Batch<'q> {
     pub(super) fn push(&mut self) -> bool {
         // Pushed from where it lies: a copy would read in one move what was just written in several.
         if std::mem::take(&mut self.due)
+            && !self.delays.is_some_and(|(delays, qp)| delays.put(self.cq, qp, &self.next))
             && self.cq.ring.push(std::slice::from_ref(&self.next), &mut self.note) != Pushed::All
         {
             self.overrun = true;

@@ -29,12 +29,16 @@ const DEPTHS: u64 = 4;
 pub(super) struct Budget {
     requests: u64,
     bytes: u64,
+    piece: u64,
 }
 
 impl Budget {
     #[inline]
     pub(super) fn of(qp: &Qp) -> Self {
-        Self { requests: DEPTHS * qp.sq.depth().max(16), bytes: BYTES }
+        if let Some(cut) = qp.faults.as_ref().and_then(|faults| faults.cut(qp)) {
+            return Self { requests: cut.requests, bytes: cut.bytes, piece: cut.piece };
+        }
+        Self { piece: PIECE, requests: DEPTHS * qp.sq.depth().max(16), bytes: BYTES }
     }
 }
 
@@ -92,7 +96,7 @@ impl<'p> SendEngine<'p> {
         frame: &'p mut Frame,
     ) -> Self {
         let peer = device.qp(pin, qp.peer());
-        Self { device, pin, qp, peer, budget, frame, completions: Batch::new(&qp.send_cq), piece: false }
+        Self { device, pin, qp, peer, budget, frame, completions: Batch::new(&qp.send_cq, qp), piece: false }
     }
 
     /// Looks at the arm of the completion queue; true: the pass stopped in the middle of a message.
@@ -115,7 +119,7 @@ impl<'p> SendEngine<'p> {
         }
         let here = HostEnd { sink_right: self.qp.rules.sink_right, ..self.end_of(self.qp) };
         let ends = (&here, &self.end_of(peer));
-        match direct::execute(request, side, words, ends, progress, PIECE) {
+        match direct::execute(request, side, words, ends, progress, self.budget.piece) {
             Executed::Done(outcome) => {
                 self.budget.bytes = self.budget.bytes.saturating_sub(u64::from(request.length) - progress);
                 self.ended(outcome)
@@ -139,7 +143,7 @@ impl<'p> SendEngine<'p> {
     ) -> Step<Outcome> {
         // Relaxed: written in this role only.
         let receive = self.qp.progress.receive.load(Ordering::Relaxed);
-        let piece = PIECE;
+        let piece = self.budget.piece;
         let mut message =
             Message { request, words, side, progress, receive, piece, ended: None, partly: false };
         let mut engine = ReceiveEngine::new(self.device, self.pin, peer, self.frame);
@@ -172,9 +176,16 @@ impl<'p> SendEngine<'p> {
 
     fn partly(&mut self, bytes: u64) -> Step<Outcome> {
         self.qp.progress.bytes.store(bytes, Ordering::Relaxed); // in this role only
-        self.budget.bytes = self.budget.bytes.saturating_sub(PIECE);
+        self.budget.bytes = self.budget.bytes.saturating_sub(self.budget.piece);
         self.piece = self.budget.bytes > 0;
         Step::Spent
+    }
+
+    /// The status with which faults on purpose end this request.
+    #[inline]
+    fn injected(&self, payload: &Payload, ticket: u64) -> Option<Status> {
+        let faults = self.qp.faults.as_ref()?;
+        faults.initiator(self.qp, ticket, SendRequest::decode_kind(payload).0.into(), payload[0])
     }
 
     #[inline]
@@ -194,6 +205,10 @@ impl Engine for SendEngine<'_> {
     fn execute(&mut self, payload: &Payload, side: &[u64], ticket: u64) -> Step<Outcome> {
         if self.budget.requests == 0 || self.budget.bytes == 0 {
             return Step::Spent;
+        }
+        if let Some(status) = self.injected(payload, ticket) {
+            self.cancelled(payload); // what it was to change stays as it is
+            return self.ended(Outcome::failure(status, Detail::None));
         }
         self.budget.requests -= 1;
         let Some(request) = SendRequest::decode(payload) else {
@@ -285,7 +300,7 @@ pub(super) struct ReceiveEngine<'e, 'm> {
 impl<'e> ReceiveEngine<'e, '_> {
     #[inline]
     pub(super) fn new(device: &'e Device, pin: &'e Pin<'e>, qp: &'e Arc<Qp>, frame: &'e mut Frame) -> Self {
-        Self { device, pin, qp, frame, sender: None, completions: Batch::new(&qp.receive_cq) }
+        Self { device, pin, qp, frame, sender: None, completions: Batch::new(&qp.receive_cq, qp) }
     }
 
     /// Looks at the arm of the completion queue.
@@ -308,6 +323,13 @@ impl Engine for ReceiveEngine<'_, '_> {
         let Some((sender, message)) = self.sender.as_mut().filter(|(_, message)| !message.is_served()) else {
             return Step::Blocked;
         };
+        let injected = self.qp.faults.as_ref();
+        let injected = injected.and_then(|f| f.receive(self.qp, ticket, message.kind(), payload[0]));
+        if let Some(status) = injected {
+            message.fail(status);
+            self.device.enter_error(self.qp, self.frame);
+            return Step::Done(Outcome::failure(status, Detail::None));
+        }
         let receive = ReceiveRequest::decode(payload);
         let here = HostEnd { device, pin, party: &sender.party, sink_right: false };
         let there = HostEnd { party: &self.qp.party, ..here };

@@ -18,6 +18,7 @@ mod chores;
 pub(crate) mod connect;
 pub(crate) mod cq;
 mod engine;
+pub(crate) mod faults;
 pub(crate) mod lifetime;
 pub(crate) mod moderation;
 mod pinned;
@@ -38,7 +39,7 @@ use crate::time::Time;
 use qp::{Qp, QpId};
 use srq::Srq;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, Weak};
 
 /// What carries a device: its clock, and a thread for what no caller is left to do.
 pub(crate) trait Driver: Send + Sync {
@@ -66,6 +67,8 @@ pub(crate) struct Device {
     rnr: rnr::Waits,
     held: moderation::Held,
     chores: chores::Chores,
+    /// Those of its adapters.
+    faults: Mutex<Vec<Weak<faults::Faults>>>,
     last_pd: AtomicU64,
 }
 
@@ -81,6 +84,7 @@ impl Device {
             rnr: rnr::Waits::new(),
             held: moderation::Held::default(),
             chores: chores::Chores::default(),
+            faults: Mutex::default(),
             last_pd: AtomicU64::new(0),
         })
     }

@@ -9,6 +9,7 @@ pub(in crate::device) use post::{put_entries, receive_request};
 pub(crate) use register::{Bind, How, latest_key};
 
 use super::cq::Cq;
+use super::faults::{Faults, QpFaults};
 use super::lifetime::{Hold, Life};
 use super::srq::Srq;
 use super::state::QpState;
@@ -60,6 +61,7 @@ pub(crate) struct QpDescription {
     /// How long a send waits for a receive; `None`: for ever; zero: it fails at the first look.
     pub(crate) rnr_limit: Option<Span>,
     pub(crate) rules: Rules,
+    pub(crate) faults: Option<Arc<Faults>>,
 }
 
 /// What the adapter says of single requests.
@@ -189,6 +191,8 @@ pub(crate) struct Qp {
     pub(super) rq: WorkQueue,
     max: Maxima,
     pub(super) rules: Rules,
+    /// Faults on purpose; mostly none.
+    pub(super) faults: Option<QpFaults>,
     pub(super) rnr_limit: Option<Span>,
     state: AtomicU64,
     peer: AtomicU64,
@@ -235,6 +239,9 @@ impl Device {
             qp
         })?;
         let qp = made.expect("the table has called the maker");
+        if let Some(faults) = &qp.faults {
+            faults.adopt(&qp);
+        }
         observe::emit(Event::QpCreated { qpn: qp.qpn(), pd: qp.party.pd });
         qp.send_cq.attach(&qp);
         if !Arc::ptr_eq(&qp.send_cq, &qp.receive_cq) {
@@ -265,6 +272,7 @@ impl Qp {
             rq: WorkQueue::for_receives(receive_depth, SendRequest::side_words(receive_sge, 0)),
             max: Maxima { send_sge: of.send_sge, receive_sge, inline: of.inline },
             rules: of.rules,
+            faults: of.faults.map(QpFaults::new),
             rnr_limit: of.rnr_limit,
             state: AtomicU64::new(QpState::Init as u64),
             peer: AtomicU64::new(QpId::NONE.0),
@@ -291,6 +299,11 @@ impl Qp {
 
     pub(crate) fn device(&self) -> &Arc<Device> {
         &self.device
+    }
+
+    /// Its place among the ready queues; equal numbers go on as they came.
+    pub(super) fn rank(&self) -> u64 {
+        self.faults.as_ref().map_or(0, QpFaults::rank)
     }
 
     pub(crate) fn qpn(&self) -> Qpn {

@@ -1,5 +1,6 @@
 //! Tests of the device as a whole, over a real NET.
 
+mod chance;
 mod failures;
 mod keys;
 mod long;

@@ -59,6 +59,16 @@ impl Message<'_> {
         if solicited { carried | CompletionFlags::SOLICITED } else { carried }
     }
 
+    /// The receive that it came to has failed with `status`: ends it as that error ends its sender.
+    #[cold]
+    pub(crate) fn fail(&mut self, status: Status) {
+        let of_sender = match status {
+            Status::LocalLength => Status::RemoteInvalidRequest,
+            _ => Status::RemoteOperation,
+        };
+        self.ended = Some(Outcome::failure(of_sender, Detail::None));
+    }
+
     /// Delivers the next piece into the receive of that ticket.
     #[inline]
     pub(crate) fn deliver(

@@ -1,14 +1,16 @@
 //! The adapter: what a name opens, and what everything else is created on.
 
-use super::cq::CqNotify;
+use super::cq::{self, CqNotify};
 use super::handle::{self, Object};
 use super::{
-    AdapterFlags, AdapterInfo, AdapterOptions, Connector, Cq, Error, Lam, Listener, Memory, NdkVersion, Pd,
-    Request, SharedEndpoint, Status, request,
+    AdapterFlags, AdapterInfo, AdapterOptions, Connector, Cq, Error, Lam, Listener, Memory, NdkVersion,
+    ObjectType, Pd, Request, SharedEndpoint, Status, lam, shared_endpoint,
 };
 use crate::backend::Backend;
 use crate::cm::ReadLimits;
+use crate::device::faults;
 use crate::device::lifetime::Life;
+use crate::sync::{AtomicU64, Ordering};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,6 +41,9 @@ pub(super) struct AdapterCore {
     pub(super) number: u32,
     name: String,
     info: AdapterInfo,
+    /// Faults on purpose; mostly none.
+    pub(super) faults: Option<Arc<faults::Faults>>,
+    in_net: AtomicU64,
     /// The number of the next region's first byte.
     next_base: Mutex<u64>,
 }
@@ -78,7 +83,7 @@ impl Adapter {
     /// # Errors
     /// INSUFFICIENT_RESOURCES: all keys are taken, of which each domain needs one.
     pub fn create_pd(&self) -> Request<Pd> {
-        request::ready(Pd::new(&self.core))
+        self.create(ObjectType::Pd, "NdkCreatePd", Pd::new)
     }
 
     /// Gives memory logical addresses (`NdkBuildLam`).
@@ -91,7 +96,7 @@ impl Adapter {
     /// INVALID_BUFFER_SIZE: no bytes at all. INVALID_PARAMETER: more than 2^32 bytes of pages.
     /// INSUFFICIENT_RESOURCES: all keys are taken. The memory is dropped then.
     pub fn build_lam(&self, memory: impl Into<Memory>) -> Request<Lam> {
-        request::ready(Lam::build(&self.core, memory.into()))
+        self.core.call(lam::BUILD, &self.core.life, || Lam::build(&self.core, memory.into()))
     }
 
     /// Gives memory that stays the caller's own logical addresses.
@@ -105,8 +110,10 @@ impl Adapter {
     /// As for [`Pd::register_raw`], until the request of [`Lam::release`] has completed, or the adapter's
     /// close has returned.
     pub unsafe fn build_lam_raw(&self, base: *mut u8, length: usize) -> Request<Lam> {
-        // SAFETY: the caller's promise is that of `Lam::build_raw`, word by word.
-        request::ready(unsafe { Lam::build_raw(&self.core, base, length) })
+        self.core.call(lam::BUILD, &self.core.life, || {
+            // SAFETY: the caller's promise is that of `Lam::build_raw`, word by word.
+            unsafe { Lam::build_raw(&self.core, base, length) }
+        })
     }
 
     /// Creates a completion queue of `depth` entries (`NdkCreateCq`).
@@ -117,12 +124,12 @@ impl Adapter {
     /// # Errors
     /// INVALID_PARAMETER: `depth` is 0 or above [`AdapterInfo::max_cq_depth`].
     pub fn create_cq(&self, depth: u32, notify: CqNotify) -> Request<Cq> {
-        request::ready(Cq::new(&self.core, depth, notify))
+        self.create(ObjectType::Cq, cq::CREATE, |core| Cq::new(core, depth, notify))
     }
 
     /// Creates a connector, for one outgoing connection (`NdkCreateConnector`).
     pub fn create_connector(&self) -> Request<Connector> {
-        request::ready(Ok(Connector::new(&self.core)))
+        self.create(ObjectType::Connector, "NdkCreateConnector", |core| Ok(Connector::new(core)))
     }
 
     /// Creates a listener (`NdkCreateListener`), which does not listen yet.
@@ -134,7 +141,7 @@ impl Adapter {
         &self,
         on_connect: impl Fn(Connector) + Send + Sync + 'static,
     ) -> Request<Listener> {
-        request::ready(Ok(Listener::new(&self.core, on_connect)))
+        self.create(ObjectType::Listener, "NdkCreateListener", |core| Ok(Listener::new(core, on_connect)))
     }
 
     /// Creates an endpoint at `local` that several connectors can share (`NdkCreateSharedEndpoint`).
@@ -145,7 +152,17 @@ impl Adapter {
     /// SHARING_VIOLATION: address and port are taken. INVALID_ADDRESS: not one of the adapter's.
     /// TOO_MANY_ADDRESSES: no port is left.
     pub fn create_shared_endpoint(&self, local: SocketAddr) -> Request<SharedEndpoint> {
-        request::ready(SharedEndpoint::new(&self.core, local))
+        let call = shared_endpoint::CREATE;
+        self.create(ObjectType::SharedEndpoint, call, |core| SharedEndpoint::new(core, local))
+    }
+
+    fn create<T: Send + 'static>(
+        &self,
+        kind: ObjectType,
+        call: &'static str,
+        make: impl FnOnce(&Arc<AdapterCore>) -> Result<T, Error>,
+    ) -> Request<T> {
+        self.core.create(kind, call, &self.core.life, || make(&self.core))
     }
 
     /// Closes the adapter and waits until everything that was created on it is closed.
@@ -178,6 +195,9 @@ impl Object for Adapter {
 impl Drop for Adapter {
     fn drop(&mut self) {
         handle::begin_close(self, None);
+        if let Some(faults) = &self.core.faults {
+            faults.end();
+        }
     }
 }
 
@@ -193,13 +213,27 @@ const FIRST_BASE: u64 = 1 << 32;
 const PAGE: u64 = 4096;
 
 impl AdapterCore {
-    pub(super) fn new(name: String, backend: Backend, info: AdapterInfo) -> Arc<Self> {
+    pub(super) fn new(
+        name: String,
+        backend: Backend,
+        info: AdapterInfo,
+        faults: Option<Arc<faults::Faults>>,
+    ) -> Arc<Self> {
         let number = backend.device().new_adapter();
         let (life, next_base) = (Life::new([]), Mutex::new(FIRST_BASE));
-        let core = Arc::new(Self { life, backend, number, name, info, next_base });
+        let in_net = AtomicU64::new(1);
+        let core = Arc::new(Self { life, backend, number, name, info, faults, in_net, next_base });
         let closing = Arc::clone(&core);
-        core.life.set_teardown(move || closing.backend.close());
+        core.life.set_teardown(move || closing.leave_net());
         core
+    }
+
+    /// Its addresses are no longer reached by way of it.
+    pub(super) fn leave_net(&self) {
+        // Relaxed: only which call is the first counts.
+        if self.in_net.swap(0, Ordering::Relaxed) != 0 {
+            self.backend.close();
+        }
     }
 
     /// The version that this instance speaks.

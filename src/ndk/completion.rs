@@ -67,8 +67,13 @@ impl Completion {
     }
 }
 
+/// The status of a request of that kind that has ended so.
+pub(super) fn status(kind: CompletionKind, status: work::Status) -> Status {
+    Status::of_completion(&work::Completion { kind, status, ..work::Completion::default() })
+}
+
 #[inline]
-fn kind(kind: CompletionKind, invalidated: bool) -> OperationType {
+pub(super) fn kind(kind: CompletionKind, invalidated: bool) -> OperationType {
     match kind {
         CompletionKind::Receive | CompletionKind::ReceiveWrite if invalidated => {
             OperationType::ReceiveAndInvalidate

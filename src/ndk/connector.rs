@@ -14,7 +14,9 @@ use std::sync::Arc;
 const CONNECT: &str = "NdkConnect";
 const CONNECT_SHARED: &str = "NdkConnectWithSharedEndpoint";
 const ACCEPT: &str = "NdkAccept";
+const COMPLETE: &str = "NdkCompleteConnect";
 const REJECT: &str = "NdkReject";
+const DISCONNECT: &str = "NdkDisconnect";
 
 /// One end of a connection.
 ///
@@ -60,23 +62,24 @@ impl OnDisconnect {
 
     /// Calls `event` with the provider's reason (`NDK_FN_DISCONNECT_EVENT_CALLBACK_EX`).
     ///
-    /// 0: no reason is known, which is always so for a local adapter (CONN-40).
+    /// 0: no reason is known (CONN-40), which is always so but for
+    /// [`Faults::disconnect_reason`](super::Faults::disconnect_reason).
     pub fn with_reason(event: impl FnOnce(u32) + Send + 'static) -> Self {
         Self(Event::WithReason(Box::new(event)))
     }
 
-    /// What the device calls.
-    fn task(self) -> Option<Task> {
+    /// What the device calls, for a connector of `adapter`.
+    fn task(self, adapter: &Arc<AdapterCore>) -> Option<Task> {
         match self.0 {
             Event::Ignored => None,
             Event::Plain(event) => Some(event),
-            Event::WithReason(event) => Some(Box::new(move || event(NO_REASON))),
+            Event::WithReason(event) => {
+                let adapter = Arc::clone(adapter);
+                Some(Box::new(move || event(adapter.disconnect_reason())))
+            }
         }
     }
 }
-
-/// The reason of a disconnect where none is known.
-const NO_REASON: u32 = 0;
 
 impl<F: FnOnce() + Send + 'static> From<F> for OnDisconnect {
     fn from(event: F) -> Self {
@@ -152,7 +155,7 @@ impl Connector {
         if let Err(error) = self.check_connect(CONNECT, qp, local, remote, private_data) {
             return request::ready(Err(error));
         }
-        let (done, request) = done(CONNECT);
+        let (done, request) = self.done(CONNECT);
         self.connector.connect(&qp.qp, local, remote, limits, private_data, done);
         request
     }
@@ -176,7 +179,7 @@ impl Connector {
         if let Err(error) = checked.and_then(|()| self.check_endpoint(endpoint)) {
             return request::ready(Err(error));
         }
-        let (done, request) = done(CONNECT_SHARED);
+        let (done, request) = self.done(CONNECT_SHARED);
         self.connector.connect_shared(&qp.qp, &endpoint.endpoint, remote, limits, private_data, done);
         request
     }
@@ -201,8 +204,9 @@ impl Connector {
         if let Err(error) = checked {
             return request::ready(Err(error));
         }
-        let (done, request) = done(ACCEPT);
-        self.connector.accept(&qp.qp, limits, private_data, on_disconnect.into().task(), done);
+        let (done, request) = self.done(ACCEPT);
+        let event = self.event(on_disconnect.into());
+        self.connector.accept(&qp.qp, limits, private_data, event, done);
         request
     }
 
@@ -212,8 +216,11 @@ impl Connector {
     /// CONNECTION_INVALID: no connect of this connector has succeeded. CONNECTION_ABORTED: the accepting peer
     /// gave up.
     pub fn complete_connect(&self, on_disconnect: impl Into<OnDisconnect>) -> Request<()> {
-        let (done, request) = done("NdkCompleteConnect");
-        self.connector.complete_connect(on_disconnect.into().task(), done);
+        if let Err(error) = self.adapter.check_present(COMPLETE) {
+            return request::ready(Err(error));
+        }
+        let (done, request) = self.done(COMPLETE);
+        self.connector.complete_connect(self.event(on_disconnect.into()), done);
         request
     }
 
@@ -224,6 +231,7 @@ impl Connector {
     /// reject. INVALID_BUFFER_SIZE: more private data than
     /// [`max_callee_data`](super::AdapterInfo::max_callee_data).
     pub fn reject(&self, private_data: &[u8]) -> Result<(), Error> {
+        self.adapter.check_present(REJECT)?;
         self.check_answer(REJECT, private_data)?;
         self.connector.reject(private_data).map_err(|refusal| failed(REJECT, refusal))
     }
@@ -238,7 +246,10 @@ impl Connector {
     /// IO_TIMEOUT: the peer did not disconnect in time. CONNECTION_ABORTED: the connection broke meanwhile.
     /// CONNECTION_INVALID: not connected.
     pub fn disconnect(&self) -> Request<()> {
-        let (done, request) = done("NdkDisconnect");
+        if let Err(error) = self.adapter.check_present(DISCONNECT) {
+            return request::ready(Err(error));
+        }
+        let (done, request) = self.done(DISCONNECT);
         self.connector.disconnect(done);
         request
     }
@@ -293,12 +304,23 @@ impl Connector {
     /// this side does not, and the queue pair is flushed (CLOSE-12).
     pub fn close(self) -> Request<()> {
         let (callback, request) = handle::close_request();
+        self.adapter.late_close(&self.connector.life);
         self.connector.close(Some(callback));
         request
     }
 
     pub(super) fn adapter(&self) -> &Arc<AdapterCore> {
         &self.adapter
+    }
+
+    /// What the device calls at the end of a call, and the request that it completes.
+    fn done(&self, call: &'static str) -> (connect::Done, Request<()>) {
+        self.adapter.connecting(call, &self.connector.life, failed)
+    }
+
+    /// What the device calls when the peer parts.
+    fn event(&self, event: OnDisconnect) -> Option<Task> {
+        self.adapter.event(&self.connector.life, event.task(&self.adapter))
     }
 
     fn check_connect(
@@ -333,6 +355,7 @@ impl Connector {
     }
 
     fn check_qp(&self, call: &'static str, qp: &Qp) -> Result<(), Error> {
+        self.adapter.check_present(call)?;
         if Arc::ptr_eq(&qp.adapter, &self.adapter) {
             return Ok(());
         }
@@ -340,15 +363,6 @@ impl Connector {
             .with_argument("Qp", "of another adapter")
             .with_hint("create queue pair and connector on one adapter"))
     }
-}
-
-/// What the device calls at the end, always as a callback, and the request that it completes.
-fn done(call: &'static str) -> (connect::Done, Request<()>) {
-    let (completer, request) = request::pending();
-    let done = move |result: Result<(), ConnectError>| {
-        completer.complete_in_callback(result.map_err(|error| failed(call, error)));
-    };
-    (Box::new(done), request)
 }
 
 /// Judges private data by the adapter's limit; the engine's own is judged by the device.

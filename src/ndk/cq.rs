@@ -15,7 +15,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-const CREATE: &str = "NdkCreateCq";
+pub(super) const CREATE: &str = "NdkCreateCq";
 
 /// Where requests report that they are done.
 ///
@@ -178,6 +178,9 @@ impl Cq {
         };
         let life = Life::new([adapter.life.hold()]);
         let cq = cq::Cq::new(Arc::clone(adapter.backend.device()), life, depth, notify);
+        if let Some(faults) = &adapter.faults {
+            cq.delay_by(Arc::clone(faults));
+        }
         known.get_or_init(|| Arc::downgrade(&cq));
         let codes = adapter.version().has_provider_codes();
         Ok(Self { cq, adapter: Arc::clone(adapter), waiters, codes })
@@ -301,6 +304,7 @@ impl Cq {
     /// No callback comes after it (CLOSE-5), and what is still in the queue is lost.
     pub fn close(self) -> Request<()> {
         let (callback, request) = handle::close_request();
+        self.adapter.late_close(self.life());
         handle::begin_close(&self, Some(callback));
         request
     }

@@ -3,8 +3,7 @@
 use super::adapter::AdapterCore;
 use super::handle::{self, Object};
 use super::pd::{self, PdCore};
-use super::request::{self, Request};
-use super::{Error, Status, Token};
+use super::{Error, Request, Status, Token};
 use crate::device::lifetime::{Hold, Life, Task};
 use crate::device::qp::latest_key;
 use crate::sync::{AtomicU64, Ordering};
@@ -62,7 +61,8 @@ impl FastRegisterMr {
     /// INVALID_PARAMETER: no page. INVALID_DEVICE_REQUEST: another thread is initialising it.
     /// INSUFFICIENT_RESOURCES: all keys are taken. It stays as it was then.
     pub fn initialize(&self, adapter_page_count: u32, remote_access: bool) -> Request<()> {
-        request::ready(self.begin_anew(adapter_page_count, remote_access))
+        let initialize = || self.begin_anew(adapter_page_count, remote_access);
+        self.adapter.call(INITIALIZE, &self.life, initialize)
     }
 
     fn begin_anew(&self, pages: u32, remote: bool) -> Result<(), Error> {
@@ -121,6 +121,7 @@ impl FastRegisterMr {
     /// Pends while an access through it is going on.
     pub fn close(self) -> Request<()> {
         let (callback, request) = handle::close_request();
+        self.adapter.late_close(&self.life);
         self.end(Some(callback));
         request
     }

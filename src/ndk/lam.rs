@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-const BUILD: &str = "NdkBuildLam";
+pub(super) const BUILD: &str = "NdkBuildLam";
 
 /// Memory under logical addresses, a number for each of its pages (`NDK_LOGICAL_ADDRESS_MAPPING`).
 ///
@@ -119,6 +119,7 @@ impl Lam {
     /// going on.
     pub fn release(mut self) -> Request<Memory> {
         let (completer, request) = request::pending();
+        self.adapter.late_close(&self.life);
         self.end(Some(completer));
         request
     }

@@ -3,7 +3,7 @@
 use super::adapter::AdapterCore;
 use super::connector::endpoint_refused;
 use super::handle;
-use super::{Connector, Error, Request, Status, request};
+use super::{Connector, Error, Request, Status};
 use crate::device::connect::{self, ListenError};
 use std::fmt;
 use std::net::SocketAddr;
@@ -32,6 +32,9 @@ impl Listener {
         let (hold, addresses) = (adapter.life.hold(), backend.addresses());
         let maximum = adapter.read_limits();
         let listener = connect::Listener::new(backend.exchange(), hold, addresses, maximum, on_connect);
+        if let Some(faults) = &adapter.faults {
+            faults.adopt_listener(&listener);
+        }
         Self { listener, adapter: Arc::clone(adapter) }
     }
 
@@ -45,15 +48,15 @@ impl Listener {
     /// SHARING_VIOLATION: address and port are taken. INVALID_ADDRESS: not one of the adapter's.
     /// TOO_MANY_ADDRESSES: no port is left. INVALID_DEVICE_STATE: it listens already (LSN-3).
     pub fn listen(&self, local: SocketAddr) -> Request<()> {
-        request::ready(self.listener.listen(local).map_err(|error| {
-            match error {
+        self.adapter.call(LISTEN, &self.listener.life, || {
+            self.listener.listen(local).map_err(|error| match error {
                 ListenError::Endpoint(error) => endpoint_refused(LISTEN, error),
                 ListenError::Listener(error) => Error::new(LISTEN, Status::INVALID_DEVICE_STATE)
                     .with_argument("the listener", format_args!("{:?}", error.state))
                     .with_hint("create another listener: each listens once")
                     .with_source(error),
-            }
-        }))
+            })
+        })
     }
 
     /// Its address and port, with the one that was chosen (`NdkGetListenerLocalAddress`).
@@ -71,13 +74,15 @@ impl Listener {
     ///
     /// Events that are under way go on.
     pub fn control_connect_events(&self, pause: bool) {
-        self.listener.pause(pause);
+        let gone = self.adapter.check_present("NdkControlConnectEvents").is_err();
+        self.listener.pause(pause || gone);
     }
 
     /// Closes the listener: refuses from now on; pends while a connector that came by it lives or its event
     /// runs.
     pub fn close(self) -> Request<()> {
         let (callback, request) = handle::close_request();
+        self.adapter.late_close(&self.listener.life);
         self.listener.close(Some(callback));
         request
     }

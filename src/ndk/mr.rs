@@ -15,7 +15,7 @@ use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-const REGISTER: &str = "NdkRegisterMr";
+pub(super) const REGISTER: &str = "NdkRegisterMr";
 
 /// Memory that requests and peers may use.
 ///
@@ -87,6 +87,7 @@ impl Mr {
         flags: MrFlags,
         base: u64,
     ) -> Result<Self, Error> {
+        pd.adapter.check_present(REGISTER)?;
         let rights = rights(flags)?;
         let length = memory.len();
         if length == 0 {
@@ -250,6 +251,7 @@ impl Mr {
     /// Closes what is being deregistered, and gives the memory back.
     pub(super) fn finish(mut self, going: Deregistering) -> Request<Memory> {
         let (completer, request) = request::pending();
+        self.adapter.late_close(&self.life);
         self.close(Some(completer), Some(going));
         request
     }

@@ -42,6 +42,7 @@ impl Mw {
     /// Pends while an access through it is going on.
     pub fn close(self) -> Request<()> {
         let (callback, request) = handle::close_request();
+        self.adapter.late_close(&self.life);
         self.end(Some(callback));
         request
     }

@@ -1,11 +1,12 @@
-//! How an adapter is opened: version, limits, flags, clock, time limits.
+//! How an adapter is opened: version, limits, flags, clock, time limits, faults.
 
 use super::adapter::AdapterCore;
 use super::limits::{self, AdapterLimits};
-use super::{Adapter, AdapterFlags, AdapterInfo, Error, NdkVersion, Status};
+use super::{Adapter, AdapterFlags, AdapterInfo, Error, Faults, NdkVersion, Status};
 use crate::backend::{Backend, NameError, OpenError, Options};
 use crate::cm;
 use crate::fabric::clock::{self, ManualClock};
+use std::sync::Arc;
 use std::time::Duration;
 
 const OPEN: &str = "OpenAdapter";
@@ -24,6 +25,7 @@ pub struct AdapterOptions {
     flags: AdapterFlags,
     clock: Clock,
     timeouts: Timeouts,
+    faults: Option<Faults>,
 }
 
 /// What the time limits of a NET go by.
@@ -65,6 +67,7 @@ impl AdapterOptions {
             flags: limits::FLAGS,
             clock: Clock::default(),
             timeouts: Timeouts::default(),
+            faults: None,
         }
     }
 
@@ -103,6 +106,12 @@ impl AdapterOptions {
         self
     }
 
+    /// Lets `faults` order what goes wrong on this adapter. Default: none.
+    pub fn faults(mut self, faults: &Faults) -> Self {
+        self.faults = Some(faults.clone());
+        self
+    }
+
     /// What the time limits of the NET go by. Default: the system's clock.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -119,9 +128,9 @@ impl AdapterOptions {
     ///
     /// # Errors
     /// BAD_VERSION: a major or minor that is not spoken (ADP-3). ADAPTER_NOT_READY: NDK is not enabled on it.
-    /// INVALID_PARAMETER: a malformed name, or limits or flags that the engine does not have. NOT_SUPPORTED:
-    /// the name of a device that is not built in. SHARING_VIOLATION: the NET is open with another clock or
-    /// other time limits.
+    /// INVALID_PARAMETER: a malformed name, limits or flags that the engine does not have, or faults that
+    /// concern another adapter. NOT_SUPPORTED: the name of a device that is not built in. SHARING_VIOLATION:
+    /// the NET is open with another clock or other time limits.
     pub fn open(self) -> Result<Adapter, Error> {
         let info = self.judge()?;
         let clock = match self.clock {
@@ -133,7 +142,18 @@ impl AdapterOptions {
             cm::Timeouts { connect: connect.into(), accept: accept.into(), disconnect: disconnect.into() };
         let options = Options { clock, timeouts };
         let backend = Backend::open(&self.name, options).map_err(|error| refused(&self.name, error))?;
-        Ok(Adapter { core: AdapterCore::new(self.name, backend, info) })
+        if self.faults.as_ref().is_some_and(|faults| !faults.attach(backend.device())) {
+            backend.close();
+            return Err(Error::new(OPEN, Status::INVALID_PARAMETER)
+                .with_argument("faults", "of another adapter")
+                .with_hint("make Faults of its own for each adapter"));
+        }
+        let engine = self.faults.as_ref().map(|faults| Arc::clone(faults.engine()));
+        let adapter = Adapter { core: AdapterCore::new(self.name, backend, info, engine) };
+        if let Some(faults) = self.faults {
+            faults.set_adapter(&adapter.core);
+        }
+        Ok(adapter)
     }
 
     /// What the adapter will say of itself, if it can be opened so.

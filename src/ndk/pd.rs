@@ -2,10 +2,11 @@
 
 use super::adapter::AdapterCore;
 use super::handle::{self, Object};
-use super::qp::QpDescription;
+use super::qp::{QpDescription, description};
 use super::scope::Scope;
 use super::{
-    Error, FastRegisterMr, Memory, Mr, MrFlags, Mw, Qp, RawMr, Request, Srq, SrqDescription, Token, request,
+    Error, FastRegisterMr, Memory, Mr, MrFlags, Mw, ObjectType, Qp, RawMr, Request, Srq, SrqDescription,
+    Token, mr, srq,
 };
 use crate::device::lifetime::{Hold, Life};
 use std::fmt;
@@ -48,7 +49,9 @@ impl Pd {
     /// [`max_registration_size`](super::AdapterInfo::max_registration_size) or for unknown flags;
     /// INSUFFICIENT_RESOURCES when all keys are taken. The memory is dropped then.
     pub fn register(&self, memory: impl Into<Memory>, flags: MrFlags) -> Request<Mr> {
-        request::ready(Mr::register(&self.core, memory.into(), flags).inspect(Mr::observe_made))
+        self.create(ObjectType::Mr, mr::REGISTER, || {
+            Mr::register(&self.core, memory.into(), flags).inspect(Mr::observe_made)
+        })
     }
 
     /// Registers memory that stays the caller's own.
@@ -66,14 +69,16 @@ impl Pd {
     ///   nothing that names the region is pending and no peer has its token. Atomic accesses are fine at any
     ///   time.
     pub unsafe fn register_raw(&self, base: *mut u8, length: usize, flags: MrFlags) -> Request<Mr> {
-        // SAFETY: the caller's promise is that of `Mr::register_raw`, word by word.
-        request::ready(unsafe { Mr::register_raw(&self.core, base, length, flags) }.inspect(Mr::observe_made))
+        self.create(ObjectType::Mr, mr::REGISTER, || {
+            // SAFETY: the caller's promise is that of `Mr::register_raw`, word by word.
+            unsafe { Mr::register_raw(&self.core, base, length, flags) }.inspect(Mr::observe_made)
+        })
     }
 
     /// Creates a memory region that is not registered yet, for memory that stays the caller's own
     /// (`NdkCreateMr`).
     pub fn create_raw_mr(&self) -> Request<RawMr> {
-        request::ready(Ok(RawMr::new(&self.core)))
+        self.create(ObjectType::Mr, "NdkCreateMr", || Ok(RawMr::new(&self.core)))
     }
 
     /// Lends memory to the domain for as long as `body` runs.
@@ -105,7 +110,7 @@ impl Pd {
     /// domain. INVALID_PARAMETER_MIX: a receive depth or entries, with a shared receive queue.
     /// INSUFFICIENT_RESOURCES: 2^24 - 1 queue pairs live.
     pub fn create_qp(&self, description: QpDescription<'_>) -> Request<Qp> {
-        request::ready(Qp::new(&self.core, &description))
+        self.create(ObjectType::Qp, description::CREATE, || Qp::new(&self.core, &description))
     }
 
     /// Creates a shared receive queue of `depth` receives with up to `max_sge` entries each (`NdkCreateSrq`).
@@ -124,7 +129,7 @@ impl Pd {
     /// # Errors
     /// As [`create_srq`](Self::create_srq).
     pub fn create_srq_with(&self, description: SrqDescription) -> Request<Srq> {
-        request::ready(Srq::new(&self.core, description))
+        self.create(ObjectType::Srq, srq::CREATE, || Srq::new(&self.core, description))
     }
 
     /// Creates a memory window, not bound to anything (`NdkCreateMw`).
@@ -132,12 +137,12 @@ impl Pd {
     /// # Errors
     /// INSUFFICIENT_RESOURCES: all keys are taken.
     pub fn create_mw(&self) -> Request<Mw> {
-        request::ready(Mw::new(&self.core))
+        self.create(ObjectType::Mw, "NdkCreateMw", || Mw::new(&self.core))
     }
 
     /// Creates a region for fast registrations (`NdkCreateMr` with FastRegister), not initialised.
     pub fn create_fast_register_mr(&self) -> Request<FastRegisterMr> {
-        request::ready(Ok(FastRegisterMr::new(&self.core)))
+        self.create(ObjectType::Mr, "NdkCreateMr", || Ok(FastRegisterMr::new(&self.core)))
     }
 
     /// The token under which requests of this side name logical addresses
@@ -152,6 +157,7 @@ impl Pd {
     /// Closes the domain; pends until all that was created in it is closed.
     pub fn close(self) -> Request<()> {
         let (callback, request) = handle::close_request();
+        self.core.adapter.late_close(&self.core.life);
         handle::begin_close(&self, Some(callback));
         request
     }
@@ -160,6 +166,15 @@ impl Pd {
 impl Pd {
     pub(super) fn adapter(&self) -> &Arc<AdapterCore> {
         &self.core.adapter
+    }
+
+    fn create<T: Send + 'static>(
+        &self,
+        kind: ObjectType,
+        call: &'static str,
+        make: impl FnOnce() -> Result<T, Error>,
+    ) -> Request<T> {
+        self.core.adapter.create(kind, call, &self.core.life, make)
     }
 }
 

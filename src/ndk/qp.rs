@@ -1,6 +1,6 @@
 //! Queue pairs: posting, flush, close.
 
-mod description;
+pub(super) mod description;
 
 pub use description::QpDescription;
 
@@ -198,6 +198,7 @@ impl Qp {
     /// Pends while a connector is tied to it. A connection that it has is dead from now on.
     pub fn close(self) -> Request<()> {
         let (callback, request) = handle::close_request();
+        self.adapter.late_close(self.life());
         self.qp.close(Some(callback));
         request
     }

@@ -42,8 +42,10 @@ impl RawMr {
     ///
     /// [`Pd::register_raw`]: super::Pd::register_raw
     pub unsafe fn register(&self, base: *mut u8, length: usize, flags: MrFlags) -> Request<()> {
-        // SAFETY: the caller's promise is that of `try_register`, word by word.
-        request::ready(unsafe { self.try_register(base, length, flags) })
+        self.pd.adapter.call(REGISTER, &self.life, || {
+            // SAFETY: the caller's promise is that of `try_register`, word by word.
+            unsafe { self.try_register(base, length, flags) }
+        })
     }
 
     /// # Safety
@@ -98,10 +100,6 @@ impl RawMr {
         request
     }
 
-    pub(super) fn adapter(&self) -> &Arc<AdapterCore> {
-        &self.pd.adapter
-    }
-
     /// The token of the registration, for this side's requests and the peer's alike
     /// (`NdkGetLocalTokenFromMr`, `NdkGetRemoteTokenFromMr`); `None` while it is not registered.
     pub fn token(&self) -> Option<Token> {
@@ -115,9 +113,14 @@ impl RawMr {
         self.registered.read().unwrap_or_else(|poisoned| poisoned.into_inner()).as_ref().map(look)
     }
 
+    pub(super) fn adapter(&self) -> &Arc<AdapterCore> {
+        &self.pd.adapter
+    }
+
     /// Closes the region; deregisters it if it is registered. Pends while an access is going on.
     pub fn close(self) -> Request<()> {
         let (callback, request) = handle::close_request();
+        self.pd.adapter.late_close(&self.life);
         handle::begin_close(&self, Some(callback));
         request // dropping `self` drops the registration, which held the close
     }

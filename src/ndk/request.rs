@@ -284,20 +284,12 @@ impl<T: Send + 'static> Completer<T> {
     /// returned.
     ///
     /// A result that is waited for, awaited or left lying has no callback: there the hold ends at completion.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for requests that end outside of any callback: none yet")
-    )]
     pub(crate) fn with_hold(mut self, hold: Hold) -> Self {
         self.hold = Some(hold);
         self
     }
 
     /// Brings the result, from any thread, under a guard or not.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for requests that end outside of any callback: none yet")
-    )]
     pub(crate) fn complete(mut self, result: Result<T, Error>) {
         self.bring(result, Place::Anywhere);
     }

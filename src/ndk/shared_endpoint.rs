@@ -9,7 +9,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-const CREATE: &str = "NdkCreateSharedEndpoint";
+pub(super) const CREATE: &str = "NdkCreateSharedEndpoint";
 
 /// A local address and port for several connectors, each to another peer.
 ///
@@ -39,6 +39,7 @@ impl SharedEndpoint {
     /// (SEP-4).
     pub fn close(self) -> Request<()> {
         let (callback, request) = handle::close_request();
+        self.adapter.late_close(&self.endpoint.life);
         self.endpoint.close(Some(callback));
         request
     }

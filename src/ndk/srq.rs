@@ -9,7 +9,7 @@ use crate::device::srq::{self, SrqCallback, SrqState};
 use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
 
-const CREATE: &str = "NdkCreateSrq";
+pub(super) const CREATE: &str = "NdkCreateSrq";
 
 const MODIFY: &str = "NdkModifySrq";
 
@@ -238,6 +238,7 @@ impl Srq {
     ///
     pub fn close(self) -> Request<()> {
         let (callback, request) = handle::close_request();
+        self.pd.adapter.late_close(self.life());
         self.srq.close(Some(callback));
         request
     }

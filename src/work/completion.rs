@@ -32,7 +32,7 @@ pub enum CompletionKind {
 }
 
 impl CompletionKind {
-    const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Receive,
         Self::ReceiveWrite,
         Self::Send,

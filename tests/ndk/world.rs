@@ -145,7 +145,11 @@ pub fn pair(test: &str) -> Pair {
 
 /// As [`pair`], both queue pairs as `describe` makes of the usual.
 pub fn pair_with(test: &str, describe: impl Fn(QpDescription<'_>) -> QpDescription<'_>) -> Pair {
-    let adapter = adapter(test);
+    pair_of(adapter(test), describe)
+}
+
+/// The same on an adapter that was opened otherwise.
+pub fn pair_of(adapter: Adapter, describe: impl Fn(QpDescription<'_>) -> QpDescription<'_>) -> Pair {
     let (a, b) = (End::with(&adapter, &describe), End::with(&adapter, &describe));
     let connection = connect(&adapter, &a.qp, &b.qp);
     Pair { a, b, connection, adapter }

@@ -48,6 +48,7 @@ fn queue_pair(device: &Arc<Device>, cq: &Arc<Cq>, srq: Option<&Arc<Srq>>) -> Arc
         inline: 0,
         rnr_limit: None,
         rules: qp::Rules::default(),
+        faults: None,
     };
     device.create_qp(description, Vec::new()).unwrap()
 }

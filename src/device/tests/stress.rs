@@ -10,7 +10,9 @@ mod sizes;
 mod traffic;
 
 use super::world::{World, pair_on, pair_with};
+use crate::device::faults::Faults;
 use crate::sync::{AtomicU64, Ordering};
+use crate::time::Span;
 use traffic::{CQ_DEPTH, MEMORY, Pool, Shape, Traffic};
 
 /// A count that threads share.
@@ -43,10 +45,22 @@ fn world() -> World {
     World { memory: MEMORY, cq_depth: CQ_DEPTH, ..World::default() }
 }
 
+/// The same where chance cuts passes and completions show late.
+fn unlucky_world(seed: u64) -> World {
+    let faults = Faults::new(seed);
+    faults.set_cuts(true);
+    faults.set_delay(Span::from_nanos(1000));
+    World { faults: Some(faults), ..world() }
+}
+
 /// Two queue pairs that send to each other.
 fn both_ways(shape: Shape) {
+    both_ways_in(world(), shape);
+}
+
+fn both_ways_in(world: World, shape: Shape) {
     let shape = Shape { requests: shape.requests * times(), ..shape };
-    let (a, b) = pair_with(world());
+    let (a, b) = pair_with(world);
     let pools = [Pool::of(&a), Pool::of(&b)];
     let [of_a, of_b] = pools;
     Traffic::new(shape, vec![(a, of_a, true), (b, of_b, true)]).run();
@@ -54,8 +68,12 @@ fn both_ways(shape: Shape) {
 
 /// Three queue pairs that send, each to a peer of its own that takes receives from the queue of all.
 fn into_shared(shape: Shape) {
+    into_shared_in(world(), shape);
+}
+
+fn into_shared_in(world: World, shape: Shape) {
     let shape = Shape { requests: shape.requests * times(), ..shape };
-    let world = World { shared_depth: 16, ..world() };
+    let world = World { shared_depth: 16, ..world };
     // Senders have no use for receives, so their own shared queues stay idle but for their pools.
     let (a, b) = pair_with(world.clone());
     let (c, d) = pair_on(&a, &b, world.clone());
@@ -100,4 +118,11 @@ fn a_shared_receive_queue_serves_several_senders() {
 fn a_shared_receive_queue_under_flushes_starves_nobody() {
     into_shared(Shape { posters: 2, flushers: 2, requests: 4000, ..PLAIN });
     into_shared(Shape { posters: 1, flushers: 1, asleep: true, requests: 4000, ..PLAIN });
+}
+
+#[test]
+fn bad_luck_changes_nothing_but_the_time() {
+    both_ways_in(unlucky_world(1), Shape { posters: 2, requests: 2000, ..PLAIN });
+    both_ways_in(unlucky_world(2), Shape { posters: 2, flushers: 1, asleep: true, requests: 2000, ..PLAIN });
+    into_shared_in(unlucky_world(3), Shape { posters: 2, flushers: 1, requests: 1000, ..PLAIN });
 }

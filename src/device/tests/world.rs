@@ -2,6 +2,7 @@
 
 use crate::cm::Timeouts;
 use crate::device::cq::{Cq, CqState, Notify};
+use crate::device::faults::Faults;
 use crate::device::lifetime::Life;
 use crate::device::qp::{PostRefused, Qp, QpDescription, Rules};
 use crate::device::srq::{Srq, SrqDescription};
@@ -26,6 +27,7 @@ pub(super) struct World {
     pub(super) cq_depth: u32,
     pub(super) shared_depth: u32,
     pub(super) rnr_limit: Option<Span>,
+    pub(super) faults: Option<Arc<Faults>>,
     /// Depth of a completion queue of its own for receives; `None`: they share that of the sends.
     pub(super) receive_cq_depth: Option<u32>,
     pub(super) connected: bool,
@@ -42,6 +44,7 @@ impl Default for World {
             cq_depth: 64,
             shared_depth: 0,
             rnr_limit: None,
+            faults: None,
             receive_cq_depth: None,
             connected: true,
             pd: None,
@@ -151,7 +154,12 @@ impl End {
             inline: 64,
             rnr_limit: world.rnr_limit,
             rules: Rules::default(),
+            faults: world.faults.clone(),
         };
+        if let Some(faults) = &world.faults {
+            faults.attach(device);
+            [&cq, &receive_cq].into_iter().for_each(|cq| cq.delay_by(Arc::clone(faults)));
+        }
         let qp = device.create_qp(description, Vec::new()).unwrap();
         let memory = Arc::new(Memory::zeroed(world.memory).unwrap());
         let rights = Rights::LOCAL_WRITE | Rights::REMOTE_READ | Rights::REMOTE_WRITE | Rights::REMOTE_ATOMIC;

@@ -8,7 +8,7 @@ use crate::time::Span;
 use std::sync::Arc;
 use std::time::Duration;
 
-const CREATE: &str = "NdkCreateQp";
+pub(in crate::ndk) const CREATE: &str = "NdkCreateQp";
 
 /// What a queue pair is to be like; [`Pd::create_qp`](crate::ndk::Pd::create_qp) judges it.
 ///
@@ -146,6 +146,7 @@ impl<'a> QpDescription<'a> {
             inline: self.inline,
             rnr_limit: self.receiver_not_ready.map(Span::from),
             rules: rules(pd.adapter.limits()),
+            faults: pd.adapter.faults.clone(),
         };
         let mut antecedents =
             vec![pd.hold(), self.receive_cq.cq.life.hold(), self.initiator_cq.cq.life.hold()];

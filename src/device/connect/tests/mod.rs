@@ -134,6 +134,7 @@ impl Net {
             inline: 0,
             rnr_limit: None,
             rules: Rules::default(),
+            faults: None,
         };
         self.device.create_qp(description, vec![]).unwrap()
     }
