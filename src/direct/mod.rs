@@ -153,6 +153,9 @@ fn execute_scattered(
     scatter_source(request, side, words, here, (&sink, local_protection), progress, piece)
 }
 
+/// Gives the bytes of a side from a position of the message on, as far as they lie together.
+type Asked<'f, 'v, E> = &'f dyn Fn(u64) -> Result<View<'v>, E>;
+
 /// Copies a piece of the data of a request to where `sink` says; `refused` tells of a refusal of the data.
 #[cold]
 #[inline(never)]
@@ -161,7 +164,7 @@ fn scatter_source<'v, E>(
     side: &[u64],
     words: &[u64; 7],
     here: &impl Host,
-    (sink, refused): (&dyn Fn(u64) -> Result<View<'v>, E>, fn(Denied) -> E),
+    (sink, refused): (Asked<'_, 'v, E>, fn(Denied) -> E),
     progress: u64,
     piece: u64,
 ) -> Result<u64, E> {
