@@ -193,7 +193,6 @@ impl Cq {
 
     /// The queue fails, for a reason of its own: its queue pairs go to error, every arm is answered with
     /// [`CqState::Fatal`], and no further completion comes. What is in it can be polled.
-    #[cfg_attr(not(test), expect(dead_code, reason = "faults on purpose call it"))]
     pub(crate) fn fail(self: &Arc<Self>) {
         let mut note = Announcement::default();
         if !self.ring.fail(&mut note) {

@@ -143,7 +143,6 @@ impl Srq {
     /// The queue fails, for a reason of its own: its queue pairs go to error, and its callback hears of it.
     ///
     /// Receives can still be posted, and vanish with the queue: no queue pair takes them any more.
-    #[cfg_attr(not(test), expect(dead_code, reason = "faults on purpose call it"))]
     pub(crate) fn fail(self: &Arc<Self>) {
         // AcqRel: who sees it failed sees why.
         if self.failed.swap(1, Ordering::AcqRel) == 0 {
@@ -153,7 +152,7 @@ impl Srq {
         }
     }
 
-    fn state(&self) -> SrqState {
+    pub(crate) fn state(&self) -> SrqState {
         // Acquire: pairs with `fail`.
         if self.failed.load(Ordering::Acquire) != 0 { SrqState::Fatal } else { SrqState::Working }
     }

@@ -3,7 +3,7 @@
 use super::adapter::AdapterCore;
 use super::handle::{self, Object};
 use super::pd::{self, PdCore};
-use super::{Error, PostCall, PostError, Request, Sge, Status, post, request};
+use super::{Error, PostCall, PostError, Request, Sge, Status, post};
 use crate::device::lifetime::Life;
 use crate::device::srq::{self, SrqCallback, SrqState};
 use std::fmt;
@@ -74,7 +74,7 @@ impl fmt::Debug for SrqDescription {
 /// A notification, and the shared receive queue that it is about.
 pub struct SrqEvent<'a> {
     srq: &'a Arc<srq::Srq>,
-    max_depth: u32,
+    adapter: &'a Arc<AdapterCore>,
     state: SrqState,
 }
 
@@ -101,7 +101,7 @@ impl SrqEvent<'_> {
     /// # Errors
     /// As [`Srq::modify`].
     pub fn modify(&self, depth: u32, notify_threshold: u32) -> Request<()> {
-        request::ready(modify(self.srq, self.max_depth, depth, notify_threshold))
+        modify(self.srq, self.adapter, depth, notify_threshold)
     }
 
     /// As [`Srq::len`].
@@ -122,11 +122,16 @@ impl fmt::Debug for SrqEvent<'_> {
 }
 
 /// The device's form of a callback, which finds its queue when it is called.
-fn notification(notify: Notify, max_depth: u32, known: Arc<OnceLock<Weak<srq::Srq>>>) -> SrqCallback {
+fn notification(
+    notify: Notify,
+    adapter: Weak<AdapterCore>,
+    known: Arc<OnceLock<Weak<srq::Srq>>>,
+) -> SrqCallback {
     Box::new(move |state| {
         // The caller has the queue in hand, and it was made known before anybody else could reach it.
-        if let Some(srq) = known.get().and_then(Weak::upgrade) {
-            notify(&SrqEvent { srq: &srq, max_depth, state });
+        let srq = known.get().and_then(Weak::upgrade);
+        if let (Some(srq), Some(adapter)) = (srq, adapter.upgrade()) {
+            notify(&SrqEvent { srq: &srq, adapter: &adapter, state });
         }
     })
 }
@@ -136,20 +141,24 @@ fn receive(srq: &srq::Srq, context: u64, sgl: &[Sge]) -> Result<(), PostError> {
     srq.post(context, sgl).map_err(|refused| post::refused(PostCall::SrqReceive, refused))
 }
 
-fn modify(srq: &Arc<srq::Srq>, max_depth: u32, depth: u32, threshold: u32) -> Result<(), Error> {
-    if depth > max_depth {
-        return Err(Error::new(MODIFY, Status::INVALID_PARAMETER)
-            .with_argument("SrqDepth", depth)
-            .with_limit(max_depth)
-            .with_hint("ask for at most MaxSrqDepth receives, or for 0 to keep the depth"));
-    }
-    srq.modify(depth, threshold).map_err(|crowded| {
-        Error::new(MODIFY, Status::BUFFER_OVERFLOW)
-            .with_argument("SrqDepth", depth)
-            .with_limit(format!("at least {}, the receives queued", crowded.entries))
-            .with_hint("have some receives taken first, or ask for more; nothing was changed")
-            .with_source(crowded)
-    })
+fn modify(srq: &Arc<srq::Srq>, adapter: &Arc<AdapterCore>, depth: u32, threshold: u32) -> Request<()> {
+    let modify = || {
+        let max_depth = adapter.limits().max_srq_depth;
+        if depth > max_depth {
+            return Err(Error::new(MODIFY, Status::INVALID_PARAMETER)
+                .with_argument("SrqDepth", depth)
+                .with_limit(max_depth)
+                .with_hint("ask for at most MaxSrqDepth receives, or for 0 to keep the depth"));
+        }
+        srq.modify(depth, threshold).map_err(|crowded| {
+            Error::new(MODIFY, Status::BUFFER_OVERFLOW)
+                .with_argument("SrqDepth", depth)
+                .with_limit(format!("at least {}, the receives queued", crowded.entries))
+                .with_hint("have some receives taken first, or ask for more; nothing was changed")
+                .with_source(crowded)
+        })
+    };
+    adapter.call(MODIFY, &srq.life, modify)
 }
 
 impl Srq {
@@ -173,7 +182,7 @@ impl Srq {
         }
         let device = pd.adapter.backend.device();
         let known = Arc::new(OnceLock::new());
-        let callback = |notify| notification(notify, limits.max_srq_depth, Arc::clone(&known));
+        let callback = |notify| notification(notify, Arc::downgrade(&pd.adapter), Arc::clone(&known));
         let description = srq::SrqDescription {
             depth: of.depth,
             sge: of.max_sge,
@@ -198,8 +207,7 @@ impl Srq {
     /// BUFFER_OVERFLOW: more receives than `depth` are queued; nothing has changed, the threshold neither
     /// (SRQ-8).
     pub fn modify(&self, depth: u32, notify_threshold: u32) -> Request<()> {
-        let max_depth = self.pd.adapter.limits().max_srq_depth;
-        request::ready(modify(&self.srq, max_depth, depth, notify_threshold))
+        modify(&self.srq, &self.pd.adapter, depth, notify_threshold)
     }
 
     /// Posts a receive for any queue pair of this queue (`NdkSrqReceive`), connected or not.

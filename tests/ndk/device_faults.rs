@@ -1,10 +1,11 @@
 //! The faults of a whole device, or of a queue that others use.
 
-use crate::faults::{faulty_pair, status};
-use crate::world::{ALL, End, PATIENCE, Pair, READS, all, listen};
+use crate::faults::{faulty, faulty_pair, status};
+use crate::world::{ALL, End, PATIENCE, Pair, READS, all, connect_with, listen, take};
+use crate::world::{adapter as adapter_of, cq as cq_of};
 use qpair::ndk::{
     Adapter, Clock, Connector, CqNotify, Data, Fired, FiredFault, HoldCalls, Listener, ManualClock, Memory,
-    NdkObject, ObjectType, OpFlags, QpDescription, Status,
+    NdkObject, NotifyType, ObjectType, OpFlags, QpDescription, SrqDescription, SrqEvent, Status,
 };
 use std::sync::mpsc;
 
@@ -83,4 +84,71 @@ fn refuses_all(pair: &Pair, connected: &Connector, listening: &Listener) {
 
 fn adapter_on_same_net(net: &str, clock: &ManualClock) -> Adapter {
     Adapter::options(&format!("local/{net}")).clock(Clock::Manual(clock.clone())).open().unwrap()
+}
+
+/// CQ-19 and its kin: the queue fails, its arm is answered, its queue pairs are dead; what was in it stays.
+#[test]
+fn a_completion_queue_breaks() {
+    let (adapter, faults, _clock) = faulty("broken_cq", 1);
+    let (told, statuses) = mpsc::channel();
+    let told = std::sync::Mutex::new(told);
+    let notify = CqNotify::callback(move |event| told.lock().unwrap().send(event.status()).unwrap());
+    let cq = adapter.create_cq(16, notify).wait().unwrap();
+    let b = End::new(&adapter);
+    let a = b.pd.create_qp(QpDescription::new(&cq)).wait().unwrap();
+    let (told, events) = mpsc::channel();
+    let connection = connect_with(&adapter, &a, &b.qp, READS, move || told.send(()).unwrap(), || {});
+    b.qp.receive(1, &[]).unwrap();
+    b.qp.receive(2, &[]).unwrap();
+    a.send(3, Data::NONE, OpFlags::NONE).unwrap();
+    cq.arm(NotifyType::Errors);
+    faults.break_cq(&cq).unwrap();
+    faults.break_cq(&cq).unwrap();
+    assert_eq!(statuses.try_iter().collect::<Vec<_>>(), [Status::INTERNAL_ERROR]);
+    events.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(b.ends(2), [(1, Status::SUCCESS), (2, Status::CANCELLED)]);
+    assert_eq!(take(&cq, 1)[0].request_context, 3);
+    a.send(4, Data::NONE, OpFlags::NONE).unwrap();
+    assert!(cq.is_empty(), "no further completion is reported");
+    assert_eq!(faults.fired(), [FiredFault { fault: Fired::CqBroken { depth: 16 }, times: 1 }]);
+    let of_another = cq_of(&adapter_of("broken_cq_2"), 4);
+    assert_eq!(faults.break_cq(&of_another).unwrap_err().argument(), Some("Cq"));
+    drop(connection);
+}
+
+/// A shared receive queue fails, and its queue pairs with it.
+#[test]
+fn a_shared_receive_queue_breaks() {
+    let (adapter, faults, _clock) = faulty("broken_srq", 1);
+    let (a, b) = (End::new(&adapter), End::new(&adapter));
+    let (told, statuses) = mpsc::channel();
+    let told = std::sync::Mutex::new(told);
+    let notify = move |event: &SrqEvent<'_>| told.lock().unwrap().send(event.status()).unwrap();
+    let srq = b.pd.create_srq_with(SrqDescription::new(4, 1).notify_below(1, notify)).wait().unwrap();
+    let qp = b.pd.create_qp(QpDescription::new(&b.cq).srq(&srq)).wait().unwrap();
+    let (told, events) = mpsc::channel();
+    let connection = connect_with(&adapter, &a.qp, &qp, READS, move || told.send(()).unwrap(), || {});
+    a.qp.receive(1, &[]).unwrap();
+    faults.break_srq(&srq).unwrap();
+    faults.break_srq(&srq).unwrap();
+    assert_eq!(statuses.try_iter().collect::<Vec<_>>(), [Status::INTERNAL_ERROR]);
+    events.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(a.ends(1), [(1, Status::CANCELLED)]);
+    assert_eq!(faults.fired(), [FiredFault { fault: Fired::SrqBroken { depth: 4 }, times: 1 }]);
+    drop(connection);
+}
+
+/// Resize and modify are calls that may pend, like the others.
+#[test]
+fn changes_of_queues_are_held() {
+    let (adapter, faults, _clock) = faulty("held_changes", 1);
+    let end = End::new(&adapter);
+    let srq = end.pd.create_srq(4, 1).wait().unwrap();
+    faults.hold_calls(HoldCalls::UntilReleased);
+    let changes = [end.cq.resize(128), srq.modify(8, 0)];
+    assert_eq!((faults.held(), faults.release_all()), (2, 2));
+    changes.into_iter().for_each(|change| change.now().unwrap().unwrap());
+    let fired: Vec<_> = faults.fired().into_iter().map(|fired| fired.fault).collect();
+    let held = ["NdkResizeCq", "NdkModifySrq"].map(|call| Fired::CallHeld { call });
+    assert_eq!(fired, held);
 }

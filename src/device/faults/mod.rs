@@ -37,6 +37,8 @@ pub(crate) enum Fired {
     PassCut { qpn: Qpn },
     Injected { qpn: Qpn, kind: CompletionKind, context: u64, status: Status },
     DisconnectReason { reason: u32 },
+    CqBroken { depth: u64 },
+    SrqBroken { depth: u64 },
     DeviceRemoved,
 }
 

@@ -3,7 +3,7 @@
 
 use super::Cq;
 use crate::device::moderation::Moderation;
-use crate::ndk::{AdapterFlags, Error, Request, Status, request};
+use crate::ndk::{AdapterFlags, Error, Request, Status};
 use crate::time::Span;
 
 const RESIZE: &str = "NdkResizeCq";
@@ -25,7 +25,8 @@ impl Cq {
     /// (CQ-27). BUFFER_OVERFLOW: more completions than that are in the queue; nothing has changed (CQ-29).
     /// NOT_SUPPORTED: the adapter was opened without [`AdapterFlags::CQ_RESIZE_SUPPORTED`].
     pub fn resize(&self, depth: u32) -> Request<()> {
-        request::ready(self.judge_resize(depth).and_then(|()| {
+        let resize = || {
+            self.judge_resize(depth)?;
             self.cq.resize(depth).map_err(|crowded| {
                 Error::new(RESIZE, Status::BUFFER_OVERFLOW)
                     .with_argument("CqDepth", depth)
@@ -33,7 +34,8 @@ impl Cq {
                     .with_hint("poll some completions first, or ask for more; nothing was changed")
                     .with_source(crowded)
             })
-        }))
+        };
+        self.adapter.call(RESIZE, &self.cq.life, resize)
     }
 
     fn judge_resize(&self, depth: u32) -> Result<(), Error> {

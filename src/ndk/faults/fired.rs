@@ -49,6 +49,16 @@ pub enum Fired {
         /// The reason.
         reason: u32,
     },
+    /// A completion queue failed.
+    CqBroken {
+        /// Completions that it holds.
+        depth: u64,
+    },
+    /// A shared receive queue failed.
+    SrqBroken {
+        /// Receives that it holds.
+        depth: u64,
+    },
     /// The device was removed.
     DeviceRemoved,
 }
@@ -79,6 +89,8 @@ impl From<(faults::Fired, u64)> for FiredFault {
                 status: status(of, ended),
             },
             faults::Fired::DisconnectReason { reason } => Fired::DisconnectReason { reason },
+            faults::Fired::CqBroken { depth } => Fired::CqBroken { depth },
+            faults::Fired::SrqBroken { depth } => Fired::SrqBroken { depth },
             faults::Fired::DeviceRemoved => Fired::DeviceRemoved,
         };
         Self { fault, times }

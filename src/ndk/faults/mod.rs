@@ -12,6 +12,7 @@
 //! | creations without resources | [`fail_creation`](Faults::fail_creation) |
 //! | requests that fail | [`inject`](Faults::inject) |
 //! | a disconnect with a reason | [`disconnect_reason`](Faults::disconnect_reason) |
+//! | queues that fail | [`break_cq`](Faults::break_cq), [`break_srq`](Faults::break_srq) |
 //! | the device gone | [`remove_device`](Faults::remove_device) |
 //!
 //! ```
@@ -43,7 +44,9 @@ pub use fired::{Fired, FiredFault};
 pub use injection::{Injection, WorkQueue};
 
 use super::adapter::AdapterCore;
-use super::{Error, ObjectType};
+use super::{Cq, Error, ObjectType, Srq, Status};
+use crate::device::cq::CqState;
+use crate::device::srq::SrqState;
 use crate::device::{Device, faults};
 use crate::time::Span;
 use std::fmt;
@@ -165,6 +168,37 @@ impl Faults {
         self.0.engine.set_reason(reason);
     }
 
+    /// Has a completion queue fail.
+    ///
+    /// Its arm is answered with INTERNAL_ERROR, its queue pairs go to error, and no completion comes any
+    /// more; what is in it can still be polled. A second time nothing happens.
+    ///
+    /// # Errors
+    /// INVALID_PARAMETER: a queue of another adapter.
+    pub fn break_cq(&self, cq: &Cq) -> Result<(), Error> {
+        self.judge_adapter("Faults::break_cq", "Cq", &cq.adapter)?;
+        if cq.cq.state() != CqState::Fatal {
+            self.0.engine.note(faults::Fired::CqBroken { depth: cq.cq.depth() });
+            cq.cq.fail();
+        }
+        Ok(())
+    }
+
+    /// Has a shared receive queue fail.
+    ///
+    /// Its notification says INTERNAL_ERROR, and its queue pairs go to error. A second time nothing happens.
+    ///
+    /// # Errors
+    /// INVALID_PARAMETER: a queue of another adapter.
+    pub fn break_srq(&self, srq: &Srq) -> Result<(), Error> {
+        self.judge_adapter("Faults::break_srq", "Srq", srq.adapter())?;
+        if srq.srq.state() != SrqState::Fatal {
+            self.0.engine.note(faults::Fired::SrqBroken { depth: srq.srq.depth() });
+            srq.srq.fail();
+        }
+        Ok(())
+    }
+
     /// Takes the device away; only once, and for good.
     ///
     /// Queue pairs go to error: what is pending on them completes with CANCELLED, connections break, with
@@ -189,6 +223,20 @@ impl Faults {
     /// How many times anything has fired.
     pub fn fired_count(&self) -> u64 {
         self.0.engine.count()
+    }
+
+    fn judge_adapter(
+        &self,
+        call: &'static str,
+        argument: &'static str,
+        adapter: &Arc<AdapterCore>,
+    ) -> Result<(), Error> {
+        if self.0.adapter.get().is_some_and(|own| std::ptr::eq(own.as_ptr(), Arc::as_ptr(adapter))) {
+            return Ok(());
+        }
+        Err(Error::new(call, Status::INVALID_PARAMETER)
+            .with_argument(argument, "of another adapter")
+            .with_hint("give an object of the adapter that was opened with these faults"))
     }
 
     /// The engine's part.
