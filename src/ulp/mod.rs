@@ -2,7 +2,7 @@
 //!
 //! NDK's flush cancels. The flushes here complete what is held back, each with a promise of its own:
 //!
-//! - [`file`]: multimedia file I/O (`mmioFlush`): a buffer is written back to its file.
+//! - [`mod@file`]: multimedia file I/O (`mmioFlush`): a buffer is written back to its file.
 //!
 //! May come in: protocols on queue pairs and files, on the public NDK face only. Not here: rings, memory,
 //! devices, and what a face of NDK does.
