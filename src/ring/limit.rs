@@ -63,7 +63,7 @@ impl Limit {
         let limit = self.0[parity(head)].load(Ordering::Relaxed); // acquired with the head's word
         let before = entries.tail().saturating_sub(head & TICKET);
         let after = head + count;
-        let armed = head & ARMED != 0 || before >= limit;
+        let armed = head & ARMED != 0 || mutant!(PrimedIsArmed => true, before >= limit);
         if !armed {
             return Some(after);
         }

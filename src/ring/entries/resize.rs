@@ -151,7 +151,7 @@ impl Segments {
         let (present, count) = (segment_number(now), now >> COUNT_SHIFT & COUNT);
         let outgrown = u64::from(depth) > self.numbered(present).size();
         let number = if outgrown { self.grow(present + 1, depth, side_words) } else { present };
-        let count = (count + 1) & COUNT;
+        let count = mutant!(ResizeUncounted => count, (count + 1) & COUNT);
         loop {
             // Relaxed: a head beyond this tail makes the compare-and-swap fail.
             let entries = (now & TICKET).saturating_sub(head.load(Ordering::Relaxed) & TICKET);
