@@ -3,6 +3,7 @@
 //! The names are those of the header without their prefix, in the manner of Rust. Tests compare size, offsets
 //! and numbers with what a C compiler says.
 
+pub(crate) use qpair::ndk::ObjectType;
 use qpair::ndk::{Sge, Status};
 use std::ffi::c_void;
 
@@ -30,22 +31,6 @@ pub struct Version {
     pub major: u16,
     /// Changes when something comes in.
     pub minor: u16,
-}
-
-/// `NDK_OBJECT_TYPE`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub(crate) enum ObjectType {
-    Adapter = 1,
-    Qp = 2,
-    Cq = 3,
-    Mr = 4,
-    Mw = 5,
-    Pd = 6,
-    SharedEndpoint = 7,
-    Connector = 8,
-    Listener = 9,
-    Srq = 10,
 }
 
 /// `NDK_OBJECT_HEADER`, and the table that follows it in every object.

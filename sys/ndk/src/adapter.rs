@@ -13,9 +13,10 @@ use std::sync::Arc;
 /// `NDK_ADAPTER_DISPATCH`.
 #[repr(C)]
 pub(crate) struct AdapterDispatch {
-    query_extension: extern "C" fn(AnyHandle, Out<Guid>, Version, Out<ExtensionInterface>) -> NtStatus,
-    query_adapter_info: extern "C" fn(Handle<Adapter>, Out<AdapterInfo>, Out<u32>) -> NtStatus,
-    create_cq: extern "C" fn(
+    pub(crate) query_extension:
+        extern "C" fn(AnyHandle, Out<Guid>, Version, Out<ExtensionInterface>) -> NtStatus,
+    pub(crate) query_adapter_info: extern "C" fn(Handle<Adapter>, Out<AdapterInfo>, Out<u32>) -> NtStatus,
+    pub(crate) create_cq: extern "C" fn(
         Handle<Adapter>,
         u32,
         CqNotification,
@@ -25,11 +26,13 @@ pub(crate) struct AdapterDispatch {
         Context,
         Out<*mut c_void>,
     ) -> NtStatus,
-    create_pd: extern "C" fn(Handle<Adapter>, CreateCompletion, Context, Out<*mut c_void>) -> NtStatus,
-    create_shared_endpoint:
+    pub(crate) create_pd:
+        extern "C" fn(Handle<Adapter>, CreateCompletion, Context, Out<*mut c_void>) -> NtStatus,
+    pub(crate) create_shared_endpoint:
         extern "C" fn(Handle<Adapter>, Bytes, u32, CreateCompletion, Context, Out<*mut c_void>) -> NtStatus,
-    create_connector: extern "C" fn(Handle<Adapter>, CreateCompletion, Context, Out<*mut c_void>) -> NtStatus,
-    create_listener: extern "C" fn(
+    pub(crate) create_connector:
+        extern "C" fn(Handle<Adapter>, CreateCompletion, Context, Out<*mut c_void>) -> NtStatus,
+    pub(crate) create_listener: extern "C" fn(
         Handle<Adapter>,
         ConnectEvent,
         Context,
@@ -37,8 +40,8 @@ pub(crate) struct AdapterDispatch {
         Context,
         Out<*mut c_void>,
     ) -> NtStatus,
-    build_lam: lam::Build,
-    release_lam: lam::Release,
+    pub(crate) build_lam: lam::Build,
+    pub(crate) release_lam: lam::Release,
 }
 
 impl Kind for Adapter {
@@ -94,8 +97,8 @@ fn described(adapter: &Adapter, version: Version) -> AdapterInfo {
         vendor_id: info.vendor_id,
         device_id: info.device_id,
         max_registration_size: info.max_registration_size,
-        max_window_size: info.max_registration_size,
-        frmr_page_count: FRMR_PAGE_COUNT,
+        max_window_size: info.max_window_size,
+        frmr_page_count: info.frmr_page_count,
         max_initiator_request_sge: info.max_initiator_request_sge,
         max_receive_request_sge: info.max_receive_request_sge,
         max_read_request_sge: info.max_read_request_sge,
@@ -114,9 +117,6 @@ fn described(adapter: &Adapter, version: Version) -> AdapterInfo {
         rdma_technology: info.rdma_technology as u32,
     }
 }
-
-/// Pages of a fast registration; the least that an adapter may say (ADP-4).
-const FRMR_PAGE_COUNT: u32 = 16;
 
 extern "C" fn create_cq(
     adapter: Handle<Adapter>,
@@ -166,11 +166,13 @@ extern "C" fn create_shared_endpoint(
 ) -> NtStatus {
     const CALL: Call = Call("NdkCreateSharedEndpoint");
     told((|| {
-        let _adapter = adapter.enter(CALL.argument(1, "pNdkAdapter"))?;
-        address::read(&local, length, CALL.argument(2, "pAddress"), CALL.argument(3, "AddressLength"))?;
-        completion.required(context, CALL.argument(4, "CreateCompletion"))?;
-        out.required(CALL.argument(6, "ppNdkSharedEndpoint"))?;
-        Err(CALL.unsupported("this version has no shared endpoints"))
+        let adapter = adapter.enter(CALL.argument(1, "pNdkAdapter"))?;
+        let (address, size) = (CALL.argument(2, "pAddress"), CALL.argument(3, "AddressLength"));
+        let local = address::read(&local, length, address, size)?;
+        let created = completion.required(context, CALL.argument(4, "CreateCompletion"))?;
+        let place = CALL.argument(6, "ppNdkSharedEndpoint");
+        out.required(place)?;
+        requests::create(adapter.create_shared_endpoint(local), adapter.shared(), created, &mut out, place)
     })())
 }
 

@@ -6,9 +6,8 @@ use crate::border::{
     RequestCompletion, Wrong, told,
 };
 use crate::object::{AnyHandle, Handle, Kind};
-use crate::shared_endpoint::Endpoint;
 use crate::{address, extension, requests};
-use qpair::ndk::{Connector, OnDisconnect, Qp, ReadLimits, Request, Status};
+use qpair::ndk::{Connector, OnDisconnect, Qp, ReadLimits, Request, SharedEndpoint, Status};
 
 type Connect = extern "C" fn(
     Handle<Connector>,
@@ -27,7 +26,7 @@ type Connect = extern "C" fn(
 type ConnectWithSharedEndpoint = extern "C" fn(
     Handle<Connector>,
     Handle<Qp>,
-    Handle<Endpoint>,
+    Handle<SharedEndpoint>,
     Bytes,
     u32,
     u32,
@@ -56,19 +55,21 @@ type GetAddress = extern "C" fn(Handle<Connector>, Buffer, Out<u32>) -> NtStatus
 /// `NDK_CONNECTOR_DISPATCH`.
 #[repr(C)]
 pub(crate) struct ConnectorDispatch {
-    close: extern "C" fn(AnyHandle, CloseCompletion, Context) -> NtStatus,
-    query_extension: extern "C" fn(AnyHandle, Out<Guid>, Version, Out<ExtensionInterface>) -> NtStatus,
-    connect: Connect,
-    connect_with_shared_endpoint: ConnectWithSharedEndpoint,
-    complete_connect: CompleteConnect<DisconnectEvent>,
-    accept: Accept<DisconnectEvent>,
-    reject: extern "C" fn(Handle<Connector>, Bytes, u32) -> NtStatus,
-    get_connection_data: extern "C" fn(Handle<Connector>, Out<u32>, Out<u32>, Buffer, Out<u32>) -> NtStatus,
-    get_local_address: GetAddress,
-    get_peer_address: GetAddress,
-    disconnect: extern "C" fn(Handle<Connector>, RequestCompletion, Context) -> NtStatus,
-    complete_connect_ex: CompleteConnect<DisconnectEventEx>,
-    accept_ex: Accept<DisconnectEventEx>,
+    pub(crate) close: extern "C" fn(AnyHandle, CloseCompletion, Context) -> NtStatus,
+    pub(crate) query_extension:
+        extern "C" fn(AnyHandle, Out<Guid>, Version, Out<ExtensionInterface>) -> NtStatus,
+    pub(crate) connect: Connect,
+    pub(crate) connect_with_shared_endpoint: ConnectWithSharedEndpoint,
+    pub(crate) complete_connect: CompleteConnect<DisconnectEvent>,
+    pub(crate) accept: Accept<DisconnectEvent>,
+    pub(crate) reject: extern "C" fn(Handle<Connector>, Bytes, u32) -> NtStatus,
+    pub(crate) get_connection_data:
+        extern "C" fn(Handle<Connector>, Out<u32>, Out<u32>, Buffer, Out<u32>) -> NtStatus,
+    pub(crate) get_local_address: GetAddress,
+    pub(crate) get_peer_address: GetAddress,
+    pub(crate) disconnect: extern "C" fn(Handle<Connector>, RequestCompletion, Context) -> NtStatus,
+    pub(crate) complete_connect_ex: CompleteConnect<DisconnectEventEx>,
+    pub(crate) accept_ex: Accept<DisconnectEventEx>,
 }
 
 impl Kind for Connector {
@@ -127,22 +128,28 @@ extern "C" fn connect(
 extern "C" fn connect_with_shared_endpoint(
     connector: Handle<Connector>,
     qp: Handle<Qp>,
-    endpoint: Handle<Endpoint>,
-    _destination: Bytes,
-    _destination_length: u32,
-    _inbound: u32,
-    _outbound: u32,
-    _private_data: Bytes,
-    _private_length: u32,
-    _completion: RequestCompletion,
-    _context: Context,
+    endpoint: Handle<SharedEndpoint>,
+    destination: Bytes,
+    destination_length: u32,
+    inbound: u32,
+    outbound: u32,
+    private_data: Bytes,
+    private_length: u32,
+    completion: RequestCompletion,
+    context: Context,
 ) -> NtStatus {
     const CALL: Call = Call("NdkConnectWithSharedEndpoint");
     told((|| {
-        let _connector = connector.enter(CALL.argument(1, "pNdkConnector"))?;
-        let _qp = qp.enter(CALL.argument(2, "pNdkQp"))?;
-        let _endpoint = endpoint.enter(CALL.argument(3, "pNdkSharedEndpoint"))?;
-        Err(CALL.unsupported("this version has no shared endpoints"))
+        let connector = connector.enter(CALL.argument(1, "pNdkConnector"))?;
+        let qp = qp.enter(CALL.argument(2, "pNdkQp"))?;
+        let endpoint = endpoint.enter(CALL.argument(3, "pNdkSharedEndpoint"))?;
+        let (address, size) = (CALL.argument(4, "pDestAddress"), CALL.argument(5, "DestAddressLength"));
+        let remote = address::read(&destination, destination_length, address, size)?;
+        let private_data = private_data.read(private_length, CALL.argument(8, "pPrivateData"))?;
+        let completed = completion.required(context, CALL.argument(10, "RequestCompletion"))?;
+        let limits = ReadLimits { inbound, outbound };
+        let request = connector.connect_with_shared_endpoint(&qp, &endpoint, remote, limits, private_data);
+        requests::answer(request, completed)
     })())
 }
 
@@ -161,12 +168,11 @@ impl Event for DisconnectEvent {
 impl Event for DisconnectEventEx {
     fn on_disconnect(self, context: Context) -> OnDisconnect {
         let event = self.bound(context);
-        event.map_or_else(OnDisconnect::ignore, |event| OnDisconnect::from(move || event.call(NO_REASON)))
+        event.map_or_else(OnDisconnect::ignore, |event| {
+            OnDisconnect::with_reason(move |reason| event.call(reason))
+        })
     }
 }
-
-/// The provider gives no reason.
-const NO_REASON: u32 = 0;
 
 extern "C" fn complete_connect(
     connector: Handle<Connector>,
@@ -288,17 +294,17 @@ extern "C" fn get_connection_data(
         if buffer.is_null() && room != 0 {
             return Err(CALL.argument(4, "pPrivateData").is(Wrong::Null));
         }
-        let data = connector.connection_data()?;
-        let limits = [(&mut inbound, data.limits.inbound), (&mut outbound, data.limits.outbound)];
+        let mut private_data = vec![0; connector.connection_data_into(&mut [])?.required];
+        let found = connector.connection_data_into(&mut private_data)?;
+        let limits = [(&mut inbound, found.limits.inbound), (&mut outbound, found.limits.outbound)];
         for (place, limit) in limits {
             if let Some(mut place) = place.optional() {
                 place.put(limit);
             }
         }
-        let private_data = data.private_data;
         length.put(private_data.len() as u32);
         if buffer.is_null() {
-            return Ok(NtStatus::SUCCESS); // it was asked for the size
+            return Ok(NtStatus::SUCCESS); // it was asked for the size (CONN-15)
         }
         let fits = private_data.len().min(room as usize);
         buffer.fill(room, &private_data[..fits]);

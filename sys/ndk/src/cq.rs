@@ -12,13 +12,14 @@ use qpair::ndk::{Completion, Cq, NotifyType, Request};
 /// `NDK_CQ_DISPATCH`.
 #[repr(C)]
 pub(crate) struct CqDispatch {
-    close: extern "C" fn(AnyHandle, CloseCompletion, Context) -> NtStatus,
-    query_extension: extern "C" fn(AnyHandle, Out<Guid>, Version, Out<ExtensionInterface>) -> NtStatus,
-    resize: extern "C" fn(Handle<Cq>, u32, RequestCompletion, Context) -> NtStatus,
-    arm: extern "C" fn(Handle<Cq>, u32),
-    get_results: extern "C" fn(Handle<Cq>, Results<NdkResult>, u32) -> u32,
-    control_interrupt_moderation: extern "C" fn(Handle<Cq>, u32, u32) -> NtStatus,
-    get_results_ex: extern "C" fn(Handle<Cq>, Results<NdkResultEx>, u32) -> u32,
+    pub(crate) close: extern "C" fn(AnyHandle, CloseCompletion, Context) -> NtStatus,
+    pub(crate) query_extension:
+        extern "C" fn(AnyHandle, Out<Guid>, Version, Out<ExtensionInterface>) -> NtStatus,
+    pub(crate) resize: extern "C" fn(Handle<Cq>, u32, RequestCompletion, Context) -> NtStatus,
+    pub(crate) arm: extern "C" fn(Handle<Cq>, u32),
+    pub(crate) get_results: extern "C" fn(Handle<Cq>, Results<NdkResult>, u32) -> u32,
+    pub(crate) control_interrupt_moderation: extern "C" fn(Handle<Cq>, u32, u32) -> NtStatus,
+    pub(crate) get_results_ex: extern "C" fn(Handle<Cq>, Results<NdkResultEx>, u32) -> u32,
 }
 
 impl Kind for Cq {

@@ -28,6 +28,8 @@ mod cq;
 mod extension;
 mod gate;
 mod lam;
+#[cfg(test)]
+mod layout;
 mod listener;
 mod mdl;
 mod mr;

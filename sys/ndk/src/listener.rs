@@ -11,11 +11,12 @@ use qpair::ndk::{Listener, Request};
 /// `NDK_LISTENER_DISPATCH`.
 #[repr(C)]
 pub(crate) struct ListenerDispatch {
-    close: extern "C" fn(AnyHandle, CloseCompletion, Context) -> NtStatus,
-    query_extension: extern "C" fn(AnyHandle, Out<Guid>, Version, Out<ExtensionInterface>) -> NtStatus,
-    listen: extern "C" fn(Handle<Listener>, Bytes, u32, RequestCompletion, Context) -> NtStatus,
-    get_local_address: extern "C" fn(Handle<Listener>, Buffer, Out<u32>) -> NtStatus,
-    control_connect_events: extern "C" fn(Handle<Listener>, u8),
+    pub(crate) close: extern "C" fn(AnyHandle, CloseCompletion, Context) -> NtStatus,
+    pub(crate) query_extension:
+        extern "C" fn(AnyHandle, Out<Guid>, Version, Out<ExtensionInterface>) -> NtStatus,
+    pub(crate) listen: extern "C" fn(Handle<Listener>, Bytes, u32, RequestCompletion, Context) -> NtStatus,
+    pub(crate) get_local_address: extern "C" fn(Handle<Listener>, Buffer, Out<u32>) -> NtStatus,
+    pub(crate) control_connect_events: extern "C" fn(Handle<Listener>, u8),
 }
 
 impl Kind for Listener {

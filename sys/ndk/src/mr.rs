@@ -12,13 +12,16 @@ pub(crate) type Region = RawMr;
 /// `NDK_MR_DISPATCH`.
 #[repr(C)]
 pub(crate) struct MrDispatch {
-    close: extern "C" fn(AnyHandle, CloseCompletion, Context) -> NtStatus,
-    query_extension: extern "C" fn(AnyHandle, Out<Guid>, Version, Out<ExtensionInterface>) -> NtStatus,
-    register: extern "C" fn(Handle<Region>, Out<Mdl>, usize, u32, RequestCompletion, Context) -> NtStatus,
-    deregister: extern "C" fn(Handle<Region>, RequestCompletion, Context) -> NtStatus,
-    initialize_fast_register: extern "C" fn(Handle<Region>, u32, u8, RequestCompletion, Context) -> NtStatus,
-    get_remote_token: extern "C" fn(Handle<Region>) -> u32,
-    get_local_token: extern "C" fn(Handle<Region>) -> u32,
+    pub(crate) close: extern "C" fn(AnyHandle, CloseCompletion, Context) -> NtStatus,
+    pub(crate) query_extension:
+        extern "C" fn(AnyHandle, Out<Guid>, Version, Out<ExtensionInterface>) -> NtStatus,
+    pub(crate) register:
+        extern "C" fn(Handle<Region>, Out<Mdl>, usize, u32, RequestCompletion, Context) -> NtStatus,
+    pub(crate) deregister: extern "C" fn(Handle<Region>, RequestCompletion, Context) -> NtStatus,
+    pub(crate) initialize_fast_register:
+        extern "C" fn(Handle<Region>, u32, u8, RequestCompletion, Context) -> NtStatus,
+    pub(crate) get_remote_token: extern "C" fn(Handle<Region>) -> u32,
+    pub(crate) get_local_token: extern "C" fn(Handle<Region>) -> u32,
 }
 
 impl Kind for Region {

@@ -13,9 +13,10 @@ pub(crate) struct Window(Infallible);
 /// `NDK_MW_DISPATCH`.
 #[repr(C)]
 pub(crate) struct MwDispatch {
-    close: extern "C" fn(AnyHandle, CloseCompletion, Context) -> NtStatus,
-    query_extension: extern "C" fn(AnyHandle, Out<Guid>, Version, Out<ExtensionInterface>) -> NtStatus,
-    get_remote_token: extern "C" fn(Handle<Window>) -> u32,
+    pub(crate) close: extern "C" fn(AnyHandle, CloseCompletion, Context) -> NtStatus,
+    pub(crate) query_extension:
+        extern "C" fn(AnyHandle, Out<Guid>, Version, Out<ExtensionInterface>) -> NtStatus,
+    pub(crate) get_remote_token: extern "C" fn(Handle<Window>) -> u32,
 }
 
 impl Kind for Window {

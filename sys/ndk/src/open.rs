@@ -3,7 +3,7 @@
 use crate::abi::{NtStatus, Version};
 use crate::border::{Call, Out, Refused, Text, Wrong, inside_callback, last_error, tell, told};
 use crate::object::{Object, Shared};
-use qpair::ndk::{Adapter, Status};
+use qpair::ndk::{Adapter, NdkVersion, Status};
 use std::collections::BTreeMap;
 use std::ffi::{c_char, c_void};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,9 +12,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 ///
 /// So a pointer that is not one of them is told, even after its adapter has been freed.
 static OPEN: Mutex<BTreeMap<usize, Arc<Object<Adapter>>>> = Mutex::new(BTreeMap::new());
-
-/// The highest minor of each major version.
-const VERSIONS: [Version; 2] = [Version { major: 1, minor: 2 }, Version { major: 2, minor: 1 }];
 
 /// Opens the device of a name; the header has the documentation.
 ///
@@ -26,12 +23,10 @@ pub extern "C" fn NdkOpenAdapter(device: Text, version: Version, mut adapter: Ou
     told((|| {
         let name = device.read(CALL.argument(1, "device"))?;
         let mut out = adapter.required(CALL.argument(3, "adapter"))?;
-        let known = VERSIONS.into_iter().find(|known| known.major == version.major);
-        let Some(version) = known.filter(|known| version.minor <= known.minor) else {
-            let hint = "ask for version 1.0 to 1.2, or 2.0 to 2.1";
-            return Err(Refused::Call(CALL, Status::BAD_VERSION, hint));
-        };
-        let object = Object::new(&Shared::new(version), Adapter::open(name)?);
+        let version = NdkVersion { major: version.major, minor: version.minor };
+        let handle = Adapter::options(name).version(version).open()?;
+        let NdkVersion { major, minor } = handle.info().version;
+        let object = Object::new(&Shared::new(Version { major, minor }), handle);
         let pointer = object.as_c();
         OPEN.lock().unwrap_or_else(PoisonError::into_inner).insert(pointer.addr(), object);
         out.put(pointer);

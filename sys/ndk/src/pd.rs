@@ -53,14 +53,16 @@ type CreateQpWithSrq = extern "C" fn(
 /// `NDK_PD_DISPATCH`.
 #[repr(C)]
 pub(crate) struct PdDispatch {
-    close: extern "C" fn(AnyHandle, CloseCompletion, Context) -> NtStatus,
-    query_extension: extern "C" fn(AnyHandle, Out<Guid>, Version, Out<ExtensionInterface>) -> NtStatus,
-    create_mr: extern "C" fn(Handle<Pd>, u8, CreateCompletion, Context, Out<*mut c_void>) -> NtStatus,
-    create_mw: extern "C" fn(Handle<Pd>, CreateCompletion, Context, Out<*mut c_void>) -> NtStatus,
-    create_srq: CreateSrq,
-    create_qp: CreateQp,
-    create_qp_with_srq: CreateQpWithSrq,
-    get_privileged_memory_region_token: extern "C" fn(Handle<Pd>, Out<u32>),
+    pub(crate) close: extern "C" fn(AnyHandle, CloseCompletion, Context) -> NtStatus,
+    pub(crate) query_extension:
+        extern "C" fn(AnyHandle, Out<Guid>, Version, Out<ExtensionInterface>) -> NtStatus,
+    pub(crate) create_mr:
+        extern "C" fn(Handle<Pd>, u8, CreateCompletion, Context, Out<*mut c_void>) -> NtStatus,
+    pub(crate) create_mw: extern "C" fn(Handle<Pd>, CreateCompletion, Context, Out<*mut c_void>) -> NtStatus,
+    pub(crate) create_srq: CreateSrq,
+    pub(crate) create_qp: CreateQp,
+    pub(crate) create_qp_with_srq: CreateQpWithSrq,
+    pub(crate) get_privileged_memory_region_token: extern "C" fn(Handle<Pd>, Out<u32>),
 }
 
 impl Kind for Pd {

@@ -11,18 +11,20 @@ use qpair::ndk::{Data, OpFlags, PostError, Qp, RemoteAddress, Request, Token};
 /// `NDK_QP_DISPATCH`.
 #[repr(C)]
 pub(crate) struct QpDispatch {
-    close: extern "C" fn(AnyHandle, CloseCompletion, Context) -> NtStatus,
-    query_extension: extern "C" fn(AnyHandle, Out<Guid>, Version, Out<ExtensionInterface>) -> NtStatus,
-    flush: extern "C" fn(Handle<Qp>),
-    send: extern "C" fn(Handle<Qp>, Context, Sgl, u32, u32) -> NtStatus,
-    receive: extern "C" fn(Handle<Qp>, Context, Sgl, u32) -> NtStatus,
-    bind: extern "C" fn(Handle<Qp>, Context, Handle<Region>, Handle<Window>, usize, usize, u32) -> NtStatus,
-    fast_register:
+    pub(crate) close: extern "C" fn(AnyHandle, CloseCompletion, Context) -> NtStatus,
+    pub(crate) query_extension:
+        extern "C" fn(AnyHandle, Out<Guid>, Version, Out<ExtensionInterface>) -> NtStatus,
+    pub(crate) flush: extern "C" fn(Handle<Qp>),
+    pub(crate) send: extern "C" fn(Handle<Qp>, Context, Sgl, u32, u32) -> NtStatus,
+    pub(crate) receive: extern "C" fn(Handle<Qp>, Context, Sgl, u32) -> NtStatus,
+    pub(crate) bind:
+        extern "C" fn(Handle<Qp>, Context, Handle<Region>, Handle<Window>, usize, usize, u32) -> NtStatus,
+    pub(crate) fast_register:
         extern "C" fn(Handle<Qp>, Context, Handle<Region>, u32, Pages, u32, usize, usize, u32) -> NtStatus,
-    invalidate: extern "C" fn(Handle<Qp>, Context, AnyHandle, u32) -> NtStatus,
-    read: extern "C" fn(Handle<Qp>, Context, Sgl, u32, u64, u32, u32) -> NtStatus,
-    write: extern "C" fn(Handle<Qp>, Context, Sgl, u32, u64, u32, u32) -> NtStatus,
-    send_and_invalidate: extern "C" fn(Handle<Qp>, Context, Sgl, u32, u32, u32) -> NtStatus,
+    pub(crate) invalidate: extern "C" fn(Handle<Qp>, Context, AnyHandle, u32) -> NtStatus,
+    pub(crate) read: extern "C" fn(Handle<Qp>, Context, Sgl, u32, u64, u32, u32) -> NtStatus,
+    pub(crate) write: extern "C" fn(Handle<Qp>, Context, Sgl, u32, u64, u32, u32) -> NtStatus,
+    pub(crate) send_and_invalidate: extern "C" fn(Handle<Qp>, Context, Sgl, u32, u32, u32) -> NtStatus,
 }
 
 type Pages = Out<u64>;

@@ -9,10 +9,11 @@ use qpair::ndk::{Request, Srq};
 /// `NDK_SRQ_DISPATCH`.
 #[repr(C)]
 pub(crate) struct SrqDispatch {
-    close: extern "C" fn(AnyHandle, CloseCompletion, Context) -> NtStatus,
-    query_extension: extern "C" fn(AnyHandle, Out<Guid>, Version, Out<ExtensionInterface>) -> NtStatus,
-    modify: extern "C" fn(Handle<Srq>, u32, u32, RequestCompletion, Context) -> NtStatus,
-    receive: extern "C" fn(Handle<Srq>, Context, Sgl, u32) -> NtStatus,
+    pub(crate) close: extern "C" fn(AnyHandle, CloseCompletion, Context) -> NtStatus,
+    pub(crate) query_extension:
+        extern "C" fn(AnyHandle, Out<Guid>, Version, Out<ExtensionInterface>) -> NtStatus,
+    pub(crate) modify: extern "C" fn(Handle<Srq>, u32, u32, RequestCompletion, Context) -> NtStatus,
+    pub(crate) receive: extern "C" fn(Handle<Srq>, Context, Sgl, u32) -> NtStatus,
 }
 
 impl Kind for Srq {

@@ -54,7 +54,16 @@ fn compile(source: &str, linked: Linked) -> Option<PathBuf> {
     let kind = if linked == Linked::Shared { "shared" } else { "static" };
     let program = place.join(format!("{name}-{kind}"));
     let mut command = Command::new(compiler);
-    command.args(["-std=gnu11", "-Wall", "-Wextra", "-Wno-unused-function", "-Werror", "-g", "-O1", "-pthread"]);
+    command.args([
+        "-std=gnu11",
+        "-Wall",
+        "-Wextra",
+        "-Wno-unused-function",
+        "-Werror",
+        "-g",
+        "-O1",
+        "-pthread",
+    ]);
     command.arg("-I").arg(root.join("include")).arg(root.join(source)).arg("-o").arg(&program);
     match linked {
         Linked::Shared => {
