@@ -119,3 +119,13 @@ fn flush() {
 fn dispatch_tables_can_be_replaced() {
     run("tests/c/dispatch.c", Linked::Shared);
 }
+
+#[test]
+fn misuse_is_told() {
+    run("tests/c/misuse.c", Linked::Shared);
+}
+
+#[test]
+fn closing_in_any_order_and_inside_callbacks() {
+    run("tests/c/closing.c", Linked::Shared);
+}
