@@ -1,4 +1,5 @@
-//! Gives the shared library its soname, so that programs linked with it ask for this version of the interface.
+//! Gives the shared library its soname, so that programs linked with it ask for this version of the
+//! interface.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

@@ -2,10 +2,10 @@
 //!
 //! One word: two bits, and above them the number of calls that are inside. A call enters, or is told that the
 //! object is closed. A close is claimed by exactly one caller; it is carried out when no call is inside any
-//! more, by whoever finds that: the closer, or the last call to leave. So a handle is never taken away below a
-//! call that uses it, not even when a completion callback closes the object while the call that caused it is
-//! still on a stack, which NDK allows, and not when C closes on one thread and uses on another, which it does
-//! not.
+//! more, by whoever finds that: the closer, or the last call to leave. So a handle is never taken away below
+//! a call that uses it, not even when a completion callback closes the object while the call that caused it
+//! is still on a stack, which NDK allows, and not when C closes on one thread and uses on another, which it
+//! does not.
 //!
 //! Nobody waits. Posting and polling pay two atomic operations on a word of their own object.
 
@@ -43,7 +43,8 @@ impl Gate {
         false
     }
 
-    /// Leaves; true: the close is this caller's to carry out, and the caller alone has what is behind the gate.
+    /// Leaves; true: the close is this caller's to carry out, and the caller alone has what is behind the
+    /// gate.
     ///
     /// When it is false, the object may be gone by the time this returns.
     #[must_use = "the last one to leave carries out the close"]

@@ -1,7 +1,7 @@
 //! Every size, offset and number of the headers against Rust's, as a C compiler tells them.
 //!
-//! `tests/c/layout.c` prints them; what Rust has and C does not print, or the reverse, fails as well. The order
-//! of the tables is that of the facts about NDK, written out here once more and not derived.
+//! `tests/c/layout.c` prints them; what Rust has and C does not print, or the reverse, fails as well. The
+//! order of the tables is that of the facts about NDK, written out here once more and not derived.
 
 use crate::abi::*;
 use crate::adapter::AdapterDispatch;

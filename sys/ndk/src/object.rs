@@ -85,8 +85,8 @@ pub(crate) struct Object<K: Kind> {
 }
 
 // SAFETY: the face is never touched here once the object is made; the handle is shared, as its type allows,
-// between those whom the gate lets in, and taken by the one whom the gate lets alone; `closed` is stored by the
-// one who claimed the gate, and taken by that one who carries out the close.
+// between those whom the gate lets in, and taken by the one whom the gate lets alone; `closed` is stored by
+// the one who claimed the gate, and taken by that one who carries out the close.
 unsafe impl<K: Kind> Sync for Object<K> {}
 // SAFETY: as above; the pointers in the face are C's, and the table is `Sync`.
 unsafe impl<K: Kind> Send for Object<K> {}
@@ -230,8 +230,8 @@ impl<K: Kind> Deref for Entered<'_, K> {
 
     #[inline]
     fn deref(&self) -> &K {
-        // SAFETY: the object lives, as in `Handle::enter`; the gate was entered and is left only by the drop of
-        // this value, and until then nobody takes the handle.
+        // SAFETY: the object lives, as in `Handle::enter`; the gate was entered and is left only by the drop
+        // of this value, and until then nobody takes the handle.
         let handle = unsafe { &*self.object.as_ref().handle.get() };
         handle.as_ref().expect("the gate lets nobody in once the handle is taken")
     }

@@ -32,8 +32,8 @@ pub(crate) struct Place<'a, T>(&'a mut Out<T>);
 
 impl<T: Copy> Place<'_, T> {
     pub(crate) fn put(&mut self, value: T) {
-        // SAFETY: not NULL, so by the header it points to room for a `T`, which is the callee's to write during
-        // the call.
+        // SAFETY: not NULL, so by the header it points to room for a `T`, which is the callee's to write
+        // during the call.
         unsafe { self.0.0.write_unaligned(value) }
     }
 
@@ -79,8 +79,8 @@ impl Sgl {
         if !self.0.is_aligned() {
             return Err(argument.is(Wrong::Misaligned));
         }
-        // SAFETY: not NULL and aligned; by the header it points to `count` entries, which nobody changes during
-        // the call. `Sge` has the layout of NDK_SGE (asserted in `abi`), and any bits are a valid one.
+        // SAFETY: not NULL and aligned; by the header it points to `count` entries, which nobody changes
+        // during the call. `Sge` has the layout of NDK_SGE (asserted in `abi`), and any bits are a valid one.
         Ok(unsafe { slice::from_raw_parts(self.0, count as usize) })
     }
 }
@@ -91,8 +91,8 @@ const INLINE: usize = 256;
 impl Sgl {
     /// Gives `post` the bytes that the entries name, for a request with the INLINE flag.
     ///
-    /// The entries are as many as the caller likes (their number is not bounded by MaxInitiatorRequestSge), so
-    /// their bytes go to the stack first.
+    /// The entries are as many as the caller likes (their number is not bounded by MaxInitiatorRequestSge),
+    /// so their bytes go to the stack first.
     pub(crate) fn inline_bytes<R>(
         &self,
         count: u32,
@@ -130,8 +130,8 @@ fn plain_memory(entry: &Sge, argument: Argument) -> Result<&[u8], Refused> {
         );
     }
     let first = std::ptr::with_exposed_provenance(entry.address as usize);
-    // SAFETY: not NULL; by the header an entry of such a request names plain memory, which nobody writes during
-    // the call. Only this file reads entries so, and only those of an `Sgl`, which came from C.
+    // SAFETY: not NULL; by the header an entry of such a request names plain memory, which nobody writes
+    // during the call. Only this file reads entries so, and only those of an `Sgl`, which came from C.
     Ok(unsafe { slice::from_raw_parts(first, entry.length as usize) })
 }
 
@@ -170,8 +170,8 @@ impl Buffer {
     /// If it is NULL, or `bytes` are more.
     pub(crate) fn fill(&mut self, room: u32, bytes: &[u8]) {
         assert!(!self.0.is_null() && bytes.len() <= room as usize, "checked by the caller");
-        // SAFETY: not NULL; by the header it has room for `room` bytes, which are the callee's to write during
-        // the call, so that `bytes`, of this library, do not overlap them.
+        // SAFETY: not NULL; by the header it has room for `room` bytes, which are the callee's to write
+        // during the call, so that `bytes`, of this library, do not overlap them.
         unsafe { self.0.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) }
     }
 }
@@ -242,8 +242,8 @@ impl Text {
         if self.0.is_null() {
             return Err(argument.is(Wrong::Null));
         }
-        // SAFETY: not NULL; by the header it is a string that ends with a zero, which nobody writes during the
-        // call.
+        // SAFETY: not NULL; by the header it is a string that ends with a zero, which nobody writes during
+        // the call.
         let text = unsafe { CStr::from_ptr(self.0) };
         text.to_str().map_err(|_| argument.is(Wrong::Other("not UTF-8; write the name in ASCII")))
     }
