@@ -1,7 +1,7 @@
 //! `cargo xtask install-ndk --prefix DIR [--check]`: headers, libraries and pkg-config file of the C face.
 //!
-//! May come in: what the recipe of a C library needs. Not here: building it, which cargo does, and packages of
-//! any one distribution.
+//! May come in: what the recipe of a C library needs. Not here: building it, which cargo does, and packages
+//! of any one distribution.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ fn copy_all(root: &Path, built: &Path, prefix: &Path) -> Result<(), String> {
         fs::create_dir_all(folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
     }
     let headers = root.join("sys/ndk/include");
-    for header in ["ndkpi.h", "qpair_wintypes.h"] {
+    for header in ["ndkpi.h", "qpair_ndk_ext.h", "qpair_wintypes.h"] {
         copy(&headers.join(header), &include.join(header))?;
     }
     copy(&built.join("libqpair_ndk.a"), &library.join("libqpair_ndk.a"))?;

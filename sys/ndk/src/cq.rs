@@ -5,6 +5,7 @@ use crate::border::{
     Call, Callback, CloseCompletion, Context, Out, Refused, RequestCompletion, Results, Room, Wrong, tell,
     told,
 };
+use crate::extension::Table;
 use crate::object::{AnyHandle, Entered, Handle, Kind};
 use crate::{extension, requests};
 use qpair::ndk::{Completion, Cq, NotifyType, Request};
@@ -34,6 +35,7 @@ impl Kind for Cq {
         control_interrupt_moderation,
         get_results_ex,
     };
+    const EXTENSION: Option<Table> = Some(extension::CQ);
 
     fn close(self) -> Request<()> {
         Cq::close(self)
@@ -92,7 +94,7 @@ const BATCH: usize = 16;
 
 /// Takes up to `count` completions as `translate` makes them; 0 if the call is refused.
 #[inline]
-fn poll<T: Copy>(
+pub(crate) fn poll<T: Copy>(
     call: Call,
     cq: &Handle<Cq>,
     results: &mut Results<T>,
@@ -140,7 +142,7 @@ fn result(completion: &Completion) -> NdkResult {
 }
 
 #[inline]
-fn result_ex(completion: &Completion) -> NdkResultEx {
+pub(crate) fn result_ex(completion: &Completion) -> NdkResultEx {
     NdkResultEx {
         result: result(completion),
         operation_type: completion.kind as u32,

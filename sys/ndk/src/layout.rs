@@ -7,6 +7,7 @@ use crate::abi::*;
 use crate::adapter::AdapterDispatch;
 use crate::connector::ConnectorDispatch;
 use crate::cq::CqDispatch;
+use crate::extension::{ATOMIC, CqExtension, HAS_IMMEDIATE, QpExtension, RECEIVE_OF_WRITE, ResultMore};
 use crate::listener::ListenerDispatch;
 use crate::mr::MrDispatch;
 use crate::mw::MwDispatch;
@@ -14,7 +15,7 @@ use crate::pd::PdDispatch;
 use crate::qp::QpDispatch;
 use crate::shared_endpoint::SharedEndpointDispatch;
 use crate::srq::SrqDispatch;
-use qpair::ndk::{AdapterFlags, MrFlags, NotifyType, OpFlags, OperationType, Sge, Status};
+use qpair::ndk::{AdapterFlags, MrFlags, NotifyType, OpFlags, OperationType, Sge, Status, ext};
 use std::collections::BTreeMap;
 use std::mem::offset_of;
 use std::path::Path;
@@ -111,6 +112,11 @@ fn tables() -> Lines {
             close "NdkCloseSharedEndpoint", query_extension "NdkQueryExtension",
             get_local_address "NdkGetLocalAddress",
         }
+        QpExtension as "QPAIR_QP_EXTENSION" {
+            send_with_immediate "SendWithImmediate", write_with_immediate "WriteWithImmediate",
+            compare_and_swap "CompareAndSwap", fetch_and_add "FetchAndAdd",
+        }
+        CqExtension as "QPAIR_CQ_EXTENSION" { get_results "GetCqResults" }
     }
     lines
 }
@@ -128,6 +134,7 @@ fn sizes() -> impl Iterator<Item = (&'static str, usize)> {
         ("size GUID", size_of::<Guid>()),
         ("size GROUP_AFFINITY", size_of::<GroupAffinity>()),
         ("size NDK_EXTENSION_INTERFACE", size_of::<ExtensionInterface>()),
+        ("size QPAIR_RESULT", size_of::<ResultMore>()),
         ("size NDK_ADAPTER_INFO", size_of::<AdapterInfo>()),
     ]
     .into_iter()
@@ -163,6 +170,8 @@ fn fields() -> impl Iterator<Item = (&'static str, usize)> {
             "field NDK_LOGICAL_ADDRESS_MAPPING.AdapterPageCount",
             offset_of!(LogicalAddressMapping, adapter_page_count),
         ),
+        ("field QPAIR_RESULT.Flags", offset_of!(ResultMore, flags)),
+        ("field QPAIR_RESULT.Immediate", offset_of!(ResultMore, immediate)),
         ("field NDK_LOGICAL_ADDRESS_MAPPING.AdapterPageArray", size_of::<LogicalAddressMapping>()),
         ("field MDL.Next", offset_of!(Mdl, next)),
         ("field MDL.StartVa", offset_of!(Mdl, start_va)),
@@ -223,6 +232,11 @@ fn numbers() -> impl Iterator<Item = (&'static str, u32)> {
         ("NdkOperationTypeBind", OperationType::Bind as u32),
         ("NdkOperationTypeInvalidate", OperationType::Invalidate as u32),
         ("NdkOperationTypeRead", OperationType::Read as u32),
+        ("QPAIR_MR_FLAG_ALLOW_REMOTE_ATOMIC", ext::ALLOW_REMOTE_ATOMIC.0),
+        ("QPAIR_MR_FLAG_ALLOW_REMOTE_INVALIDATE", ext::ALLOW_REMOTE_INVALIDATE.0),
+        ("QPAIR_RESULT_HAS_IMMEDIATE", HAS_IMMEDIATE),
+        ("QPAIR_RESULT_RECEIVE_OF_WRITE", RECEIVE_OF_WRITE),
+        ("QPAIR_RESULT_ATOMIC", ATOMIC),
         ("NdkOperationTypeWrite", OperationType::Write as u32),
     ]
     .into_iter()

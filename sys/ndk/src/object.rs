@@ -8,6 +8,7 @@
 
 use crate::abi::{Face, ObjectType, Version};
 use crate::border::{Argument, Closed, Refused, Wrong};
+use crate::extension::Table;
 use crate::gate::Gate;
 use qpair::ndk::Request;
 use std::any::Any;
@@ -25,6 +26,8 @@ pub(crate) trait Kind: Send + Sync + Sized + 'static {
     /// Its table.
     type Dispatch: Sync + 'static;
     const DISPATCH: &'static Self::Dispatch;
+    /// What it has beside NDK, if anything.
+    const EXTENSION: Option<Table> = None;
 
     /// Begins its close.
     fn close(self) -> Request<()>;

@@ -2,6 +2,7 @@
 
 use crate::abi::{ExtensionInterface, Guid, NtStatus, ObjectType, Version};
 use crate::border::{Argument, Call, CloseCompletion, Context, Out, Refused, Sgl, Wrong, tell, told};
+use crate::extension::Table;
 use crate::mr::Region;
 use crate::mw::Window;
 use crate::object::{AnyHandle, Handle, Kind};
@@ -45,6 +46,7 @@ impl Kind for Qp {
         write,
         send_and_invalidate,
     };
+    const EXTENSION: Option<Table> = Some(extension::QP);
 
     fn close(self) -> Request<()> {
         Qp::close(self)
@@ -62,7 +64,7 @@ extern "C" fn flush(qp: Handle<Qp>) {
 
 /// Posts what `post` makes of the data, which the flags say how to read.
 #[inline]
-fn with_data(
+pub(crate) fn with_data(
     sgl: &Sgl,
     count: u32,
     flags: OpFlags,

@@ -1,5 +1,5 @@
 /* Prints sizes, offsets and numbers as this compiler sees them; src/layout.rs compares them with Rust's. */
-#include <ndkpi.h>
+#include <qpair_ndk_ext.h>
 #include <stdio.h>
 
 #define SIZE(Type) printf("size %s %zu\n", #Type, sizeof(Type))
@@ -78,6 +78,11 @@ static void tables(void)
     FIELD(NDK_SHARED_ENDPOINT_DISPATCH, NdkCloseSharedEndpoint);
     FIELD(NDK_SHARED_ENDPOINT_DISPATCH, NdkQueryExtension);
     FIELD(NDK_SHARED_ENDPOINT_DISPATCH, NdkGetLocalAddress);
+    FIELD(QPAIR_QP_EXTENSION, SendWithImmediate);
+    FIELD(QPAIR_QP_EXTENSION, WriteWithImmediate);
+    FIELD(QPAIR_QP_EXTENSION, CompareAndSwap);
+    FIELD(QPAIR_QP_EXTENSION, FetchAndAdd);
+    FIELD(QPAIR_CQ_EXTENSION, GetCqResults);
 }
 
 static void structures(void)
@@ -116,6 +121,9 @@ static void structures(void)
     SIZE(GUID);
     SIZE(GROUP_AFFINITY);
     SIZE(NDK_EXTENSION_INTERFACE);
+    SIZE(QPAIR_RESULT);
+    FIELD(QPAIR_RESULT, Flags);
+    FIELD(QPAIR_RESULT, Immediate);
     SIZE(NDK_ADAPTER_INFO);
     FIELD(NDK_ADAPTER_INFO, MaxRegistrationSize);
     FIELD(NDK_ADAPTER_INFO, FRMRPageCount);
@@ -153,6 +161,11 @@ static void flags(void)
     NUMBER(NDK_CQ_NOTIFY_ERRORS);
     NUMBER(NDK_CQ_NOTIFY_ANY);
     NUMBER(NDK_CQ_NOTIFY_SOLICITED);
+    NUMBER(QPAIR_MR_FLAG_ALLOW_REMOTE_ATOMIC);
+    NUMBER(QPAIR_MR_FLAG_ALLOW_REMOTE_INVALIDATE);
+    NUMBER(QPAIR_RESULT_HAS_IMMEDIATE);
+    NUMBER(QPAIR_RESULT_RECEIVE_OF_WRITE);
+    NUMBER(QPAIR_RESULT_ATOMIC);
 }
 
 static void types(void)
