@@ -104,7 +104,8 @@ pub(crate) struct Mdl {
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(8))]
 pub(crate) struct LogicalAddressMapping {
-    pub(crate) adapter_context: *mut c_void,
+    /// A number of ours, not a pointer.
+    pub(crate) adapter_context: usize,
     pub(crate) adapter_page_count: u32,
 }
 

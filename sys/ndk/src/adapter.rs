@@ -6,7 +6,7 @@ use crate::border::{
 };
 use crate::object::{AnyHandle, Handle, Kind, Shared};
 use crate::{address, extension, lam, requests};
-use qpair::ndk::{Adapter, CqNotify, Request, Status};
+use qpair::ndk::{Adapter, Connector, Cq, CqNotify, Listener, Pd, Request, SharedEndpoint, Status};
 use std::ffi::c_void;
 use std::sync::Arc;
 
@@ -136,7 +136,13 @@ extern "C" fn create_cq(
         let place = CALL.argument(8, "ppNdkCq");
         out.required(place)?;
         let notify = CqNotify::callback(move |event| notify.call(event.status().into()));
-        requests::create(adapter.create_cq(depth, notify), adapter.shared(), created, &mut out, place)
+        requests::create::<Cq, _>(
+            adapter.create_cq(depth, notify),
+            adapter.shared(),
+            created,
+            &mut out,
+            place,
+        )
     })())
 }
 
@@ -152,7 +158,7 @@ extern "C" fn create_pd(
         let created = completion.required(context, CALL.argument(2, "CreateCompletion"))?;
         let place = CALL.argument(4, "ppNdkPd");
         out.required(place)?;
-        requests::create(adapter.create_pd(), adapter.shared(), created, &mut out, place)
+        requests::create::<Pd, _>(adapter.create_pd(), adapter.shared(), created, &mut out, place)
     })())
 }
 
@@ -172,7 +178,13 @@ extern "C" fn create_shared_endpoint(
         let created = completion.required(context, CALL.argument(4, "CreateCompletion"))?;
         let place = CALL.argument(6, "ppNdkSharedEndpoint");
         out.required(place)?;
-        requests::create(adapter.create_shared_endpoint(local), adapter.shared(), created, &mut out, place)
+        requests::create::<SharedEndpoint, _>(
+            adapter.create_shared_endpoint(local),
+            adapter.shared(),
+            created,
+            &mut out,
+            place,
+        )
     })())
 }
 
@@ -188,7 +200,13 @@ extern "C" fn create_connector(
         let created = completion.required(context, CALL.argument(2, "CreateCompletion"))?;
         let place = CALL.argument(4, "ppNdkConnector");
         out.required(place)?;
-        requests::create(adapter.create_connector(), adapter.shared(), created, &mut out, place)
+        requests::create::<Connector, _>(
+            adapter.create_connector(),
+            adapter.shared(),
+            created,
+            &mut out,
+            place,
+        )
     })())
 }
 
@@ -209,6 +227,12 @@ extern "C" fn create_listener(
         out.required(place)?;
         let shared: Arc<Shared> = Arc::clone(adapter.shared());
         let on_connect = move |connector| connect.call(shared.publish(connector));
-        requests::create(adapter.create_listener(on_connect), adapter.shared(), created, &mut out, place)
+        requests::create::<Listener, _>(
+            adapter.create_listener(on_connect),
+            adapter.shared(),
+            created,
+            &mut out,
+            place,
+        )
     })())
 }

@@ -18,7 +18,7 @@ const OURS: Guid = Guid {
     data4: [0x95, 0xfd, 0x19, 0x27, 0xe8, 0xdc, 0x7d, 0xd8],
 };
 
-/// The version of both tables; a lower minor gets them too.
+/// The version of both tables.
 const VERSION: Version = Version { major: 1, minor: 0 };
 
 /// `NDK_FN_QUERY_EXTENSION_INTERFACE`: our table, if the kind has one (else ADP-5).
@@ -33,7 +33,7 @@ pub(crate) extern "C" fn query<K: Kind>(
         let _object = object.enter(CALL.argument(1, "pNdkObject"))?;
         let id = id.required(CALL.argument(2, "ExtensionInterfaceID"))?.get();
         let mut interface = interface.required(CALL.argument(4, "pExtensionInterface"))?;
-        let spoken = version.major == VERSION.major && version.minor <= VERSION.minor;
+        let spoken = version == VERSION;
         let ours = (id == OURS && spoken).then_some(K::EXTENSION).flatten();
         let Some(table) = ours else {
             return Err(CALL.unsupported("this object has no extension interface of that id and version"));
@@ -77,13 +77,12 @@ extern "C" fn send_with_immediate(
     immediate: u32,
 ) -> NtStatus {
     const CALL: Call = Call("SendWithImmediate");
-    told((|| {
-        let qp = qp.enter(CALL.argument(1, "pNdkQp"))?;
+    qp::initiate(CALL, &qp, |qp| {
         let flags = OpFlags(flags);
         qp::with_data(&sgl, count, flags, CALL.argument(3, "pSgl"), |data| {
             qp.send_with_immediate(context.number(), data, immediate, flags)
         })
-    })())
+    })
 }
 
 extern "C" fn write_with_immediate(
@@ -97,13 +96,12 @@ extern "C" fn write_with_immediate(
     immediate: u32,
 ) -> NtStatus {
     const CALL: Call = Call("WriteWithImmediate");
-    told((|| {
-        let qp = qp.enter(CALL.argument(1, "pNdkQp"))?;
+    qp::initiate(CALL, &qp, |qp| {
         let (remote, flags) = (RemoteAddress { address, token: Token(token) }, OpFlags(flags));
         qp::with_data(&sgl, count, flags, CALL.argument(3, "pSgl"), |data| {
             qp.write_with_immediate(context.number(), data, remote, immediate, flags)
         })
-    })())
+    })
 }
 
 extern "C" fn compare_and_swap(
@@ -117,13 +115,11 @@ extern "C" fn compare_and_swap(
     flags: u32,
 ) -> NtStatus {
     const CALL: Call = Call("CompareAndSwap");
-    told((|| {
-        let qp = qp.enter(CALL.argument(1, "pNdkQp"))?;
+    qp::initiate(CALL, &qp, |qp| {
         let old = old.entries(1, CALL.argument(3, "pOld"))?[0];
         let (remote, flags) = (RemoteAddress { address, token: Token(token) }, OpFlags(flags));
-        qp.compare_and_swap(context.number(), old, remote, compare, swap, flags)?;
-        Ok(NtStatus::SUCCESS)
-    })())
+        Ok(qp.compare_and_swap(context.number(), old, remote, compare, swap, flags)?)
+    })
 }
 
 extern "C" fn fetch_and_add(
@@ -136,13 +132,11 @@ extern "C" fn fetch_and_add(
     flags: u32,
 ) -> NtStatus {
     const CALL: Call = Call("FetchAndAdd");
-    told((|| {
-        let qp = qp.enter(CALL.argument(1, "pNdkQp"))?;
+    qp::initiate(CALL, &qp, |qp| {
         let old = old.entries(1, CALL.argument(3, "pOld"))?[0];
         let (remote, flags) = (RemoteAddress { address, token: Token(token) }, OpFlags(flags));
-        qp.fetch_and_add(context.number(), old, remote, add, flags)?;
-        Ok(NtStatus::SUCCESS)
-    })())
+        Ok(qp.fetch_and_add(context.number(), old, remote, add, flags)?)
+    })
 }
 
 /// `QPAIR_RESULT`.

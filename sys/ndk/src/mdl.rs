@@ -25,6 +25,6 @@ pub(crate) fn contiguous(
             Err(size.is(Wrong::Rule("more than the chain describes; give at most the sum of its pieces")))
         }
         Some(first) if !first.is_null() => Ok(first),
-        _ => Err(mdl.is(Wrong::Other("a description of memory at NULL; give the address of its first byte"))),
+        _ => Err(mdl.is(Wrong::Rule("a description of memory at NULL; give the address of its first byte"))),
     }
 }

@@ -10,6 +10,7 @@ use crate::abi::{Face, ObjectType, Version};
 use crate::border::{Argument, Closed, Refused, Wrong};
 use crate::extension::Table;
 use crate::gate::Gate;
+use crate::lam::Mappings;
 use qpair::ndk::Request;
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -39,11 +40,13 @@ pub(crate) struct Shared {
     pub(crate) version: Version,
     /// Every object that was made, so that it is freed with the adapter and not before.
     objects: Mutex<Vec<Arc<dyn Any + Send + Sync>>>,
+    /// Logical address mappings, which are no objects.
+    pub(crate) mappings: Mappings,
 }
 
 impl Shared {
     pub(crate) fn new(version: Version) -> Arc<Self> {
-        Arc::new(Self { version, objects: Mutex::new(Vec::new()) })
+        Arc::new(Self { version, objects: Mutex::new(Vec::new()), mappings: Mappings::default() })
     }
 
     /// Frees every object.

@@ -7,7 +7,7 @@ use crate::border::{
 use crate::mr::Region;
 use crate::object::{AnyHandle, Handle, Kind};
 use crate::{extension, requests};
-use qpair::ndk::{Cq, Pd, QpDescription, Request, Srq};
+use qpair::ndk::{Cq, Mw, Pd, Qp, QpDescription, Request, Srq};
 use std::ffi::c_void;
 
 type CreateSrq = extern "C" fn(
@@ -98,9 +98,10 @@ extern "C" fn create_mr(
         let place = CALL.argument(5, "ppNdkMr");
         out.required(place)?;
         if fast_register != 0 {
-            return Err(CALL.unsupported("this version has no fast-register regions"));
+            let request = pd.create_fast_register_mr();
+            return requests::create::<Region, _>(request, pd.shared(), created, &mut out, place);
         }
-        requests::create::<Region>(pd.create_raw_mr(), pd.shared(), created, &mut out, place)
+        requests::create::<Region, _>(pd.create_raw_mr(), pd.shared(), created, &mut out, place)
     })())
 }
 
@@ -112,10 +113,11 @@ extern "C" fn create_mw(
 ) -> NtStatus {
     const CALL: Call = Call("NdkCreateMw");
     told((|| {
-        let _pd = pd.enter(CALL.argument(1, "pNdkPd"))?;
-        completion.required(context, CALL.argument(2, "CreateCompletion"))?;
-        out.required(CALL.argument(4, "ppNdkMw"))?;
-        Err(CALL.unsupported("this version has no memory windows"))
+        let pd = pd.enter(CALL.argument(1, "pNdkPd"))?;
+        let created = completion.required(context, CALL.argument(2, "CreateCompletion"))?;
+        let place = CALL.argument(4, "ppNdkMw");
+        out.required(place)?;
+        requests::create::<Mw, _>(pd.create_mw(), pd.shared(), created, &mut out, place)
     })())
 }
 
@@ -140,7 +142,7 @@ extern "C" fn create_srq(
         if threshold != 0 {
             return Err(CALL.unsupported("this version has no notification of shared receive queues"));
         }
-        requests::create(pd.create_srq(depth, max_sge), pd.shared(), created, &mut out, place)
+        requests::create::<Srq, _>(pd.create_srq(depth, max_sge), pd.shared(), created, &mut out, place)
     })())
 }
 
@@ -174,7 +176,7 @@ extern "C" fn create_qp(
             .receive_sge(receive_sge)
             .initiator_sge(initiator_sge)
             .inline_size(inline_size);
-        requests::create(pd.create_qp(description), pd.shared(), created, &mut out, place)
+        requests::create::<Qp, _>(pd.create_qp(description), pd.shared(), created, &mut out, place)
     })())
 }
 
@@ -207,16 +209,16 @@ extern "C" fn create_qp_with_srq(
             .initiator_depth(initiator_depth)
             .initiator_sge(initiator_sge)
             .inline_size(inline_size);
-        requests::create(pd.create_qp(description), pd.shared(), created, &mut out, place)
+        requests::create::<Qp, _>(pd.create_qp(description), pd.shared(), created, &mut out, place)
     })())
 }
 
 extern "C" fn get_privileged_memory_region_token(pd: Handle<Pd>, mut token: Out<u32>) {
     const CALL: Call = Call("NdkGetPrivilegedMemoryRegionToken");
     let mut get = || {
-        let _pd = pd.enter(CALL.argument(1, "pNdkPd"))?;
-        token.required(CALL.argument(2, "pToken"))?.put(0);
-        Err::<(), Refused>(CALL.unsupported("this version has no privileged token"))
+        let pd = pd.enter(CALL.argument(1, "pNdkPd"))?;
+        token.required(CALL.argument(2, "pToken"))?.put(pd.privileged_token().0);
+        Ok::<(), Refused>(())
     };
     if let Err(refused) = get() {
         tell(refused); // nobody else can be told: the call has no result

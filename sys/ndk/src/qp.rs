@@ -1,13 +1,13 @@
 //! `NDK_QP`: the calls that post, and flush.
 
 use crate::abi::{ExtensionInterface, Guid, NtStatus, ObjectType, Version};
-use crate::border::{Argument, Call, CloseCompletion, Context, Out, Refused, Sgl, Wrong, tell, told};
+use crate::border::{Argument, Call, CloseCompletion, Context, Out, Pages, Refused, Sgl, tell, told};
 use crate::extension::Table;
-use crate::mr::Region;
-use crate::mw::Window;
+use crate::mr::{self, Region};
 use crate::object::{AnyHandle, Handle, Kind};
 use crate::{extension, requests};
-use qpair::ndk::{Data, OpFlags, PostError, Qp, RemoteAddress, Request, Token};
+use qpair::ndk::{Data, FastRegister, Mr, Mw, OpFlags, PostError, Qp, RemoteAddress, Request, Token};
+use std::ops::Range;
 
 /// `NDK_QP_DISPATCH`.
 #[repr(C)]
@@ -19,7 +19,7 @@ pub(crate) struct QpDispatch {
     pub(crate) send: extern "C" fn(Handle<Qp>, Context, Sgl, u32, u32) -> NtStatus,
     pub(crate) receive: extern "C" fn(Handle<Qp>, Context, Sgl, u32) -> NtStatus,
     pub(crate) bind:
-        extern "C" fn(Handle<Qp>, Context, Handle<Region>, Handle<Window>, usize, usize, u32) -> NtStatus,
+        extern "C" fn(Handle<Qp>, Context, Handle<Region>, Handle<Mw>, usize, usize, u32) -> NtStatus,
     pub(crate) fast_register:
         extern "C" fn(Handle<Qp>, Context, Handle<Region>, u32, Pages, u32, usize, usize, u32) -> NtStatus,
     pub(crate) invalidate: extern "C" fn(Handle<Qp>, Context, AnyHandle, u32) -> NtStatus,
@@ -27,8 +27,6 @@ pub(crate) struct QpDispatch {
     pub(crate) write: extern "C" fn(Handle<Qp>, Context, Sgl, u32, u64, u32, u32) -> NtStatus,
     pub(crate) send_and_invalidate: extern "C" fn(Handle<Qp>, Context, Sgl, u32, u32, u32) -> NtStatus,
 }
-
-type Pages = Out<u64>;
 
 impl Kind for Qp {
     const TYPE: ObjectType = ObjectType::Qp;
@@ -62,6 +60,20 @@ extern "C" fn flush(qp: Handle<Qp>) {
     }
 }
 
+/// Posts an initiator request. One that fails leaves nothing held back, wherever it is refused (QP-25).
+#[inline]
+pub(crate) fn initiate(
+    call: Call,
+    qp: &Handle<Qp>,
+    post: impl FnOnce(&Qp) -> Result<(), Refused>,
+) -> NtStatus {
+    told((|| {
+        let qp = qp.enter(call.argument(1, "pNdkQp"))?;
+        post(&qp).inspect_err(|_| qp.indicate_deferred())?;
+        Ok(NtStatus::SUCCESS)
+    })())
+}
+
 /// Posts what `post` makes of the data, which the flags say how to read.
 #[inline]
 pub(crate) fn with_data(
@@ -70,22 +82,21 @@ pub(crate) fn with_data(
     flags: OpFlags,
     argument: Argument,
     post: impl FnOnce(Data<'_>) -> Result<(), PostError>,
-) -> Result<NtStatus, Refused> {
+) -> Result<(), Refused> {
     if flags.contains(OpFlags::INLINE) {
         sgl.inline_bytes(count, argument, |pieces| post(Data::Inline(pieces)))??;
     } else {
         post(Data::Sgl(sgl.entries(count, argument)?))?;
     }
-    Ok(NtStatus::SUCCESS)
+    Ok(())
 }
 
 extern "C" fn send(qp: Handle<Qp>, context: Context, sgl: Sgl, count: u32, flags: u32) -> NtStatus {
     const CALL: Call = Call("NdkSend");
-    told((|| {
-        let qp = qp.enter(CALL.argument(1, "pNdkQp"))?;
+    initiate(CALL, &qp, |qp| {
         let flags = OpFlags(flags);
         with_data(&sgl, count, flags, CALL.argument(3, "pSgl"), |data| qp.send(context.number(), data, flags))
-    })())
+    })
 }
 
 extern "C" fn send_and_invalidate(
@@ -97,13 +108,12 @@ extern "C" fn send_and_invalidate(
     remote_token: u32,
 ) -> NtStatus {
     const CALL: Call = Call("NdkSendAndInvalidate");
-    told((|| {
-        let qp = qp.enter(CALL.argument(1, "pNdkQp"))?;
+    initiate(CALL, &qp, |qp| {
         let flags = OpFlags(flags);
         with_data(&sgl, count, flags, CALL.argument(3, "pSgl"), |data| {
             qp.send_and_invalidate(context.number(), data, flags, Token(remote_token))
         })
-    })())
+    })
 }
 
 extern "C" fn receive(qp: Handle<Qp>, context: Context, sgl: Sgl, count: u32) -> NtStatus {
@@ -125,12 +135,11 @@ extern "C" fn read(
     flags: u32,
 ) -> NtStatus {
     const CALL: Call = Call("NdkRead");
-    told((|| {
-        let qp = qp.enter(CALL.argument(1, "pNdkQp"))?;
+    initiate(CALL, &qp, |qp| {
         let remote = RemoteAddress { address, token: Token(token) };
-        qp.read(context.number(), sgl.entries(count, CALL.argument(3, "pSgl"))?, remote, OpFlags(flags))?;
-        Ok(NtStatus::SUCCESS)
-    })())
+        let sgl = sgl.entries(count, CALL.argument(3, "pSgl"))?;
+        Ok(qp.read(context.number(), sgl, remote, OpFlags(flags))?)
+    })
 }
 
 extern "C" fn write(
@@ -143,59 +152,78 @@ extern "C" fn write(
     flags: u32,
 ) -> NtStatus {
     const CALL: Call = Call("NdkWrite");
-    told((|| {
-        let qp = qp.enter(CALL.argument(1, "pNdkQp"))?;
+    initiate(CALL, &qp, |qp| {
         let (remote, flags) = (RemoteAddress { address, token: Token(token) }, OpFlags(flags));
         with_data(&sgl, count, flags, CALL.argument(3, "pSgl"), |data| {
             qp.write(context.number(), data, remote, flags)
         })
-    })())
+    })
 }
 
 extern "C" fn bind(
     qp: Handle<Qp>,
-    _context: Context,
+    context: Context,
     mr: Handle<Region>,
-    mw: Handle<Window>,
-    _address: usize,
-    _length: usize,
-    _flags: u32,
+    mw: Handle<Mw>,
+    address: usize,
+    length: usize,
+    flags: u32,
 ) -> NtStatus {
     const CALL: Call = Call("NdkBind");
-    told((|| {
-        let _qp = qp.enter(CALL.argument(1, "pNdkQp"))?;
-        let _mr = mr.enter(CALL.argument(3, "pMr"))?;
-        let _mw = mw.enter(CALL.argument(4, "pMw"))?;
-        Err(CALL.unsupported("this version has no memory windows"))
-    })())
+    initiate(CALL, &qp, |qp| {
+        let mr = mr.enter(CALL.argument(3, "pMr"))?;
+        let mw = mw.enter(CALL.argument(4, "pMw"))?;
+        let bind = |region: &Mr| {
+            let range = range(region, address, length)?;
+            qp.bind(context.number(), region, &mw, range, OpFlags(flags))?;
+            Ok(())
+        };
+        mr.ordinary(CALL)?.with(bind).unwrap_or_else(|| Err(mr::unregistered(CALL)))
+    })
+}
+
+/// The bytes of a region from `address` on, as offsets; what is outside stays outside, to be judged.
+fn range(region: &Mr, address: usize, length: usize) -> Result<Range<usize>, Refused> {
+    let base = region.remote(0)?.address as usize;
+    let start = address.wrapping_sub(base);
+    Ok(start..start.saturating_add(length))
 }
 
 extern "C" fn fast_register(
     qp: Handle<Qp>,
-    _context: Context,
+    context: Context,
     mr: Handle<Region>,
-    _count: u32,
-    _pages: Pages,
-    _first_byte_offset: u32,
-    _length: usize,
-    _base: usize,
-    _flags: u32,
+    count: u32,
+    pages: Pages,
+    first_byte_offset: u32,
+    length: usize,
+    base: usize,
+    flags: u32,
 ) -> NtStatus {
     const CALL: Call = Call("NdkFastRegister");
-    told((|| {
-        let _qp = qp.enter(CALL.argument(1, "pNdkQp"))?;
-        let _mr = mr.enter(CALL.argument(3, "pMr"))?;
-        Err(CALL.unsupported("this version has no fast-register regions"))
-    })())
+    initiate(CALL, &qp, |qp| {
+        let mr = mr.enter(CALL.argument(3, "pMr"))?;
+        let register = FastRegister {
+            pages: pages.entries(count, CALL.argument(5, "AdapterPageArray"))?,
+            first_byte_offset,
+            length: length as u64,
+            base_virtual_address: base as u64,
+        };
+        qp.fast_register(context.number(), mr.fast_register(CALL)?, register, OpFlags(flags))?;
+        Ok(())
+    })
 }
 
-extern "C" fn invalidate(qp: Handle<Qp>, _context: Context, mr_or_mw: AnyHandle, _flags: u32) -> NtStatus {
+extern "C" fn invalidate(qp: Handle<Qp>, context: Context, mr_or_mw: AnyHandle, flags: u32) -> NtStatus {
     const CALL: Call = Call("NdkInvalidate");
-    told((|| {
-        let _qp = qp.enter(CALL.argument(1, "pNdkQp"))?;
-        if !mr_or_mw.is::<Region>() && !mr_or_mw.is::<Window>() {
-            return Err(CALL.argument(3, "pNdkMrOrMw").is(Wrong::OtherKind));
+    initiate(CALL, &qp, |qp| {
+        let (context, flags) = (context.number(), OpFlags(flags));
+        let argument = CALL.argument(3, "pNdkMrOrMw");
+        if mr_or_mw.is::<Mw>() {
+            let window = mr_or_mw.of::<Mw>();
+            return Ok(qp.invalidate(context, &*window.enter(argument)?, flags)?);
         }
-        Err(CALL.unsupported("this version has neither memory windows nor fast-register regions"))
-    })())
+        let region = mr_or_mw.of::<Region>();
+        Ok(qp.invalidate(context, region.enter(argument)?.fast_register(CALL)?, flags)?)
+    })
 }

@@ -19,8 +19,8 @@ pub(crate) fn answer(request: Request<()>, completed: Completed) -> Result<NtSta
 }
 
 /// Answers for a request that brings an object: by `out` if it is there, by the callback otherwise.
-pub(crate) fn create<K: Kind>(
-    request: Request<K>,
+pub(crate) fn create<K: Kind, T: Into<K> + Send + 'static>(
+    request: Request<T>,
     shared: &Arc<Shared>,
     created: Created,
     out: &mut Out<*mut c_void>,
@@ -30,12 +30,12 @@ pub(crate) fn create<K: Kind>(
     let mut out = out.required(argument)?;
     let later = Arc::clone(shared);
     let now = request.now_or_then(move |result| match result {
-        Ok(handle) => created.call(NtStatus::SUCCESS, later.publish(handle)),
+        Ok(handle) => created.call(NtStatus::SUCCESS, later.publish::<K>(handle.into())),
         Err(error) => created.call(tell(error.into()), null_mut()),
     });
     match now {
         Some(result) => {
-            out.put(shared.publish(result?));
+            out.put(shared.publish::<K>(result?.into()));
             Ok(NtStatus::SUCCESS)
         }
         // Not touched from now on (CREATE-3): the object may be there, and closed, already.

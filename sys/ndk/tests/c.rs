@@ -135,3 +135,13 @@ fn closing_in_any_order_and_inside_callbacks() {
 fn extensions_beyond_ndk() {
     run("tests/c/extension.c", Linked::Shared);
 }
+
+#[test]
+fn windows_and_logical_addresses() {
+    run("tests/c/windows.c", Linked::Shared);
+}
+
+#[test]
+fn connecting_tells_what_came() {
+    run("tests/c/connecting.c", Linked::Shared);
+}

@@ -1,7 +1,7 @@
 //! Pointers to memory of the caller.
 
 use super::{Argument, Refused, Wrong};
-use crate::abi::Mdl;
+use crate::abi::{LogicalAddressMapping, Mdl};
 use qpair::ndk::Sge;
 use std::ffi::{CStr, c_char};
 use std::slice;
@@ -20,9 +20,29 @@ impl<T: Copy> Out<T> {
         self.optional().ok_or_else(|| argument.is(Wrong::Null))
     }
 
+    /// The same place, to be written when a request completes that pends.
+    ///
+    /// Only for parameters of which the header says that they stay until then.
+    pub(crate) fn later(&self) -> Later<T> {
+        Later(Self(self.0))
+    }
+
     /// The place, unless it is NULL; what is not aligned is written all the same.
     pub(crate) fn optional(&mut self) -> Option<Place<'_, T>> {
         (!self.0.is_null()).then_some(Place(self))
+    }
+}
+
+/// A place that is written when a request completes.
+#[derive(Debug)]
+pub(crate) struct Later<T>(Out<T>);
+
+// SAFETY: the place is the provider's until the request has completed, on whatever thread that is.
+unsafe impl<T: Send> Send for Later<T> {}
+
+impl<T> Later<T> {
+    pub(crate) fn into_inner(self) -> Out<T> {
+        self.0
     }
 }
 
@@ -44,6 +64,23 @@ impl<T: Copy> Place<'_, T> {
     }
 }
 
+impl Out<LogicalAddressMapping> {
+    /// Writes a mapping with its pages; there is room for all of them, as the caller has found.
+    ///
+    /// # Panics
+    /// If it is NULL.
+    pub(crate) fn put_mapping(&mut self, head: LogicalAddressMapping, pages: &[u64]) {
+        assert!(!self.0.is_null(), "checked by the caller");
+        // SAFETY: not NULL; by the header it has room for as many bytes as the size parameter says, which `lam`
+        // has compared with what `head` and `pages` take. They are the provider's until the build is complete.
+        unsafe {
+            self.0.write_unaligned(head);
+            let first = self.0.add(1).cast::<u8>();
+            first.copy_from_nonoverlapping(pages.as_ptr().cast(), size_of_val(pages));
+        }
+    }
+}
+
 impl Out<Mdl> {
     /// Calls `see` with each piece of the chain, the first one first, for as long as it says so.
     pub(crate) fn walk(
@@ -61,15 +98,27 @@ impl Out<Mdl> {
     }
 }
 
-/// An array of scatter/gather entries.
+/// An array to read.
 #[derive(Debug)]
 #[repr(transparent)]
-pub(crate) struct Sgl(*const Sge);
+pub(crate) struct Array<T>(*const T);
 
-impl Sgl {
+/// An array of scatter/gather entries.
+pub(crate) type Sgl = Array<Sge>;
+/// An array of logical addresses.
+pub(crate) type Pages = Array<u64>;
+
+/// What an array of C may hold: structures of numbers, so that any bits are a valid one.
+pub(crate) trait Plain: Copy {}
+/// Laid out as NDK_SGE (asserted in `abi`).
+impl Plain for Sge {}
+/// Laid out as NDK_LOGICAL_ADDRESS.
+impl Plain for u64 {}
+
+impl<T: Plain> Array<T> {
     /// Its `count` entries; NULL is none.
     #[inline]
-    pub(crate) fn entries(&self, count: u32, argument: Argument) -> Result<&[Sge], Refused> {
+    pub(crate) fn entries(&self, count: u32, argument: Argument) -> Result<&[T], Refused> {
         if count == 0 {
             return Ok(&[]);
         }
@@ -80,7 +129,7 @@ impl Sgl {
             return Err(argument.is(Wrong::Misaligned));
         }
         // SAFETY: not NULL and aligned; by the header it points to `count` entries, which nobody changes
-        // during the call. `Sge` has the layout of NDK_SGE (asserted in `abi`), and any bits are a valid one.
+        // during the call. Any bits are a valid entry (`Plain`).
         Ok(unsafe { slice::from_raw_parts(self.0, count as usize) })
     }
 }
