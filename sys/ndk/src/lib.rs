@@ -2,7 +2,7 @@
 //!
 //! A C program opens an adapter with `NdkOpenAdapter` and finds everything else in dispatch tables. Each
 //! object is a structure that begins with NDK's header and the pointer to its table; behind them lie the mark
-//! by which an object is known, the gate that says whether it may be used, and the handle of the Rust face.
+//! by which an object is known, the door that says whether it may be used, and the handle of the Rust face.
 //!
 //! Three rules hold everywhere:
 //!
@@ -13,7 +13,7 @@
 //! - **A panic ends here.** Every function that C calls aborts the process rather than unwind into C.
 //!
 //! May come in: translation of names, numbers, structures, statuses and lifetimes. Not here: protocol, or any
-//! rule of RDMA; `qpair::ndk` judges. Unsafe code stands in `border`, `object` and `gate`, and where
+//! rule of RDMA; `qpair::ndk` judges. Unsafe code stands in `border` and `object`, and where
 //! registered memory is passed on; the other files are safe, because values that come from C have types which
 //! no Rust code can make.
 
@@ -26,7 +26,6 @@ mod border;
 mod connector;
 mod cq;
 mod extension;
-mod gate;
 mod lam;
 #[cfg(test)]
 mod layout;

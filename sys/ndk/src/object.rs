@@ -1,7 +1,7 @@
-//! Objects as C holds them: header, table, mark, gate, and the handle of the Rust face behind the gate.
+//! Objects as C holds them: header, table, mark, door, and the handle of the Rust face behind the door.
 //!
 //! An object is made when its handle is there, and stays allocated until the adapter is closed: until then a
-//! stale pointer is told from a live one by the gate. Its handle goes with its close, so what is left is the
+//! stale pointer is told from a live one by the door. Its handle goes with its close, so what is left is the
 //! structure itself, some 130 bytes.
 //!
 //! Not here: what the kinds can do; each has a file.
@@ -9,9 +9,9 @@
 use crate::abi::{Face, ObjectType, Version};
 use crate::border::{Argument, Closed, Refused, Wrong};
 use crate::extension::Table;
-use crate::gate::Gate;
 use crate::lam::Mappings;
 use qpair::ndk::Request;
+use qpair::ring::Door;
 use std::any::Any;
 use std::cell::UnsafeCell;
 use std::ffi::c_void;
@@ -82,17 +82,17 @@ pub(crate) struct Object<K: Kind> {
     /// C's to read, and to write: it may replace the table.
     face: UnsafeCell<Face<K::Dispatch>>,
     mark: u64,
-    gate: Gate,
+    door: Door,
     shared: Arc<Shared>,
-    /// Behind the gate: `None` from the moment on at which its close is carried out.
+    /// Behind the door: `None` from the moment on at which its close is carried out.
     handle: UnsafeCell<Option<K>>,
     /// Behind the claim: what to call when the close is complete.
     closed: UnsafeCell<Option<Closed>>,
 }
 
 // SAFETY: the face is never touched here once the object is made; the handle is shared, as its type allows,
-// between those whom the gate lets in, and taken by the one whom the gate lets alone; `closed` is stored by
-// the one who claimed the gate, and taken by that one who carries out the close.
+// between those whom the door lets in, and taken by the one whom the door lets alone; `closed` is stored by
+// the one who claimed the door, and taken by that one who carries out the close.
 unsafe impl<K: Kind> Sync for Object<K> {}
 // SAFETY: as above; the pointers in the face are C's, and the table is `Sync`.
 unsafe impl<K: Kind> Send for Object<K> {}
@@ -108,7 +108,7 @@ impl<K: Kind> Object<K> {
         Arc::new(Self {
             face: UnsafeCell::new(face),
             mark: MARK | K::TYPE as u64,
-            gate: Gate::default(),
+            door: Door::new(),
             shared: Arc::clone(shared),
             handle: UnsafeCell::new(Some(handle)),
             closed: UnsafeCell::new(None),
@@ -124,28 +124,28 @@ impl<K: Kind> Object<K> {
         &self.shared
     }
 
-    /// Closes the gate; false: it was closed before. Those inside stay there.
+    /// Closes the door; false: it was closed before. Those inside stay there.
     pub(crate) fn claim(&self) -> bool {
-        self.gate.claim()
+        self.door.claim()
     }
 
-    /// Takes the handle, if the gate was claimed and nobody is inside.
+    /// Takes the handle, if the door was claimed and nobody is inside.
     ///
-    /// For the adapter, whose close waits for those inside. The caller has claimed the gate itself.
+    /// For the adapter, whose close waits for those inside. The caller has claimed the door itself.
     pub(crate) fn take_if_empty(&self) -> Option<K> {
-        if !self.gate.is_empty() {
+        if !self.door.is_empty() {
             return None;
         }
-        // SAFETY: the gate is claimed and empty, so nobody is inside or will be, and who claimed it is alone.
+        // SAFETY: the door is claimed and empty, so nobody is inside or will be, and who claimed it is alone.
         unsafe { (*self.handle.get()).take() }
     }
 
     /// Takes out what the close needs.
     ///
     /// # Safety
-    /// The gate has told the caller to carry out the close.
+    /// The door has told the caller to carry out the close.
     unsafe fn take(this: NonNull<Self>) -> (Option<K>, Option<Closed>) {
-        // SAFETY: the object lives until its adapter is closed, and that waits for this close. The gate tells
+        // SAFETY: the object lives until its adapter is closed, and that waits for this close. The door tells
         // one caller only, when nobody is inside and what the claimer stored is visible.
         unsafe { ((*this.as_ref().handle.get()).take(), (*this.as_ref().closed.get()).take()) }
     }
@@ -163,7 +163,7 @@ impl<K: Kind> Handle<K> {
         let object = object::<K>(self.0).map_err(|wrong| argument.is(wrong))?;
         // SAFETY: marked as an object of this kind, so it is one, which lives until its adapter is closed: by
         // the header no call is made after that, and none is under way.
-        if !unsafe { object.as_ref() }.gate.enter() {
+        if !unsafe { object.as_ref() }.door.enter() {
             return Err(argument.is(Wrong::Closed));
         }
         Ok(Entered { object, during_the_call: PhantomData })
@@ -190,7 +190,7 @@ impl AnyHandle {
     pub(crate) fn claim<K: Kind>(&self, argument: Argument) -> Result<Claimed<K>, Refused> {
         let object = object::<K>(self.0).map_err(|wrong| argument.is(wrong))?;
         // SAFETY: as in `Handle::enter`.
-        if !unsafe { object.as_ref() }.gate.claim() {
+        if !unsafe { object.as_ref() }.door.claim() {
             return Err(argument.is(Wrong::Closed));
         }
         Ok(Claimed { object })
@@ -219,7 +219,7 @@ fn object<K: Kind>(pointer: *mut c_void) -> Result<NonNull<Object<K>>, Wrong> {
 
 /// An object in use.
 pub(crate) struct Entered<'a, K: Kind> {
-    /// Not a reference: the object may go while the gate is left for the last time.
+    /// Not a reference: the object may go while the door is left for the last time.
     object: NonNull<Object<K>>,
     during_the_call: PhantomData<&'a Object<K>>,
 }
@@ -236,18 +236,18 @@ impl<K: Kind> Deref for Entered<'_, K> {
 
     #[inline]
     fn deref(&self) -> &K {
-        // SAFETY: the object lives, as in `Handle::enter`; the gate was entered and is left only by the drop
+        // SAFETY: the object lives, as in `Handle::enter`; the door was entered and is left only by the drop
         // of this value, and until then nobody takes the handle.
         let handle = unsafe { &*self.object.as_ref().handle.get() };
-        handle.as_ref().expect("the gate lets nobody in once the handle is taken")
+        handle.as_ref().expect("the door lets nobody in once the handle is taken")
     }
 }
 
 impl<K: Kind> Drop for Entered<'_, K> {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: as in `deref`; not touched after this, but where the gate gives the object to this caller.
-        if unsafe { self.object.as_ref() }.gate.leave() {
+        // SAFETY: as in `deref`; not touched after this, but where the door gives the object to this caller.
+        if unsafe { self.object.as_ref() }.door.leave() {
             close_late(self.object);
         }
     }
@@ -256,7 +256,7 @@ impl<K: Kind> Drop for Entered<'_, K> {
 /// Carries out the close of an object whose closer found calls inside; the callback comes in any case.
 #[cold]
 fn close_late<K: Kind>(object: NonNull<Object<K>>) {
-    // SAFETY: the gate has told this caller to carry out the close, once.
+    // SAFETY: the door has told this caller to carry out the close, once.
     let (handle, closed) = unsafe { Object::take(object) };
     let (Some(handle), Some(closed)) = (handle, closed) else {
         unreachable!("the closer stores the callback, and the close is carried out once")
@@ -274,15 +274,15 @@ impl<K: Kind> Claimed<K> {
     /// leave will close, and call back.
     pub(crate) fn close(self, closed: Closed) -> Option<(K, Closed)> {
         // SAFETY: the object lives, as in `Handle::enter`, and until its close is carried out, which is not
-        // before `gate.close` below. The claim is this caller's alone, and nobody reads `closed` before that.
+        // before `door.close` below. The claim is this caller's alone, and nobody reads `closed` before that.
         let now = unsafe {
             *self.object.as_ref().closed.get() = Some(closed);
-            self.object.as_ref().gate.close()
+            self.object.as_ref().door.close()
         };
         if !now {
             return None;
         }
-        // SAFETY: the gate has told this caller to carry out the close.
+        // SAFETY: the door has told this caller to carry out the close.
         let (handle, closed) = unsafe { Object::take(self.object) };
         handle.zip(closed)
     }

@@ -71,8 +71,9 @@ impl Out<LogicalAddressMapping> {
     /// If it is NULL.
     pub(crate) fn put_mapping(&mut self, head: LogicalAddressMapping, pages: &[u64]) {
         assert!(!self.0.is_null(), "checked by the caller");
-        // SAFETY: not NULL; by the header it has room for as many bytes as the size parameter says, which `lam`
-        // has compared with what `head` and `pages` take. They are the provider's until the build is complete.
+        // SAFETY: not NULL; by the header it has room for as many bytes as the size parameter says, which
+        // `lam` has compared with what `head` and `pages` take. They are the provider's until the build is
+        // complete.
         unsafe {
             self.0.write_unaligned(head);
             let first = self.0.add(1).cast::<u8>();
