@@ -40,5 +40,7 @@ mod qp;
 mod requests;
 mod shared_endpoint;
 mod srq;
+#[cfg(test)]
+mod tests;
 
 pub use open::{NdkCloseAdapter, NdkLastError, NdkOpenAdapter};
