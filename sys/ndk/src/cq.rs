@@ -44,15 +44,15 @@ impl Kind for Cq {
 
 extern "C" fn resize(
     cq: Handle<Cq>,
-    _depth: u32,
+    depth: u32,
     completion: RequestCompletion,
     context: Context,
 ) -> NtStatus {
     const CALL: Call = Call("NdkResizeCq");
     told((|| {
-        let _cq = cq.enter(CALL.argument(1, "pNdkCq"))?;
-        completion.required(context, CALL.argument(3, "RequestCompletion"))?;
-        Err(CALL.unsupported("the adapter's flags do not have NDK_ADAPTER_FLAG_CQ_RESIZE_SUPPORTED"))
+        let cq = cq.enter(CALL.argument(1, "pNdkCq"))?;
+        let completed = completion.required(context, CALL.argument(3, "RequestCompletion"))?;
+        requests::answer(cq.resize(depth), completed)
     })())
 }
 
@@ -71,13 +71,12 @@ extern "C" fn arm(cq: Handle<Cq>, notify_type: u32) {
     }
 }
 
-extern "C" fn control_interrupt_moderation(cq: Handle<Cq>, _interval: u32, _count: u32) -> NtStatus {
+extern "C" fn control_interrupt_moderation(cq: Handle<Cq>, interval: u32, count: u32) -> NtStatus {
     const CALL: Call = Call("NdkControlCqInterruptModeration");
     told((|| {
-        let _cq = cq.enter(CALL.argument(1, "pNdkCq"))?;
-        Err(CALL.unsupported(
-            "the adapter's flags do not have NDK_ADAPTER_FLAG_CQ_INTERRUPT_MODERATION_SUPPORTED",
-        ))
+        let cq = cq.enter(CALL.argument(1, "pNdkCq"))?;
+        cq.control_interrupt_moderation(interval, count)?;
+        Ok(NtStatus::SUCCESS)
     })())
 }
 

@@ -2,12 +2,12 @@
 
 use crate::abi::{ExtensionInterface, GroupAffinity, Guid, NtStatus, ObjectType, Version};
 use crate::border::{
-    Call, Callback, CloseCompletion, Context, CqNotification, CreateCompletion, Out, Refused, tell, told,
+    Call, Callback, CloseCompletion, Context, CreateCompletion, Out, Refused, SrqNotification, tell, told,
 };
 use crate::mr::Region;
 use crate::object::{AnyHandle, Handle, Kind};
 use crate::{extension, requests};
-use qpair::ndk::{Cq, Mw, Pd, Qp, QpDescription, Request, Srq};
+use qpair::ndk::{Cq, Mw, Pd, Qp, QpDescription, Request, Srq, SrqDescription};
 use std::ffi::c_void;
 
 type CreateSrq = extern "C" fn(
@@ -15,7 +15,7 @@ type CreateSrq = extern "C" fn(
     u32,
     u32,
     u32,
-    CqNotification,
+    SrqNotification,
     Context,
     Out<GroupAffinity>,
     CreateCompletion,
@@ -126,8 +126,8 @@ extern "C" fn create_srq(
     depth: u32,
     max_sge: u32,
     threshold: u32,
-    _notification: CqNotification,
-    _notification_context: Context,
+    notification: SrqNotification,
+    notification_context: Context,
     _affinity: Out<GroupAffinity>,
     completion: CreateCompletion,
     context: Context,
@@ -139,10 +139,12 @@ extern "C" fn create_srq(
         let created = completion.required(context, CALL.argument(8, "CreateCompletion"))?;
         let place = CALL.argument(10, "ppNdkSrq");
         out.required(place)?;
-        if threshold != 0 {
-            return Err(CALL.unsupported("this version has no notification of shared receive queues"));
+        let mut description = SrqDescription::new(depth, max_sge);
+        if let Some(notify) = notification.bound(notification_context) {
+            description =
+                description.notify_below(threshold, move |event| notify.call(event.status().into()));
         }
-        requests::create::<Srq, _>(pd.create_srq(depth, max_sge), pd.shared(), created, &mut out, place)
+        requests::create::<Srq, _>(pd.create_srq_with(description), pd.shared(), created, &mut out, place)
     })())
 }
 

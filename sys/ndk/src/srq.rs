@@ -33,16 +33,16 @@ impl Kind for Srq {
 
 extern "C" fn modify(
     srq: Handle<Srq>,
-    _depth: u32,
-    _threshold: u32,
+    depth: u32,
+    threshold: u32,
     completion: RequestCompletion,
     context: Context,
 ) -> NtStatus {
     const CALL: Call = Call("NdkModifySrq");
     told((|| {
-        let _srq = srq.enter(CALL.argument(1, "pNdkSrq"))?;
-        completion.required(context, CALL.argument(4, "RequestCompletion"))?;
-        Err(CALL.unsupported("this version does not modify shared receive queues"))
+        let srq = srq.enter(CALL.argument(1, "pNdkSrq"))?;
+        let completed = completion.required(context, CALL.argument(4, "RequestCompletion"))?;
+        requests::answer(srq.modify(depth, threshold), completed)
     })())
 }
 

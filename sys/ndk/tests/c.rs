@@ -145,3 +145,8 @@ fn windows_and_logical_addresses() {
 fn connecting_tells_what_came() {
     run("tests/c/connecting.c", Linked::Shared);
 }
+
+#[test]
+fn queues_that_are_shared_resized_and_moderated() {
+    run("tests/c/queues.c", Linked::Shared);
+}

@@ -111,8 +111,10 @@ callbacks! {
     RequestCompletion, Completed(status: NtStatus);
     /// `NDK_FN_CLOSE_COMPLETION`.
     CloseCompletion, Closed();
-    /// `NDK_FN_CQ_NOTIFICATION_CALLBACK` and `NDK_FN_SRQ_NOTIFICATION_CALLBACK`.
-    CqNotification, Notify(status: NtStatus);
+    /// `NDK_FN_CQ_NOTIFICATION_CALLBACK`.
+    CqNotification, CqNotify(status: NtStatus);
+    /// `NDK_FN_SRQ_NOTIFICATION_CALLBACK`.
+    SrqNotification, SrqNotify(status: NtStatus);
     /// `NDK_FN_CONNECT_EVENT_CALLBACK`.
     ConnectEvent, Connect(connector: *mut c_void);
     /// `NDK_FN_DISCONNECT_EVENT_CALLBACK`.

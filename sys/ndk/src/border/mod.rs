@@ -14,7 +14,7 @@ mod refusal;
 
 pub(crate) use callback::{
     Callback, CloseCompletion, Closed, Completed, ConnectEvent, Context, CqNotification, CreateCompletion,
-    Created, DisconnectEvent, DisconnectEventEx, RequestCompletion, inside_callback,
+    Created, DisconnectEvent, DisconnectEventEx, RequestCompletion, SrqNotification, inside_callback,
 };
 pub(crate) use pointer::{Buffer, Bytes, Later, Out, Pages, Results, Room, Sgl, Text};
 pub(crate) use refusal::{Argument, Call, Refused, Wrong, last_error, tell, told};
