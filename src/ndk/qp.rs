@@ -163,6 +163,14 @@ impl Qp {
             .map_err(|refused| post::refused(call, refused))
     }
 
+    /// Lets deferred requests start that no later one has let start yet.
+    ///
+    /// For a consumer that finds nothing to follow them after all, and for a face that refuses the request
+    /// that was to follow (QP-25).
+    pub fn indicate_deferred(&self) {
+        self.qp.expose_deferred();
+    }
+
     /// Cancels everything that is pending on both queues (`NdkFlush`).
     ///
     /// Each of these requests completes exactly once, in posting order for each queue, with CANCELLED, or

@@ -8,7 +8,7 @@ use super::{Error, Memory, Mr, MrFlags, Status, Token};
 use crate::device::lifetime::Life;
 use std::fmt;
 use std::ptr::NonNull;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, RwLock, TryLockError};
 
 const REGISTER: &str = "NdkRegisterMr";
 const DEREGISTER: &str = "NdkDeregisterMr";
@@ -106,11 +106,17 @@ impl RawMr {
         self.with(Mr::local_token)
     }
 
-    /// What `look` finds in the registration; `None` while there is none.
+    /// What `look` finds in the registration; `None` while there is none, or it is just coming or going on
+    /// another thread.
     ///
-    /// Waits only for a registration or deregistration of this very object that another thread is in.
+    /// Never waits, so that it may stand on the way to a bind. `look` must not call back into this object.
     pub fn with<R>(&self, look: impl FnOnce(&Mr) -> R) -> Option<R> {
-        self.registered.read().unwrap_or_else(|poisoned| poisoned.into_inner()).as_ref().map(look)
+        let place = match self.registered.try_read() {
+            Ok(place) => place,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        place.as_ref().map(look)
     }
 
     pub(super) fn adapter(&self) -> &Arc<AdapterCore> {

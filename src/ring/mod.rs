@@ -12,6 +12,7 @@
 //! - [`IndexList`], [`ReadyList`]: who waits, who is ready.
 //! - [`Changing`]: which of the successive contents of a place is in force.
 //! - [`Pins`], [`Table`]: what a pass may touch, and when it may go.
+//! - [`Door`]: calls inside an object of a face, and who carries out its close.
 //!
 //! No *call* here ever waits for another thread. As *queues* the rings are not lock-free: a thread preempted
 //! between its claim and its publication hides later entries of that ring until it runs again.
@@ -21,6 +22,7 @@
 mod changing;
 mod claim;
 mod completion;
+mod door;
 mod entries;
 mod feed;
 mod limit;
@@ -34,6 +36,7 @@ mod table;
 pub use changing::{Changing, Now};
 pub use claim::Gate;
 pub use completion::{Announcement, ArmLevel, Class, CompletionRing, Notice, Pushed};
+pub use door::Door;
 pub use entries::Crowded;
 pub use feed::{Fed, Feed};
 pub use list::{EventCounter, IndexList, Link, ReadyList};

@@ -3,6 +3,7 @@
 //! Steps are rows of a table (`steps`); this file runs them, times them and adds up. May come in: a task
 //! that every contributor runs. Not here: anything that only one machine can do.
 
+mod install;
 mod steps;
 
 use std::io::{BufRead, BufReader};
@@ -21,6 +22,11 @@ enum Outcome {
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let root = root();
+    if let [task, words @ ..] = words.as_slice() {
+        if task == "install-ndk" {
+            return done(install::install_ndk(words, &root));
+        }
+    }
     let steps = steps::all(&examples(&root));
     let [task] = words.as_slice() else {
         eprintln!("{}", usage(&steps));
@@ -38,11 +44,20 @@ fn main() -> ExitCode {
     run_all(&chosen, &root)
 }
 
+fn done(result: Result<(), String>) -> ExitCode {
+    let Err(why) = result else { return ExitCode::SUCCESS };
+    eprintln!("xtask: {why}");
+    ExitCode::FAILURE
+}
+
 fn usage(steps: &[Step]) -> String {
     let mut tasks: Vec<&str> = steps.iter().map(|step| step.task).chain(["examples"]).collect();
     tasks.sort_unstable();
     tasks.dedup();
-    format!("usage: cargo xtask TASK\n  ci   all tasks but bench\n  one: {}", tasks.join(" "))
+    format!(
+        "usage: cargo xtask TASK\n  ci   all tasks but bench\n  one: {}\n  install-ndk --prefix DIR   the C face for C programs",
+        tasks.join(" ")
+    )
 }
 
 /// The root of the repository: the folder above this package's.

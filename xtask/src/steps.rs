@@ -56,6 +56,9 @@ const MIRI: &[(&str, &str)] = &[
     ("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "true"),
 ];
 
+/// Addresses of C go through numbers, which Miri is to follow without a warning each.
+const MIRI_C: &[(&str, &str)] = &[("MIRIFLAGS", "-Zmiri-permissive-provenance")];
+
 const MUTATION_RUNNER: Needs =
     Needs::OneOf(&["loom-tests/src/bin/mutations.rs", "loom-tests/src/bin/mutations/main.rs"]);
 
@@ -72,10 +75,13 @@ const TABLE: &[Row] = &[
     ("test", "default members", "cargo test --no-fail-fast", SNAPSHOTS, Needs::Nothing, true),
     ("test", "without features", "cargo test --no-fail-fast --no-default-features", SNAPSHOTS, Needs::Nothing, true),
     ("test", "xtask", "cargo test -p xtask", NONE, Needs::Nothing, true),
+    ("ndk-c", "C programs on the C face", "cargo test -p qpair-ndk", NONE, Needs::Nothing, true),
+    ("ndk-c", "installed, and linked both ways", "cargo xtask install-ndk --prefix target/ndk-c --check", NONE, Needs::Nothing, true),
     ("doc", "every member", "cargo doc --workspace --no-deps --all-features", DENY_DOC_WARNINGS, Needs::Nothing, true),
     ("loom", "every model, bound 2", "cargo test -p qpair-loom-tests --release --target-dir target/loom", LOOM, Needs::Nothing, true),
     ("mutations", "short batch", "cargo run -p qpair-loom-tests --release --target-dir target/loom --bin mutations -- --short", LOOM, MUTATION_RUNNER, true),
     ("miri", "short batch: the rooms with unsafe code", "cargo +nightly miri test -p qpair --lib --no-default-features -- ring:: memory::", MIRI, Needs::Miri, true),
+    ("miri", "the border of the C face", "cargo +nightly miri test -p qpair-ndk --lib -- border:: tests::", MIRI_C, Needs::Miri, true),
     ("cross", "Windows", "cargo check -p qpair --lib --no-default-features --target x86_64-pc-windows-gnu", NONE, Needs::Target("x86_64-pc-windows-gnu"), true),
     ("cross", "macOS", "cargo check -p qpair --lib --no-default-features --target aarch64-apple-darwin", NONE, Needs::Target("aarch64-apple-darwin"), true),
     // --allow-dirty: the habit is also run before a commit.

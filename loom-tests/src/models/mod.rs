@@ -8,6 +8,7 @@ mod arm;
 mod changing;
 mod completion;
 mod deferred;
+mod door;
 mod driver;
 mod feed;
 mod flight;
@@ -72,6 +73,7 @@ pub fn all() -> Vec<Model> {
         region::MODELS,
         changing::MODELS,
         driver::MODELS,
+        door::MODELS,
     ]
     .concat()
 }

@@ -1,0 +1,177 @@
+//! `NdkQueryExtension`: what verbs has and NDK lacks, under an id of our own (`qpair_ndk_ext.h`).
+
+use crate::abi::{ExtensionInterface, Guid, NdkResultEx, NtStatus, Version};
+use crate::border::{Call, Context, Out, Results, Sgl, told};
+use crate::object::{AnyHandle, Handle, Kind};
+use crate::{cq, qp};
+use qpair::ndk::ext::{CompletionExt, QpExt};
+use qpair::ndk::{Completion, Cq, OpFlags, Qp, RemoteAddress, Token};
+use std::ffi::c_void;
+
+const CALL: Call = Call("NdkQueryExtension");
+
+/// `QPAIR_NDK_EXTENSION`.
+const OURS: Guid = Guid {
+    data1: 0x4c18_1af9,
+    data2: 0xc35b,
+    data3: 0x47e0,
+    data4: [0x95, 0xfd, 0x19, 0x27, 0xe8, 0xdc, 0x7d, 0xd8],
+};
+
+/// The version of both tables.
+const VERSION: Version = Version { major: 1, minor: 0 };
+
+/// `NDK_FN_QUERY_EXTENSION_INTERFACE`: our table, if the kind has one (else ADP-5).
+pub(crate) extern "C" fn query<K: Kind>(
+    object: AnyHandle,
+    mut id: Out<Guid>,
+    version: Version,
+    mut interface: Out<ExtensionInterface>,
+) -> NtStatus {
+    told((|| {
+        let object = object.of::<K>();
+        let _object = object.enter(CALL.argument(1, "pNdkObject"))?;
+        let id = id.required(CALL.argument(2, "ExtensionInterfaceID"))?.get();
+        let mut interface = interface.required(CALL.argument(4, "pExtensionInterface"))?;
+        let spoken = version == VERSION;
+        let ours = (id == OURS && spoken).then_some(K::EXTENSION).flatten();
+        let Some(table) = ours else {
+            return Err(CALL.unsupported("this object has no extension interface of that id and version"));
+        };
+        interface.put(ExtensionInterface { dispatch: table.0 });
+        Ok(NtStatus::SUCCESS)
+    })())
+}
+
+/// A table of functions, as C gets it.
+#[derive(Clone, Copy)]
+pub(crate) struct Table(*const c_void);
+
+/// The table of queue pairs.
+pub(crate) const QP: Table = Table((&raw const QP_TABLE).cast());
+/// The table of completion queues.
+pub(crate) const CQ: Table = Table((&raw const CQ_TABLE).cast());
+
+type Atomic1 = extern "C" fn(Handle<Qp>, Context, Sgl, u64, u32, u64, u32) -> NtStatus;
+type Atomic2 = extern "C" fn(Handle<Qp>, Context, Sgl, u64, u32, u64, u64, u32) -> NtStatus;
+
+/// `QPAIR_QP_EXTENSION`.
+#[repr(C)]
+pub(crate) struct QpExtension {
+    pub(crate) send_with_immediate: extern "C" fn(Handle<Qp>, Context, Sgl, u32, u32, u32) -> NtStatus,
+    pub(crate) write_with_immediate:
+        extern "C" fn(Handle<Qp>, Context, Sgl, u32, u64, u32, u32, u32) -> NtStatus,
+    pub(crate) compare_and_swap: Atomic2,
+    pub(crate) fetch_and_add: Atomic1,
+}
+
+static QP_TABLE: QpExtension =
+    QpExtension { send_with_immediate, write_with_immediate, compare_and_swap, fetch_and_add };
+
+extern "C" fn send_with_immediate(
+    qp: Handle<Qp>,
+    context: Context,
+    sgl: Sgl,
+    count: u32,
+    flags: u32,
+    immediate: u32,
+) -> NtStatus {
+    const CALL: Call = Call("SendWithImmediate");
+    qp::initiate(CALL, &qp, |qp| {
+        let flags = OpFlags(flags);
+        qp::with_data(&sgl, count, flags, CALL.argument(3, "pSgl"), |data| {
+            qp.send_with_immediate(context.number(), data, immediate, flags)
+        })
+    })
+}
+
+extern "C" fn write_with_immediate(
+    qp: Handle<Qp>,
+    context: Context,
+    sgl: Sgl,
+    count: u32,
+    address: u64,
+    token: u32,
+    flags: u32,
+    immediate: u32,
+) -> NtStatus {
+    const CALL: Call = Call("WriteWithImmediate");
+    qp::initiate(CALL, &qp, |qp| {
+        let (remote, flags) = (RemoteAddress { address, token: Token(token) }, OpFlags(flags));
+        qp::with_data(&sgl, count, flags, CALL.argument(3, "pSgl"), |data| {
+            qp.write_with_immediate(context.number(), data, remote, immediate, flags)
+        })
+    })
+}
+
+extern "C" fn compare_and_swap(
+    qp: Handle<Qp>,
+    context: Context,
+    old: Sgl,
+    address: u64,
+    token: u32,
+    compare: u64,
+    swap: u64,
+    flags: u32,
+) -> NtStatus {
+    const CALL: Call = Call("CompareAndSwap");
+    qp::initiate(CALL, &qp, |qp| {
+        let old = old.entries(1, CALL.argument(3, "pOld"))?[0];
+        let (remote, flags) = (RemoteAddress { address, token: Token(token) }, OpFlags(flags));
+        Ok(qp.compare_and_swap(context.number(), old, remote, compare, swap, flags)?)
+    })
+}
+
+extern "C" fn fetch_and_add(
+    qp: Handle<Qp>,
+    context: Context,
+    old: Sgl,
+    address: u64,
+    token: u32,
+    add: u64,
+    flags: u32,
+) -> NtStatus {
+    const CALL: Call = Call("FetchAndAdd");
+    qp::initiate(CALL, &qp, |qp| {
+        let old = old.entries(1, CALL.argument(3, "pOld"))?[0];
+        let (remote, flags) = (RemoteAddress { address, token: Token(token) }, OpFlags(flags));
+        Ok(qp.fetch_and_add(context.number(), old, remote, add, flags)?)
+    })
+}
+
+/// `QPAIR_RESULT`.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct ResultMore {
+    pub(crate) result: NdkResultEx,
+    pub(crate) flags: u32,
+    pub(crate) immediate: u32,
+}
+
+pub(crate) const HAS_IMMEDIATE: u32 = 1;
+pub(crate) const RECEIVE_OF_WRITE: u32 = 2;
+pub(crate) const ATOMIC: u32 = 4;
+
+/// `QPAIR_CQ_EXTENSION`.
+#[repr(C)]
+pub(crate) struct CqExtension {
+    pub(crate) get_results: extern "C" fn(Handle<Cq>, Results<ResultMore>, u32) -> u32,
+}
+
+static CQ_TABLE: CqExtension = CqExtension { get_results };
+
+extern "C" fn get_results(cq: Handle<Cq>, mut results: Results<ResultMore>, count: u32) -> u32 {
+    cq::poll(Call("GetCqResults"), &cq, &mut results, count, more)
+}
+
+fn more(completion: &Completion) -> ResultMore {
+    let flag = |holds: bool, flag: u32| if holds { flag } else { 0 };
+    let immediate = completion.immediate();
+    ResultMore {
+        result: cq::result_ex(completion),
+        flags: flag(immediate.is_some(), HAS_IMMEDIATE)
+            | flag(completion.is_receive_of_write(), RECEIVE_OF_WRITE)
+            | flag(completion.is_atomic(), ATOMIC),
+        immediate: immediate.unwrap_or(0),
+    }
+}

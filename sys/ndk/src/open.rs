@@ -1,0 +1,74 @@
+//! Opening and closing an adapter, which the kernel gives elsewhere, and the text of the last failure.
+
+use crate::abi::{NtStatus, Version};
+use crate::border::{Call, Out, Refused, Text, Wrong, inside_callback, last_error, tell, told};
+use crate::object::{Object, Shared};
+use qpair::ndk::{Adapter, NdkVersion, Status};
+use std::collections::BTreeMap;
+use std::ffi::{c_char, c_void};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The open adapters by the address that C has.
+///
+/// So a pointer that is not one of them is told, even after its adapter has been freed.
+static OPEN: Mutex<BTreeMap<usize, Arc<Object<Adapter>>>> = Mutex::new(BTreeMap::new());
+
+/// Opens the device of a name; the header has the documentation.
+///
+/// The adapter reports the highest minor version of the major that is asked for (ADP-2, ADP-3).
+#[unsafe(no_mangle)]
+#[expect(private_interfaces, reason = "only C makes the parameters")]
+pub extern "C" fn NdkOpenAdapter(device: Text, version: Version, mut adapter: Out<*mut c_void>) -> NtStatus {
+    const CALL: Call = Call("NdkOpenAdapter");
+    told((|| {
+        let name = device.read(CALL.argument(1, "device"))?;
+        let mut out = adapter.required(CALL.argument(3, "adapter"))?;
+        let version = NdkVersion { major: version.major, minor: version.minor };
+        let handle = Adapter::options(name).version(version).open()?;
+        let NdkVersion { major, minor } = handle.info().version;
+        let object = Object::new(&Shared::new(Version { major, minor }), handle);
+        let pointer = object.as_c();
+        OPEN.lock().unwrap_or_else(PoisonError::into_inner).insert(pointer.addr(), object);
+        out.put(pointer);
+        Ok(NtStatus::SUCCESS)
+    })())
+}
+
+/// Closes the adapter and frees its objects; the header has the documentation.
+#[unsafe(no_mangle)]
+pub extern "C" fn NdkCloseAdapter(adapter: *mut c_void) {
+    if let Err(refused) = close(adapter.addr()) {
+        tell(refused);
+    }
+}
+
+fn close(adapter: usize) -> Result<(), Refused> {
+    const CALL: Call = Call("NdkCloseAdapter");
+    if inside_callback() {
+        let hint = "it would wait for the callback that it is called in; close it on another thread";
+        return Err(Refused::Call(CALL, Status::INVALID_DEVICE_REQUEST, hint));
+    }
+    let object = OPEN.lock().unwrap_or_else(PoisonError::into_inner).remove(&adapter);
+    let Some(object) = object else {
+        let wrong = if adapter == 0 { Wrong::Null } else { Wrong::NotAnObject };
+        return Err(CALL.argument(1, "adapter").is(wrong));
+    };
+    let claimed = object.claim();
+    debug_assert!(claimed, "who takes an adapter out of the table is alone with it");
+    let handle = loop {
+        match object.take_if_empty() {
+            Some(handle) => break handle,
+            // Another thread is in the last instructions of a call on the adapter.
+            None => std::thread::yield_now(),
+        }
+    };
+    let result = handle.close();
+    object.shared().free();
+    Ok(result?)
+}
+
+/// Why the last call of this thread failed; the header has the documentation.
+#[unsafe(no_mangle)]
+pub extern "C" fn NdkLastError() -> *const c_char {
+    last_error()
+}

@@ -1,0 +1,71 @@
+//! NDK's three ways to answer: success, an error, or pending and a callback.
+
+use crate::abi::NtStatus;
+use crate::border::{
+    Argument, Call, Callback, CloseCompletion, Completed, Context, Created, Out, Refused, tell, told,
+};
+use crate::object::{AnyHandle, Kind, Shared};
+use qpair::ndk::{Error, Request};
+use std::ffi::c_void;
+use std::ptr::null_mut;
+use std::sync::Arc;
+
+/// Answers for a request that brings nothing but its status.
+pub(crate) fn answer(request: Request<()>, completed: Completed) -> Result<NtStatus, Refused> {
+    match request.now_or_then(move |result| completed.call(status(result))) {
+        Some(result) => Ok(result.map(|()| NtStatus::SUCCESS)?),
+        None => Ok(NtStatus::PENDING),
+    }
+}
+
+/// Answers for a request that brings an object: by `out` if it is there, by the callback otherwise.
+pub(crate) fn create<K: Kind, T: Into<K> + Send + 'static>(
+    request: Request<T>,
+    shared: &Arc<Shared>,
+    created: Created,
+    out: &mut Out<*mut c_void>,
+    argument: Argument,
+) -> Result<NtStatus, Refused> {
+    // Judged before: an object that nobody takes would be left over.
+    let mut out = out.required(argument)?;
+    let later = Arc::clone(shared);
+    let now = request.now_or_then(move |result| match result {
+        Ok(handle) => created.call(NtStatus::SUCCESS, later.publish::<K>(handle.into())),
+        Err(error) => created.call(tell(error.into()), null_mut()),
+    });
+    match now {
+        Some(result) => {
+            out.put(shared.publish::<K>(result?.into()));
+            Ok(NtStatus::SUCCESS)
+        }
+        // Not touched from now on (CREATE-3): the object may be there, and closed, already.
+        None => Ok(NtStatus::PENDING),
+    }
+}
+
+/// `NDK_FN_CLOSE_OBJECT` of one kind of object.
+pub(crate) extern "C" fn close<K: Kind>(
+    object: AnyHandle,
+    completion: CloseCompletion,
+    context: Context,
+) -> NtStatus {
+    const CALL: Call = Call("NdkCloseObject");
+    told((|| {
+        let closed = completion.required(context, CALL.argument(2, "CloseCompletion"))?;
+        let claimed = object.claim::<K>(CALL.argument(1, "pNdkObject"))?;
+        let Some((handle, closed)) = claimed.close(closed) else { return Ok(NtStatus::PENDING) };
+        // The object is not touched from here on: it may be freed as soon as its close is complete.
+        match handle.close().now_or_then(move |_never_fails| closed.call()) {
+            Some(_never_fails) => Ok(NtStatus::SUCCESS),
+            None => Ok(NtStatus::PENDING),
+        }
+    })())
+}
+
+/// The status of a request's end, with the reason kept for the callback that is told it.
+pub(crate) fn status(result: Result<(), Error>) -> NtStatus {
+    match result {
+        Ok(()) => NtStatus::SUCCESS,
+        Err(error) => tell(error.into()),
+    }
+}
