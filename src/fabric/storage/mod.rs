@@ -6,16 +6,17 @@
 //! - `pool`: plain calls on a few threads, everywhere else. [`open`] chooses at run time and says which.
 //! - `forget`: a model of a disk that loses what was not synced, for tests.
 //!
-//! Nothing here blocks its caller: every operation is started, and ends in a [`Done`]. Operations of one batch
-//! run in any order, and a sync covers the writes that had *completed* when it was started: whoever needs an
-//! order waits for the first before it starts the second. Syncs of one file that wait are merged into one.
+//! Nothing here blocks its caller: every operation is started, and ends in a [`Done`]. Operations of one
+//! batch run in any order, and a sync covers the writes that had *completed* when it was started: whoever
+//! needs an order waits for the first before it starts the second. Syncs of one file that wait are merged
+//! into one.
 //!
 //! `sync_file_range` is not used: it neither writes what is needed to find the data again nor empties the
 //! device's cache, so nothing could rest on it.
 //!
-//! May come in: other ways to reach durable bytes. Not here: what the bytes mean, nor retrying. After a failed
-//! sync the pages count as clean and their content on the disk is unknown; only who has the bytes elsewhere
-//! can write them again.
+//! May come in: other ways to reach durable bytes. Not here: what the bytes mean, nor retrying. After a
+//! failed sync the pages count as clean and their content on the disk is unknown; only who has the bytes
+//! elsewhere can write them again.
 
 mod descriptor;
 mod done;
@@ -31,7 +32,7 @@ mod tests;
 mod uring;
 
 pub(crate) use done::{Done, wait};
-pub(crate) use error::{Cause, StorageError};
+pub use error::{Cause, StorageError};
 pub(crate) use planted::planted;
 
 use std::fmt;
@@ -113,6 +114,7 @@ pub(crate) trait File: Send + Sync + fmt::Debug {
     /// The system's.
     fn length(&self) -> Result<u64, StorageError>;
     /// Refuses further operations; done when those under way have ended and the file is closed.
+    #[cfg_attr(not(test), expect(dead_code, reason = "a log lives as long as its files; regions will not"))]
     fn close(&self, done: Done<()>);
 }
 

@@ -2,8 +2,8 @@
 //!
 //! The state of each file is its stable sectors and an ordered list of writes that are pending. A sync makes
 //! stable what had completed when it began; a crash decides for every sector of every pending write by chance
-//! whether it is old, new, or torn at a byte. Names and lengths are pending too, until the folder and the file
-//! are synced. All chance comes from a seed.
+//! whether it is old, new, or torn at a byte. Names and lengths are pending too, until the folder and the
+//! file are synced. All chance comes from a seed.
 //!
 //! Power can be cut at any point: before an operation, or after it but before its completion was told. From
 //! then on every operation fails, and [`Forgetful::crash`] gives the disk as it is when power returns.
@@ -19,7 +19,7 @@ mod tests;
 use super::merge::Merger;
 use super::{Cause, Done, File, Io, Open, Storage, StorageError, StorageMake};
 use chance::Chance;
-use disk::{Disk, FileId, Snapshot};
+use disk::{Disk, FileId};
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
