@@ -8,6 +8,7 @@ use super::callbacks::{self, Outbox};
 use super::engine::{Budget, ReceiveEngine, SendEngine};
 use super::pinned::with_pin;
 use super::qp::{Qp, QpId};
+use crate::direct::Outcome;
 use crate::ring::{HeldQueue, Pass, Pin};
 use std::sync::Arc;
 
@@ -178,6 +179,24 @@ impl Device {
         if ran.wake && (!fed || qp.state().receives()) {
             frame.push(Task::Send(qp.peer()));
         }
+    }
+
+    /// Ends a request in flight; what is behind it goes on with the driver.
+    ///
+    /// For a thread of which nothing is known: it may be in a role or a callback, or be the only one that
+    /// drives a disk. A request that was flushed meanwhile stays so.
+    pub(super) fn finish(&self, id: QpId, ticket: u64, outcome: Outcome) {
+        // One pin for all of it: a queue pair that goes waits for who may put it on a list.
+        with_pin(|pin| {
+            let Some(qp) = self.qp(pin, id) else { return };
+            if !qp.sq.finish(ticket, |payload| outcome.stash(payload)) {
+                return;
+            }
+            if let Some(held) = qp.sq.kick() {
+                held.hand_over();
+                self.leave_to_driver(qp);
+            }
+        });
     }
 
     fn leave_to_driver(&self, qp: &Qp) {

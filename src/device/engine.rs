@@ -1,5 +1,6 @@
 //! What the engines of send and receive queues do with requests: execute them through `direct`, and complete.
 
+mod flush;
 mod keys;
 
 use super::Device;
@@ -9,12 +10,13 @@ use super::qp::Qp;
 use super::rnr::Patience;
 use crate::direct::{self, Delivered, Executed, Message, Outcome};
 use crate::host::Host;
-use crate::memory::{Denied, Grant, LocalAccess, Party, RemoteAccess};
+use crate::memory::{Denied, Flight, Flush, Grant, LocalAccess, Party, RemoteAccess};
 use crate::observe::{self, Event};
 use crate::ring::{Class, End, Engine, Feed, Offered, Payload, Pin, Step};
 use crate::sync::Ordering;
 use crate::work::{
-    Completion, CompletionFlags, Detail, Key, ReceiveRequest, RequestFlags, SendRequest, Sge, Status,
+    Completion, CompletionFlags, Detail, FlushPlacement, Key, Opcode, ReceiveRequest, RequestFlags,
+    SendRequest, Sge, Status,
 };
 use std::sync::Arc;
 
@@ -64,6 +66,15 @@ impl Host for HostEnd<'_> {
         self.device.keys.check_remote(self.pin, key, *self.party, address, length, access)
     }
 
+    fn flush(
+        &self,
+        key: Key,
+        range: Option<(u64, u32)>,
+        placement: FlushPlacement,
+    ) -> Result<Flush, Denied> {
+        self.device.keys.check_flush(self.pin, key, *self.party, range, placement)
+    }
+
     fn invalidate(&self, key: Key) -> Result<(), Detail> {
         let unbound = self.device.keys.invalidate(self.pin, key, *self.party).map_err(Denied::detail)?;
         if let Some(region) = unbound {
@@ -82,6 +93,8 @@ pub(super) struct SendEngine<'p> {
     budget: &'p mut Budget,
     frame: &'p mut Frame,
     completions: Batch<'p>,
+    /// A flush that was executed and is to be started when its slot is in flight.
+    launching: Option<Box<Flight>>,
     /// The pass stopped for a new pin in the middle of a message, not because the budget is spent.
     piece: bool,
 }
@@ -96,7 +109,8 @@ impl<'p> SendEngine<'p> {
         frame: &'p mut Frame,
     ) -> Self {
         let peer = device.qp(pin, qp.peer());
-        Self { device, pin, qp, peer, budget, frame, completions: Batch::new(&qp.send_cq, qp), piece: false }
+        let completions = Batch::new(&qp.send_cq, qp);
+        Self { device, pin, qp, peer, budget, frame, completions, launching: None, piece: false }
     }
 
     /// Looks at the arm of the completion queue; true: the pass stopped in the middle of a message.
@@ -117,9 +131,17 @@ impl<'p> SendEngine<'p> {
         if request.opcode.takes_receive() {
             return self.send(request, words, side, peer, progress);
         }
+        if request.opcode == Opcode::Flush {
+            return self.flush_remote(request, peer);
+        }
+        let failures = self.device.keys.failures();
         let here = HostEnd { sink_right: self.qp.rules.sink_right, ..self.end_of(self.qp) };
         let ends = (&here, &self.end_of(peer));
-        match direct::execute(request, side, words, ends, progress, self.budget.piece) {
+        let executed = direct::execute(request, side, words, ends, progress, self.budget.piece);
+        if failures != 0 {
+            self.written(request, progress, executed, failures);
+        }
+        match executed {
             Executed::Done(outcome) => {
                 self.budget.bytes = self.budget.bytes.saturating_sub(u64::from(request.length) - progress);
                 self.ended(outcome)
@@ -203,6 +225,9 @@ impl Engine for SendEngine<'_> {
 
     #[inline]
     fn execute(&mut self, payload: &Payload, side: &[u64], ticket: u64) -> Step<Outcome> {
+        if self.qp.progress.is_flushing() {
+            return Step::Blocked; // in order: the end of the flush kicks the queue
+        }
         if self.budget.requests == 0 || self.budget.bytes == 0 {
             return Step::Spent;
         }
@@ -220,8 +245,8 @@ impl Engine for SendEngine<'_> {
         self.dispatch(&request, payload, side)
     }
 
-    fn launched(&mut self, _ticket: u64) {
-        unreachable!("within a process a request ends in the pass that executes it")
+    fn launched(&mut self, ticket: u64) {
+        self.launch(ticket);
     }
 
     fn stash(&mut self, outcome: Outcome, payload: &mut Payload) {
@@ -230,8 +255,8 @@ impl Engine for SendEngine<'_> {
 
     #[inline]
     fn retire(&mut self, payload: &Payload, end: End<Outcome>) -> bool {
-        let progress = &self.qp.progress;
-        progress.end();
+        self.qp.progress.end();
+        let finished = matches!(end, End::Finished);
         let outcome = Outcome::of_end(end, payload);
         let figures = &self.qp.out;
         figures.completed.add(1);
@@ -240,6 +265,9 @@ impl Engine for SendEngine<'_> {
         let failed = outcome.status != Status::Success;
         if failed {
             figures.failed.add(1);
+            if finished {
+                self.device.enter_error(self.qp, self.frame); // of the others `ended` has seen to it
+            }
             if outcome.status == Status::Flushed {
                 self.cancelled(payload);
             }
@@ -345,7 +373,7 @@ impl Engine for ReceiveEngine<'_, '_> {
     }
 
     fn launched(&mut self, _ticket: u64) {
-        unreachable!("within a process a request ends in the pass that executes it")
+        unreachable!("a receive ends in the pass that delivers to it")
     }
 
     fn stash(&mut self, outcome: Outcome, payload: &mut Payload) {

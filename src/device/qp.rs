@@ -101,19 +101,34 @@ pub(super) struct Progress {
     pub(super) receive: AtomicU64,
     /// Nanoseconds of the device's clock at which a send has waited enough; 0: it does not wait.
     pub(super) rnr_deadline: AtomicU64,
+    /// 1: it is a flush in flight, and what is behind it waits.
+    flushing: AtomicU64,
 }
 
 impl Progress {
     /// The request at the head is retired.
     #[inline]
     pub(super) fn end(&self) {
-        for word in [&self.bytes, &self.rnr_deadline] {
+        for word in [&self.bytes, &self.rnr_deadline, &self.flushing] {
             // Relaxed: written in the role of the send queue only; looked at first, since it rarely needs the
             // store.
             if word.load(Ordering::Relaxed) != 0 {
                 word.store(0, Ordering::Relaxed); // as above
             }
         }
+    }
+}
+
+impl Progress {
+    /// The request at the head is a flush, which goes in flight.
+    pub(super) fn flushes(&self) {
+        self.flushing.store(1, Ordering::Relaxed); // written in the role of the send queue only
+    }
+
+    /// A flush is in flight.
+    #[inline]
+    pub(super) fn is_flushing(&self) -> bool {
+        self.flushing.load(Ordering::Relaxed) != 0 // as above
     }
 }
 

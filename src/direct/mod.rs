@@ -5,6 +5,7 @@
 //! its budget.
 //!
 //! - [`execute`]: writes, reads and atomics, which need nothing of the peer but memory;
+//! - [`flush`]: what a FLUSH comes to before its storage is asked;
 //! - [`Message`]: what a send, or a write with immediate, offers to the peer's next receive.
 //!
 //! May come in: how bytes move between two ends of one process. Not here: queues, completions, states, time.
@@ -19,8 +20,11 @@ mod tests;
 pub(crate) use message::{Delivered, Message};
 
 use crate::host::Host;
-use crate::memory::{Denied, Grant, LocalAccess, RemoteAccess, View};
-use crate::work::{Detail, INLINE_MAX, Opcode, RequestFlags, SendRequest, Status};
+use crate::memory::{Denied, Flight, Flush, Grant, LocalAccess, RemoteAccess, View};
+use crate::sync::{Ordering, fence};
+use crate::work::{
+    Detail, INLINE_MAX, Opcode, RequestFlags, Selectivity, SendRequest, Status, read_flush_header,
+};
 use copy::{EntryList, copy_piece, copy_scattered, remote_at, with_views};
 
 /// How a request ended, on the side of the queue that it was posted to.
@@ -93,6 +97,10 @@ pub(crate) fn execute(
             let copy = |sinks: &[View<'_>]| copy_piece(&[source.view()], sinks, length, progress, piece);
             with_views(list, here, LocalAccess::Write, copy).map_err(local_protection)
         }),
+        Opcode::AtomicWrite => {
+            let word = remote(request, there, RemoteAccess::Write);
+            return Executed::Done(word.map_or_else(|failed| failed, |word| atomic_write(request, word)));
+        }
         Opcode::CompareAndSwap | Opcode::FetchAndAdd => {
             let word = remote(request, there, RemoteAccess::Atomic);
             return Executed::Done(atomic(request, here, word).unwrap_or_else(|failed| failed));
@@ -206,6 +214,35 @@ fn with_source<R>(
         return Ok(work(&[View::of_mut(bytes)]));
     }
     with_views(EntryList::of_send(request, side), here, LocalAccess::Read, work)
+}
+
+/// Stores the eight bytes of the request in one piece.
+fn atomic_write(request: &SendRequest, word: Grant<'_>) -> Outcome {
+    match word.view().store_u64(0, request.compare_or_add) {
+        Some(()) => Outcome::success(8),
+        None => Outcome::failure(Status::RemoteInvalidRequest, Detail::Misaligned),
+    }
+}
+
+/// Judges a FLUSH, as the responder does: the flight that is to be started for it, or how it ended.
+///
+/// Checked in the order header, key, domain, rights, range, doubt.
+pub(crate) fn flush(request: &SendRequest, there: &impl Host) -> Result<Box<Flight>, Outcome> {
+    let Some((placement, selectivity)) = read_flush_header(request.immediate_or_key) else {
+        return Err(Outcome::failure(Status::RemoteInvalidRequest, Detail::None));
+    };
+    let range = match selectivity {
+        Selectivity::Range => Some((request.remote_address, request.length)),
+        Selectivity::Region => None,
+    };
+    match there.flush(request.rkey, range, placement).map_err(remote_access)? {
+        Flush::Start(flight) => Ok(flight),
+        Flush::InDoubt => Err(Outcome::failure(Status::RemoteOperation, Detail::InDoubt)),
+        Flush::Done => {
+            fence(Ordering::Release); // what earlier requests stored comes before what tells of this one
+            Err(Outcome::success(0))
+        }
+    }
 }
 
 fn atomic(

@@ -5,7 +5,7 @@ mod scattered;
 use super::*;
 use crate::memory::{KeyTable, Memory, Registration, Rights};
 use crate::ring::{Pin, PinHandle, Pins};
-use crate::work::{CompletionFlags, CompletionKind, Key, ReceiveRequest, Sge, sge_to_words};
+use crate::work::{CompletionFlags, CompletionKind, FlushPlacement, Key, ReceiveRequest, Sge, sge_to_words};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -74,6 +74,15 @@ impl Host for At<'_> {
 
     fn remote(&self, key: Key, address: u64, length: u32, access: RemoteAccess) -> Result<Grant<'_>, Denied> {
         self.0.keys.check_remote(&self.1, key, PD, address, length, access)
+    }
+
+    fn flush(
+        &self,
+        key: Key,
+        range: Option<(u64, u32)>,
+        placement: FlushPlacement,
+    ) -> Result<Flush, Denied> {
+        self.0.keys.check_flush(&self.1, key, PD.into(), range, placement)
     }
 
     fn invalidate(&self, key: Key) -> Result<(), Detail> {

@@ -1,11 +1,12 @@
 //! The table of keys: the only place where the right to touch a region is given.
 
 use super::View;
+use super::durable::{Flight, Flush};
 use super::owner::{Held, Memory};
 use super::region::{Access, Denied, Kind, Party, Region, Rights};
 use crate::ring::{Pin, Pins, Retired, Table, TableFull};
-use crate::sync::{Arc, Mutex};
-use crate::work::Key;
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
+use crate::work::{FlushPlacement, Key};
 use std::ops::Range;
 
 /// A freed index rests until so many others have been freed, or the table has grown past it. Together with
@@ -113,6 +114,14 @@ pub enum RegisterError {
         /// The rights asked for.
         rights: Rights,
     },
+    /// A flush could not do what the right to it promises.
+    #[error("register: rights {rights}: {why}")]
+    NotPersistent {
+        /// The rights asked for.
+        rights: Rights,
+        /// What is in the way.
+        why: &'static str,
+    },
     /// No key is free.
     #[error("register: {0}")]
     TooManyRegions(#[from] TableFull),
@@ -129,13 +138,16 @@ pub struct KeyTable {
     removal: Mutex<()>,
     /// The memory of what has none.
     nothing: Arc<Memory>,
+    /// Flushes of its regions that have failed.
+    failures: Arc<AtomicU64>,
 }
 
 impl KeyTable {
     /// An empty table, read under the pins of `pins`.
     pub fn new(pins: Arc<Pins>) -> Self {
         let nothing = Arc::new(Memory::from(Vec::new()));
-        Self { regions: Table::new(pins, REST), removal: Mutex::new(()), nothing }
+        let failures = Arc::new(AtomicU64::new(0));
+        Self { regions: Table::new(pins, REST), removal: Mutex::new(()), nothing, failures }
     }
 
     pub(super) fn regions(&self) -> &Table<Region> {
@@ -156,6 +168,13 @@ impl KeyTable {
         let Registration { pd, rights, range, base } = registration;
         if rights.lacks_local_write() {
             return Err(RegisterError::NeedsLocalWrite { rights });
+        }
+        if rights.contains(Rights::FLUSH_PERSISTENT) {
+            let none = "nothing makes this memory persistent; register memory of a file, or drop that right";
+            let why = memory.persistence().map_or(Some(none), |stable| stable.durable().volatile());
+            if let Some(why) = why {
+                return Err(RegisterError::NotPersistent { rights, why });
+            }
         }
         let bytes = Held::new(Arc::clone(memory), range.clone())
             .map_err(|memory| RegisterError::OutsideOfMemory { range, length: memory.len() })?;
@@ -253,6 +272,46 @@ impl KeyTable {
         }
     }
 
+    /// Checks a flush that the peer asks for; `range` is `None` for the whole region.
+    ///
+    /// In the order key, protection domain, right, range, and then what is in doubt. A range of no bytes
+    /// needs the key and the right, and nothing is done for it. Windows and fast registrations grant none.
+    ///
+    /// # Errors
+    /// The first that does not fit; nothing was started.
+    pub(crate) fn check_flush(
+        &self,
+        pin: &Pin<'_>,
+        key: Key,
+        party: Party,
+        range: Option<(u64, u32)>,
+        placement: FlushPlacement,
+    ) -> Result<Flush, Denied> {
+        let global = placement.contains(FlushPlacement::GLOBAL).then_some(Rights::FLUSH_GLOBAL);
+        let persistent = placement.contains(FlushPlacement::PERSISTENT).then_some(Rights::FLUSH_PERSISTENT);
+        let right = global.into_iter().chain(persistent).fold(Rights::NONE, |all, right| all | right);
+        let region = self.region(pin, key).ok_or(Denied::UnknownKey)?;
+        let range = region.check_flush(party, right, range)?;
+        Ok(Flight::prepare(region.bytes.memory(), range, placement, &self.failures))
+    }
+
+    /// How many flushes have failed: a number to give to [`KeyTable::written`], mostly 0.
+    #[inline]
+    pub(crate) fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Acquire) // pairs with the end of a flush that failed
+    }
+
+    /// Bytes of a region were written that may be in doubt; `known` were the failures before that began.
+    ///
+    /// What was written through a window or fast registration is not followed, and stays in doubt.
+    #[cold]
+    pub(crate) fn written(&self, pin: &Pin<'_>, key: Key, address: u64, length: u64, known: u64) {
+        let Some(region) = self.region(pin, key) else { return };
+        let Some(stable) = region.bytes.memory().persistence() else { return };
+        let begin = region.bytes.offset() + address.wrapping_sub(region.base) as usize;
+        stable.doubt().written(&(begin..begin + length as usize), known);
+    }
+
     /// The region of that key, whatever its state.
     #[inline]
     pub(super) fn region<'p>(&'p self, pin: &'p Pin<'_>, key: Key) -> Option<&'p Region> {
@@ -298,24 +357,40 @@ impl KeyTable {
         let pin = handle.pin();
         let judged = judge(&pin, self.regions.get(&pin, index)?)?;
         drop(pin); // or the removal would wait for it
-        Some((Deregistering(self.regions.remove(index)?), judged))
+        Some((Deregistering(Going::Passes(self.regions.remove(index)?)), judged))
     }
 }
 
 /// A region that is refused already and may still be in use by a pass that found it before.
 #[derive(Debug)]
 #[must_use = "ask try_finish until the passes are over, else the memory is never let go"]
-pub struct Deregistering(Retired<Region>);
+pub struct Deregistering(Going);
+
+/// Who may still use a region that is refused.
+#[derive(Debug)]
+enum Going {
+    /// Passes.
+    Passes(Retired<Region>),
+    /// No pass; flushes that run may keep its memory.
+    Flushes(Arc<Memory>),
+}
 
 impl Deregistering {
-    /// The region's share in the memory, once no granted access is going on; never blocks.
+    /// The region's share in the memory, once no granted access and no flush is going on; never blocks.
     ///
     /// Not under a pin of the calling thread that is older than the deregistration: it would wait for itself.
     ///
     /// # Errors
     /// Itself, while there may be such an access.
     pub fn try_finish(self) -> Result<Arc<Memory>, Self> {
-        self.0.try_reclaim().map(Region::into_memory).map_err(Self)
+        let memory = match self.0 {
+            Going::Passes(retired) => match retired.try_reclaim() {
+                Ok(region) => region.into_memory(),
+                Err(later) => return Err(Self(Going::Passes(later))),
+            },
+            Going::Flushes(memory) => memory,
+        };
+        if memory.is_let_go() { Ok(memory) } else { Err(Self(Going::Flushes(memory))) }
     }
 }
 

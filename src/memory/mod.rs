@@ -4,12 +4,14 @@
 //! - [`View`] is the one way to bytes that others may change at any time.
 //! - [`KeyTable`] knows the regions by their keys; only its checks make a [`Grant`] to touch one. A region
 //!   that is deregistered is refused at once and let go when the last pass that may have found it is over.
+//! - A memory may have a [`Durable`], which makes ranges of it stable; a flush that runs is a [`Flight`] and
+//!   keeps the memory. What a failed one leaves in doubt is told by the memory.
 //! - Windows, fast registrations and logical address mappings are entries of the same table. What is in force
 //!   under the changing keys of the first two is one word ([`Changing`](crate::ring::Changing)), so that
 //!   nobody who checks an access has to wait for who binds, registers or invalidates.
 //!
 //! May come in: whatever decides who may touch which bytes. Not here: rings, queue pairs, packets, and any
-//! `&[u8]` over memory that a peer can reach. `unsafe` only in `view` and its parts, and in `owner`.
+//! `&[u8]` over memory that a peer can reach. `unsafe` only in `view` and its parts, in `owner` and in `map`.
 //!
 //! # Why it is sound that a peer writes while we read
 //!
@@ -42,9 +44,13 @@
 //! model. It rests on the compiler's treating assembly as opaque, as every kernel and shared-memory queue
 //! does.
 
+mod doubt;
+mod durable;
 mod fast_register;
 mod keys;
 mod lam;
+#[cfg(all(feature = "storage", unix))]
+mod map;
 mod owner;
 mod region;
 mod registering;
@@ -55,9 +61,14 @@ mod registering;
 mod view;
 mod window;
 
+#[cfg_attr(not(all(feature = "storage", unix)), expect(unused_imports, reason = "storage implements it"))]
+pub(crate) use durable::Durable;
+pub(crate) use durable::{Flight, Flush};
 pub use fast_register::{NotStaged, PLACES, PageList};
 pub use keys::{Deregistering, Grant, KeyTable, LocalAccess, RegisterError, Registration, RemoteAccess};
 pub use lam::{LAM_MAX, Mapping, PAGE_SIZE};
+#[cfg(all(feature = "storage", unix))]
+pub(crate) use map::Mapping;
 pub use owner::{Memory, MemoryError};
 pub use region::{Denied, Party, Rights};
 pub use registering::{Unbound, Unfit};

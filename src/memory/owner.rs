@@ -1,6 +1,9 @@
 //! Who owns the bytes, and how they are given back.
 
 use super::View;
+use super::durable::{Durable, Persistence};
+#[cfg(all(feature = "storage", unix))]
+use super::map::Mapping;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::mem::ManuallyDrop;
 use std::ops::Range;
@@ -31,6 +34,8 @@ pub struct Memory {
     base: NonNull<u8>,
     length: usize,
     origin: Origin,
+    /// Where its bytes can be made stable.
+    persistence: Option<Arc<Persistence>>,
 }
 
 /// Where the bytes came from, hence how they are given back.
@@ -42,6 +47,9 @@ enum Origin {
     Zeroed(Layout),
     /// Somebody else, who frees them.
     Borrowed,
+    /// A file, which is mapped until then.
+    #[cfg(all(feature = "storage", unix))]
+    Mapped(#[expect(dead_code, reason = "it is unmapped with its owner")] Mapping),
 }
 
 /// Memory could not be had.
@@ -86,7 +94,7 @@ impl Memory {
         // SAFETY: the layout's size is not 0.
         let base = unsafe { alloc_zeroed(layout) };
         let base = NonNull::new(base).ok_or(MemoryError::OutOfMemory { length })?;
-        Ok(Self { base, length, origin: Origin::Zeroed(layout) })
+        Ok(Self { base, length, origin: Origin::Zeroed(layout), persistence: None })
     }
 
     /// Memory that stays somebody else's, for scoped and raw registrations; dropping it frees nothing.
@@ -94,7 +102,43 @@ impl Memory {
     /// # Safety
     /// Until the `Memory`, and every region made of it, is gone, the caller sees to what [`View::new`] asks.
     pub(crate) unsafe fn borrowed(base: NonNull<u8>, length: usize) -> Self {
-        Self { base, length, origin: Origin::Borrowed }
+        Self { base, length, origin: Origin::Borrowed, persistence: None }
+    }
+
+    /// The bytes of a mapped file.
+    #[cfg(all(feature = "storage", unix))]
+    pub(crate) fn mapped(mapping: Mapping) -> Self {
+        let (base, length) = (mapping.base(), mapping.len());
+        Self { base, length, origin: Origin::Mapped(mapping), persistence: None }
+    }
+
+    /// The same, with what makes its bytes stable.
+    #[cfg_attr(not(any(test, all(feature = "storage", unix))), expect(dead_code, reason = "storage brings it"))]
+    pub(crate) fn durable(self, durable: Arc<dyn Durable>) -> Self {
+        let mut memory = self;
+        memory.persistence = Some(Persistence::new(durable));
+        memory
+    }
+
+    pub(crate) fn persistence(&self) -> Option<&Arc<Persistence>> {
+        self.persistence.as_ref()
+    }
+
+    /// The ranges of bytes whose last flush failed, until they were written again and flushed; in order.
+    ///
+    /// Empty for memory that nothing makes stable. Their content in the file is unknown.
+    pub fn in_doubt(&self) -> Vec<Range<usize>> {
+        self.persistence.as_ref().map(|stable| stable.doubt().ranges()).unwrap_or_default()
+    }
+
+    /// How its bytes are made stable, for people; `None`: they are not.
+    pub fn storage(&self) -> Option<String> {
+        self.persistence.as_ref().map(|stable| stable.durable().describe())
+    }
+
+    /// No flush keeps the memory.
+    pub(super) fn is_let_go(&self) -> bool {
+        self.persistence.as_ref().is_none_or(|stable| !stable.is_running())
     }
 
     /// Length in bytes.
@@ -122,7 +166,13 @@ impl Memory {
 
     /// Copies `from` to `offset`; `None`, and nothing copied, when it would leave the memory.
     pub fn write(&self, offset: usize, from: &[u8]) -> Option<()> {
-        self.view().write(offset, from)
+        let Some(stable) = &self.persistence else { return self.view().write(offset, from) };
+        let known = stable.doubt().latest();
+        self.view().write(offset, from)?;
+        if known != 0 {
+            stable.doubt().written(&(offset..offset + from.len()), known);
+        }
+        Some(())
     }
 
     /// The bytes without a copy, while nobody writes them.
@@ -143,12 +193,13 @@ impl Memory {
     pub fn into_vec(self) -> Vec<u8> {
         match self.origin {
             Origin::Vec { capacity } => {
-                let this = ManuallyDrop::new(self);
+                let mut this = ManuallyDrop::new(self);
+                drop(this.persistence.take());
                 // SAFETY: pointer, length and capacity are those of the vector taken apart in `from`, whose
                 // bytes stayed initialised; `self` is not dropped, so the vector is the only owner again.
                 unsafe { Vec::from_raw_parts(this.base.as_ptr(), this.length, capacity) }
             }
-            Origin::Zeroed(_) | Origin::Borrowed => {
+            _ => {
                 let mut bytes = vec![0; self.length];
                 let all = self.view().read(0, &mut bytes);
                 debug_assert!(all.is_some(), "a memory holds as many bytes as it is long");
@@ -168,6 +219,8 @@ impl Drop for Memory {
             // SAFETY: `base` came from `alloc_zeroed` with this very layout, and this is its last use.
             Origin::Zeroed(layout) => unsafe { dealloc(self.base.as_ptr(), layout) },
             Origin::Borrowed => {}
+            #[cfg(all(feature = "storage", unix))]
+            Origin::Mapped(_) => {} // unmaps itself
         }
     }
 }
@@ -176,7 +229,8 @@ impl From<Vec<u8>> for Memory {
     fn from(bytes: Vec<u8>) -> Self {
         let mut bytes = ManuallyDrop::new(bytes);
         let base = NonNull::new(bytes.as_mut_ptr()).expect("a vector's pointer is never null");
-        Self { base, length: bytes.len(), origin: Origin::Vec { capacity: bytes.capacity() } }
+        let origin = Origin::Vec { capacity: bytes.capacity() };
+        Self { base, length: bytes.len(), origin, persistence: None }
     }
 }
 
@@ -221,6 +275,16 @@ impl Held {
         // SAFETY: `new` found the range inside of `memory`, which `self` keeps alive for as long as the view
         // may be used, and which is never moved or freed while shared; else as in `Memory::view`.
         unsafe { View::new(self.base, self.length) }
+    }
+
+    /// Where the part of the memory begins.
+    pub(crate) fn offset(&self) -> usize {
+        self.base.as_ptr().addr() - self.memory.view().as_ptr().addr()
+    }
+
+    /// Whose range it is.
+    pub(crate) fn memory(&self) -> &Arc<Memory> {
+        &self.memory
     }
 
     /// Lets go of the range.

@@ -7,7 +7,7 @@ use super::window::Window;
 use crate::sync::{AtomicU64, Ordering};
 use crate::work::{Detail, Key};
 use std::fmt;
-use std::ops::BitOr;
+use std::ops::{BitOr, Range};
 use std::sync::Arc;
 
 /// What may be done with a region beyond reading it locally, a bit each.
@@ -32,18 +32,24 @@ impl Rights {
     /// Ordinary regions of NDK and verbs never grant it: there only windows and fast registrations can be
     /// invalidated, and those need no right for it.
     pub const REMOTE_INVALIDATE: Self = Self(16);
+    /// The peer may flush it to where all see it (verbs: `IBV_ACCESS_FLUSH_GLOBAL`).
+    pub const FLUSH_GLOBAL: Self = Self(32);
+    /// The peer may flush it to where it survives (verbs: `IBV_ACCESS_FLUSH_PERSISTENT`).
+    pub const FLUSH_PERSISTENT: Self = Self(64);
     /// Reads may store into it, where the adapter asks for that right beside local write.
     pub const READ_SINK: Self = Self(128);
 
     /// What a read needs of its sink where the adapter asks for a right.
     pub(super) const SINK: Self = Self(Self::LOCAL_WRITE.0 | Self::READ_SINK.0);
 
-    const NAMES: [(Self, &str); 6] = [
+    const NAMES: [(Self, &str); 8] = [
         (Self::LOCAL_WRITE, "local write"),
         (Self::REMOTE_READ, "remote read"),
         (Self::REMOTE_WRITE, "remote write"),
         (Self::REMOTE_ATOMIC, "remote atomic"),
         (Self::REMOTE_INVALIDATE, "remote invalidate"),
+        (Self::FLUSH_GLOBAL, "flush to global visibility"),
+        (Self::FLUSH_PERSISTENT, "flush to persistence"),
         (Self::READ_SINK, "read sink"),
     ];
 
@@ -256,6 +262,36 @@ impl Region {
         // since base + length <= 2^64 (`register`); and an access has at least one byte (`KeyTable::check`).
         let offset = address.wrapping_sub(self.base) as usize;
         self.bytes.view().slice(offset, length).ok_or(Denied::OutOfRange)
+    }
+
+    /// The bytes of its memory that a flush is about, if this region grants it; its key has been compared.
+    ///
+    /// A range of no bytes is checked as others are, but for where it lies.
+    pub(super) fn check_flush(
+        &self,
+        party: Party,
+        right: Rights,
+        range: Option<(u64, u32)>,
+    ) -> Result<Range<usize>, Denied> {
+        if !self.is_open() {
+            return Err(Denied::UnknownKey);
+        }
+        if self.pd != party.pd {
+            return Err(Denied::OtherProtectionDomain);
+        }
+        if !self.rights.contains(right) {
+            return Err(Denied::MissingRight);
+        }
+        let first = self.bytes.offset();
+        match range {
+            None => Ok(first..first + self.bytes.len()),
+            Some((_, 0)) => Ok(first..first),
+            Some((address, length)) => {
+                self.part(address, length as usize)?;
+                let begin = first + address.wrapping_sub(self.base) as usize; // in the region, as `part` says
+                Ok(begin..begin + length as usize)
+            }
+        }
     }
 
     /// Invalidates the key at the peer's word.

@@ -10,7 +10,7 @@ use crate::work::{self, CompletionFlags, CompletionKind};
 pub struct Completion {
     /// How it ended.
     pub status: Status,
-    /// Which kind of request it was; a remote atomic completes as a read.
+    /// Which kind of request it was; a remote atomic completes as a read, an atomic write or flush as a write.
     pub kind: OperationType,
     /// Bytes received, sent, read or written; 0 on failure.
     pub bytes_transferred: u32,
@@ -80,7 +80,7 @@ pub(super) fn kind(kind: CompletionKind, invalidated: bool) -> OperationType {
         }
         CompletionKind::Receive | CompletionKind::ReceiveWrite => OperationType::Receive,
         CompletionKind::Send => OperationType::Send,
-        CompletionKind::Write => OperationType::Write,
+        CompletionKind::Write | CompletionKind::AtomicWrite | CompletionKind::Flush => OperationType::Write,
         CompletionKind::Read | CompletionKind::CompareAndSwap | CompletionKind::FetchAndAdd => {
             OperationType::Read
         }

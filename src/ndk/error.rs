@@ -159,12 +159,22 @@ pub enum PostCall {
     CompareAndSwap,
     /// Posts a fetch and add (`ext`).
     FetchAndAdd,
+    /// Posts an atomic write (`ext`).
+    AtomicWrite,
+    /// Posts a flush of the peer's memory (`ext`).
+    FlushRemote,
 }
 
 impl fmt::Display for PostCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let beyond_ndk =
-            [Self::SendWithImmediate, Self::WriteWithImmediate, Self::CompareAndSwap, Self::FetchAndAdd];
+        let beyond_ndk = [
+            Self::SendWithImmediate,
+            Self::WriteWithImmediate,
+            Self::CompareAndSwap,
+            Self::FetchAndAdd,
+            Self::AtomicWrite,
+            Self::FlushRemote,
+        ];
         let prefix = if beyond_ndk.contains(self) { "ext::" } else { "Ndk" };
         write!(f, "{prefix}{self:?}")
     }

@@ -1,11 +1,18 @@
-//! What verbs has and NDK lacks: immediate data, remote atomics, and rights for both.
+//! What verbs has and NDK lacks: immediate data, remote atomics, FLUSH, ATOMIC WRITE, and rights for them.
 //!
 //! In scope with `use qpair::ndk::ext::{CompletionExt, QpExt}`.
 
 use super::post::{ATOMIC_FLAGS, SEND_FLAGS, WRITE_FLAGS};
-use super::{Completion, Data, MrFlags, OpFlags, PostCall, PostError, Qp, RemoteAddress, Sge};
+use super::{Completion, Data, MrFlags, OpFlags, PostCall, PostError, Qp, RemoteAddress, Sge, Token};
 use crate::device::qp::Operation;
-use crate::work::CompletionKind;
+use crate::work::{CompletionKind, Selectivity};
+
+pub use crate::work::FlushPlacement;
+#[cfg(all(feature = "storage", unix))]
+pub use file_memory::{FileMemory, FileMemoryError, FileStorage};
+
+#[cfg(all(feature = "storage", unix))]
+mod file_memory;
 
 /// The peer may work on the region's words by atomics; contains [`MrFlags::ALLOW_LOCAL_WRITE`].
 ///
@@ -17,6 +24,17 @@ pub const ALLOW_REMOTE_ATOMIC: MrFlags = MrFlags(0x1_0001);
 ///
 /// NDK knows that of windows and fast registrations only. The region is deregistered as any other.
 pub const ALLOW_REMOTE_INVALIDATE: MrFlags = MrFlags(0x2_0000);
+
+/// The peer may flush the region to where all who map it see it (`IBV_ACCESS_FLUSH_GLOBAL`).
+///
+/// Any memory can grant it.
+pub const ALLOW_FLUSH_GLOBAL: MrFlags = MrFlags(0x4_0000);
+
+/// The peer may flush the region to where it survives a loss of power (`IBV_ACCESS_FLUSH_PERSISTENT`).
+///
+/// Only memory of a file can grant it, on a file system that keeps something; registration refuses others
+/// with NOT_SUPPORTED.
+pub const ALLOW_FLUSH_PERSISTENT: MrFlags = MrFlags(0x8_0000);
 
 /// Requests that NDK does not have.
 ///
@@ -81,6 +99,56 @@ pub trait QpExt: sealed::Sealed {
         add: u64,
         flags: OpFlags,
     ) -> Result<(), PostError>;
+
+    /// Posts an ATOMIC WRITE: stores eight bytes at `remote` in one piece; no reader sees a mixture.
+    ///
+    /// The bytes lie in memory as they are given. The remote address must be a multiple of 8, else the request
+    /// fails as the peer finds it invalid, and nothing changed. The region grants
+    /// [`MrFlags::ALLOW_REMOTE_WRITE`]. Counts as a read in progress.
+    ///
+    /// # Errors
+    /// As [`Qp::read`].
+    fn atomic_write(
+        &self,
+        context: u64,
+        value: [u8; 8],
+        remote: RemoteAddress,
+        flags: OpFlags,
+    ) -> Result<(), PostError>;
+
+    /// Posts an RDMA FLUSH of `length` bytes of the peer's memory: its completion tells that they are placed.
+    ///
+    /// Covers what earlier requests of this queue pair stored there, and what others stored whose completion
+    /// was seen before. Requests behind it wait for it, those of other queue pairs do not. With length 0 the
+    /// token and its rights are checked and nothing is done. Counts as a read in progress.
+    ///
+    /// Completes with REMOTE_RESOURCES where the peer's storage failed, or the range is
+    /// [in doubt](super::Memory::in_doubt) since an earlier failure; or where `placement` says nothing.
+    /// With ACCESS_VIOLATION where the region lacks a right or the range leaves it. Such a failure breaks the
+    /// connection as any other.
+    ///
+    /// # Errors
+    /// As [`Qp::read`].
+    fn flush_remote(
+        &self,
+        context: u64,
+        remote: RemoteAddress,
+        length: u32,
+        placement: FlushPlacement,
+        flags: OpFlags,
+    ) -> Result<(), PostError>;
+
+    /// As [`flush_remote`](Self::flush_remote), for the whole region of that token, however long it is.
+    ///
+    /// # Errors
+    /// As [`Qp::read`].
+    fn flush_remote_region(
+        &self,
+        context: u64,
+        token: Token,
+        placement: FlushPlacement,
+        flags: OpFlags,
+    ) -> Result<(), PostError>;
 }
 
 impl QpExt for Qp {
@@ -139,6 +207,44 @@ impl QpExt for Qp {
         let operation = Operation::FetchAndAdd { address, key, add };
         self.post(PostCall::FetchAndAdd, &operation, Data::Sgl(&[old]), flags, ATOMIC_FLAGS, context)
     }
+
+    #[inline]
+    fn atomic_write(
+        &self,
+        context: u64,
+        value: [u8; 8],
+        remote: RemoteAddress,
+        flags: OpFlags,
+    ) -> Result<(), PostError> {
+        let RemoteAddress { address, token: key } = remote;
+        let operation = Operation::AtomicWrite { address, key, value: u64::from_ne_bytes(value) };
+        self.post(PostCall::AtomicWrite, &operation, Data::Sgl(&[]), flags, ATOMIC_FLAGS, context)
+    }
+
+    fn flush_remote(
+        &self,
+        context: u64,
+        remote: RemoteAddress,
+        length: u32,
+        placement: FlushPlacement,
+        flags: OpFlags,
+    ) -> Result<(), PostError> {
+        let RemoteAddress { address, token: key } = remote;
+        let operation = Operation::Flush { address, key, length, placement, selectivity: Selectivity::Range };
+        self.post(PostCall::FlushRemote, &operation, Data::Sgl(&[]), flags, ATOMIC_FLAGS, context)
+    }
+
+    fn flush_remote_region(
+        &self,
+        context: u64,
+        token: Token,
+        placement: FlushPlacement,
+        flags: OpFlags,
+    ) -> Result<(), PostError> {
+        let selectivity = Selectivity::Region;
+        let operation = Operation::Flush { address: 0, key: token, length: 0, placement, selectivity };
+        self.post(PostCall::FlushRemote, &operation, Data::Sgl(&[]), flags, ATOMIC_FLAGS, context)
+    }
 }
 
 /// What verbs tells of a completion beyond NDK's structure.
@@ -149,8 +255,14 @@ pub trait CompletionExt: sealed::Sealed {
     /// A receive that a write with immediate completed: its data went elsewhere.
     fn is_receive_of_write(&self) -> bool;
 
-    /// A remote atomic.
+    /// A remote atomic that brought an old value.
     fn is_atomic(&self) -> bool;
+
+    /// An atomic write.
+    fn is_atomic_write(&self) -> bool;
+
+    /// A flush of the peer's memory.
+    fn is_remote_flush(&self) -> bool;
 }
 
 impl CompletionExt for Completion {
@@ -164,6 +276,14 @@ impl CompletionExt for Completion {
 
     fn is_atomic(&self) -> bool {
         matches!(self.extension.kind, CompletionKind::CompareAndSwap | CompletionKind::FetchAndAdd)
+    }
+
+    fn is_atomic_write(&self) -> bool {
+        self.extension.kind == CompletionKind::AtomicWrite
+    }
+
+    fn is_remote_flush(&self) -> bool {
+        self.extension.kind == CompletionKind::Flush
     }
 }
 

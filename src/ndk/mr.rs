@@ -216,6 +216,15 @@ impl Mr {
         self.memory().view().store_u64(offset, value).ok_or_else(|| self.word("Mr::store_u64", offset))
     }
 
+    /// The ranges of the region whose last flush failed, until they were written again and flushed.
+    ///
+    /// In order. A failed sync leaves their content on the disk unknown, so a flush that touches one fails
+    /// until its bytes were written anew: by a write or atomic of a peer under the region's own token, or by
+    /// [`write`](Self::write). They can be read meanwhile. Always empty for memory that is in no file.
+    pub fn in_doubt(&self) -> Vec<Range<usize>> {
+        self.memory().in_doubt()
+    }
+
     /// Deregisters and closes, and gives the memory back (`NdkDeregisterMr`, `NdkCloseMr`).
     ///
     /// The token is refused at once, here and at peers. Pends while an access is going on.
@@ -349,7 +358,9 @@ const FLAGS: MrFlags = MrFlags(
         | MrFlags::ALLOW_REMOTE_WRITE.0
         | MrFlags::RDMA_READ_SINK.0
         | ext::ALLOW_REMOTE_ATOMIC.0
-        | ext::ALLOW_REMOTE_INVALIDATE.0,
+        | ext::ALLOW_REMOTE_INVALIDATE.0
+        | ext::ALLOW_FLUSH_GLOBAL.0
+        | ext::ALLOW_FLUSH_PERSISTENT.0,
 );
 
 /// The rights that the flags grant; an adapter that asks for no right to a sink of reads ignores that one
@@ -365,6 +376,8 @@ fn rights(flags: MrFlags) -> Result<Rights, Error> {
         (MrFlags::ALLOW_REMOTE_WRITE, Rights::REMOTE_WRITE),
         (ext::ALLOW_REMOTE_ATOMIC, Rights::REMOTE_ATOMIC),
         (ext::ALLOW_REMOTE_INVALIDATE, Rights::REMOTE_INVALIDATE),
+        (ext::ALLOW_FLUSH_GLOBAL, Rights::FLUSH_GLOBAL),
+        (ext::ALLOW_FLUSH_PERSISTENT, Rights::FLUSH_PERSISTENT),
     ] {
         if flags.contains(flag) {
             rights = rights | right;
@@ -385,6 +398,9 @@ fn rights(flags: MrFlags) -> Result<Rights, Error> {
 fn refused(error: RegisterError, flags: MrFlags) -> Error {
     match error {
         RegisterError::TooManyRegions(full) => pd::table_full(REGISTER, full),
+        RegisterError::NotPersistent { why, .. } => Error::new(REGISTER, Status::NOT_SUPPORTED)
+            .with_argument("Flags", format_args!("{flags:#x}"))
+            .with_hint(why),
         other => Error::new(REGISTER, Status::INVALID_PARAMETER)
             .with_argument("Flags", format_args!("{flags:#x}"))
             .with_source(other),

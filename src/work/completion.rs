@@ -29,10 +29,14 @@ pub enum CompletionKind {
     FastRegister = 8,
     /// A local invalidation.
     Invalidate = 9,
+    /// A flush of the peer's memory.
+    Flush = 10,
+    /// An atomic write.
+    AtomicWrite = 11,
 }
 
 impl CompletionKind {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Receive,
         Self::ReceiveWrite,
         Self::Send,
@@ -43,6 +47,8 @@ impl CompletionKind {
         Self::Bind,
         Self::FastRegister,
         Self::Invalidate,
+        Self::Flush,
+        Self::AtomicWrite,
     ];
 
     pub(crate) fn from_number(number: u8) -> Self {
@@ -59,6 +65,8 @@ impl From<Opcode> for CompletionKind {
             Opcode::Read => Self::Read,
             Opcode::CompareAndSwap => Self::CompareAndSwap,
             Opcode::FetchAndAdd => Self::FetchAndAdd,
+            Opcode::AtomicWrite => Self::AtomicWrite,
+            Opcode::Flush => Self::Flush,
             Opcode::Bind => Self::Bind,
             Opcode::FastRegister => Self::FastRegister,
             Opcode::LocalInvalidate => Self::Invalidate,

@@ -38,17 +38,21 @@ pub enum Opcode {
     CompareAndSwap = 6,
     /// 64-bit atomic fetch and add in the peer's memory.
     FetchAndAdd = 7,
+    /// Write of eight bytes in one piece into the peer's memory.
+    AtomicWrite = 8,
+    /// Flush of what was stored in the peer's memory: to where all see it, or to where it survives.
+    Flush = 9,
     /// Binding of a memory window.
-    Bind = 8,
+    Bind = 10,
     /// Registration of pages under the next key of a fast-register region.
-    FastRegister = 9,
+    FastRegister = 11,
     /// Invalidation of a key of this side.
-    LocalInvalidate = 10,
+    LocalInvalidate = 12,
 }
 
 impl Opcode {
     /// Every opcode there is.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Send,
         Self::SendWithImmediate,
         Self::SendWithInvalidate,
@@ -57,6 +61,8 @@ impl Opcode {
         Self::Read,
         Self::CompareAndSwap,
         Self::FetchAndAdd,
+        Self::AtomicWrite,
+        Self::Flush,
         Self::Bind,
         Self::FastRegister,
         Self::LocalInvalidate,
@@ -82,8 +88,59 @@ impl Opcode {
 
     /// Works on eight bytes of the peer's memory.
     pub fn is_atomic(self) -> bool {
-        matches!(self, Self::CompareAndSwap | Self::FetchAndAdd)
+        matches!(self, Self::CompareAndSwap | Self::FetchAndAdd | Self::AtomicWrite)
     }
+}
+
+/// How far a FLUSH brings what was stored (verbs: placement type), a bit each.
+///
+/// With both bits both promises are kept, by one and the same act. With neither the request is invalid.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct FlushPlacement(pub u8);
+
+impl FlushPlacement {
+    /// All processors, and all processes that map the bytes, see them (`IBV_FLUSH_GLOBAL`).
+    pub const GLOBAL: Self = Self(1);
+    /// The bytes survive a loss of power (`IBV_FLUSH_PERSISTENT`).
+    pub const PERSISTENT: Self = Self(2);
+
+    /// All bits of `other` are set.
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+impl BitOr for FlushPlacement {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// Of what a FLUSH speaks (verbs: selectivity).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Selectivity {
+    /// The range of the request (`IBV_FLUSH_RANGE`).
+    Range = 0,
+    /// The whole region, whatever the range of the request (`IBV_FLUSH_MR`).
+    Region = 1,
+}
+
+/// The four bytes of the header FETH: placement in bits 0-3, selectivity in bits 4 and 5.
+pub fn flush_header(placement: FlushPlacement, selectivity: Selectivity) -> u32 {
+    u32::from(placement.0 & 15) | (selectivity as u32) << 4
+}
+
+/// What that header says; `None`: no placement is asked for, or something is that there is not.
+pub fn read_flush_header(header: u32) -> Option<(FlushPlacement, Selectivity)> {
+    let selectivity = match header >> 4 {
+        0 => Selectivity::Range,
+        1 => Selectivity::Region,
+        _ => return None,
+    };
+    let placement = FlushPlacement(header as u8 & 15);
+    matches!(placement.0, 1..=3).then_some((placement, selectivity))
 }
 
 /// What else a request asks for, a bit each.

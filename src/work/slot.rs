@@ -12,6 +12,10 @@
 //! | 5 | address of entry 0 | data | address of the 8 bytes for the old value |
 //! | 6 | total length of all entries | data | swap |
 //!
+//! An atomic write is an atomic whose words 5 and 6 and token are 0: word 4 holds its eight bytes as they lie
+//! in memory. A flush has the plain words, with entry and token 0: the range begins at word 2 and is as long
+//! as word 6 says, and where others have immediate data it has the header FETH (placement 4, selectivity 2).
+//!
 //! Entries after the first, and inline data over 24 bytes, lie in the side array of the slot.
 //!
 //! Bind, fast register and local invalidate use the plain words for things of their own. *Home* is the key by

@@ -102,10 +102,14 @@ pub enum Detail {
     NotValid = 12,
     /// The window is bound, the fast registration in force: it must be invalidated first.
     StillValid = 13,
+    /// The peer's storage failed; the peer's region says which range is in doubt.
+    StorageFailed = 14,
+    /// The range is in doubt since an earlier flush failed: write it again, then flush.
+    InDoubt = 15,
 }
 
 impl Detail {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 16] = [
         Self::None,
         Self::UnknownKey,
         Self::OutOfRange,
@@ -120,6 +124,8 @@ impl Detail {
         Self::OtherQueuePair,
         Self::NotValid,
         Self::StillValid,
+        Self::StorageFailed,
+        Self::InDoubt,
     ];
 
     /// The detail of that number; [`Detail::None`] for a number that is none.

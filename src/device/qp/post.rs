@@ -4,7 +4,10 @@ use super::Qp;
 use crate::observe::{self, Event};
 use crate::ring::{NoRoom, Post};
 use crate::sync::Ordering;
-use crate::work::{INLINE_MAX, Key, Opcode, ReceiveRequest, RequestFlags, SendRequest, Sge, sge_to_words};
+use crate::work::{
+    FlushPlacement, INLINE_MAX, Key, Opcode, ReceiveRequest, RequestFlags, Selectivity, SendRequest, Sge,
+    flush_header, sge_to_words,
+};
 use std::sync::Arc;
 
 /// What an initiator request does.
@@ -18,6 +21,8 @@ pub(crate) enum Operation {
     Read { address: u64, key: Key },
     CompareAndSwap { address: u64, key: Key, compare: u64, swap: u64 },
     FetchAndAdd { address: u64, key: Key, add: u64 },
+    AtomicWrite { address: u64, key: Key, value: u64 },
+    Flush { address: u64, key: Key, length: u32, placement: FlushPlacement, selectivity: Selectivity },
 }
 
 /// The data of an initiator request.
@@ -104,6 +109,14 @@ impl Operation {
                 remote(&mut request, Opcode::FetchAndAdd, address, key);
                 request.compare_or_add = add;
             }
+            Self::AtomicWrite { address, key, value } => {
+                remote(&mut request, Opcode::AtomicWrite, address, key);
+                (request.compare_or_add, request.length) = (value, 8);
+            }
+            Self::Flush { address, key, length, placement, selectivity } => {
+                remote(&mut request, Opcode::Flush, address, key);
+                (request.immediate_or_key, request.length) = (flush_header(placement, selectivity), length);
+            }
         }
         request
     }
@@ -111,6 +124,13 @@ impl Operation {
     #[inline]
     fn reads(self) -> bool {
         matches!(self, Self::Read { .. } | Self::CompareAndSwap { .. } | Self::FetchAndAdd { .. })
+            || self.has_no_data()
+    }
+
+    /// It gets an answer as a read does, and takes as much of the limit, but has no entries.
+    #[inline]
+    fn has_no_data(self) -> bool {
+        matches!(self, Self::AtomicWrite { .. } | Self::Flush { .. })
     }
 
     fn is_atomic(self) -> bool {
@@ -191,8 +211,9 @@ impl Qp {
                 got as u64
             }
         };
+        let length = if operation.has_no_data() { request.length.into() } else { length };
         let max = self.rules.max_transfer;
-        if length > max {
+        if length > max && !matches!(operation, Operation::Flush { .. }) {
             return Err(PostRefused::TooLong { got: length, max });
         }
         request.length = length as u32;
