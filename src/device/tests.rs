@@ -2,6 +2,7 @@
 
 mod chance;
 mod failures;
+mod flush;
 mod keys;
 mod long;
 mod oracle;

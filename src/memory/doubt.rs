@@ -182,6 +182,6 @@ mod tests {
         doubt.synced(&(0..10_000), doubt.now());
         doubt.written(&(0..10_000), 1);
         doubt.synced(&(0..10_000), doubt.now());
-        assert_eq!(doubt.ranges(), [1..2, 3..4].into_iter().take(0).collect::<Vec<Range<usize>>>());
+        assert_eq!(doubt.ranges(), [], "room came back, and one write covered the rest");
     }
 }

@@ -143,6 +143,7 @@ impl Flight {
     }
 
     /// All the bytes of the memory.
+    #[cfg_attr(not(all(feature = "storage", unix)), expect(dead_code, reason = "storage reads it"))]
     pub(crate) fn view(&self) -> View<'_> {
         self.memory.as_ref().map_or(View::empty(), |memory| memory.view())
     }

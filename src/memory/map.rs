@@ -11,17 +11,17 @@ use std::ptr::{self, NonNull};
 
 /// A part of a file, mapped shared, for reading and writing.
 #[derive(Debug)]
-pub(crate) struct Mapping {
+pub(crate) struct FileMapping {
     base: NonNull<u8>,
     length: usize,
 }
 
 // SAFETY: an address range of the process, which belongs to no thread; it is reached by views only.
-unsafe impl Send for Mapping {}
+unsafe impl Send for FileMapping {}
 // SAFETY: as above.
-unsafe impl Sync for Mapping {}
+unsafe impl Sync for FileMapping {}
 
-impl Mapping {
+impl FileMapping {
     /// Maps `length` bytes of `file` from `offset` on, a multiple of the page size.
     ///
     /// # Errors
@@ -54,7 +54,7 @@ impl Mapping {
     }
 }
 
-impl Drop for Mapping {
+impl Drop for FileMapping {
     fn drop(&mut self) {
         // SAFETY: exactly what `new` mapped, not unmapped before, and whoever had it from `base` is gone: the
         // `Memory` that owns this has outlived its views.

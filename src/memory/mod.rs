@@ -49,7 +49,7 @@ mod durable;
 mod fast_register;
 mod keys;
 mod lam;
-#[cfg(all(feature = "storage", unix))]
+#[cfg(all(feature = "storage", target_os = "linux"))]
 mod map;
 mod owner;
 mod region;
@@ -61,14 +61,14 @@ mod registering;
 mod view;
 mod window;
 
-#[cfg_attr(not(all(feature = "storage", unix)), expect(unused_imports, reason = "storage implements it"))]
+#[cfg(any(test, all(feature = "storage", unix)))]
 pub(crate) use durable::Durable;
 pub(crate) use durable::{Flight, Flush};
 pub use fast_register::{NotStaged, PLACES, PageList};
 pub use keys::{Deregistering, Grant, KeyTable, LocalAccess, RegisterError, Registration, RemoteAccess};
 pub use lam::{LAM_MAX, Mapping, PAGE_SIZE};
-#[cfg(all(feature = "storage", unix))]
-pub(crate) use map::Mapping;
+#[cfg(all(feature = "storage", target_os = "linux"))]
+pub(crate) use map::FileMapping;
 pub use owner::{Memory, MemoryError};
 pub use region::{Denied, Party, Rights};
 pub use registering::{Unbound, Unfit};

@@ -2,8 +2,8 @@
 
 use super::View;
 use super::durable::{Durable, Persistence};
-#[cfg(all(feature = "storage", unix))]
-use super::map::Mapping;
+#[cfg(all(feature = "storage", target_os = "linux"))]
+use super::map::FileMapping;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::mem::ManuallyDrop;
 use std::ops::Range;
@@ -48,8 +48,8 @@ enum Origin {
     /// Somebody else, who frees them.
     Borrowed,
     /// A file, which is mapped until then.
-    #[cfg(all(feature = "storage", unix))]
-    Mapped(#[expect(dead_code, reason = "it is unmapped with its owner")] Mapping),
+    #[cfg(all(feature = "storage", target_os = "linux"))]
+    Mapped(#[expect(dead_code, reason = "it is unmapped with its owner")] FileMapping),
 }
 
 /// Memory could not be had.
@@ -106,8 +106,8 @@ impl Memory {
     }
 
     /// The bytes of a mapped file.
-    #[cfg(all(feature = "storage", unix))]
-    pub(crate) fn mapped(mapping: Mapping) -> Self {
+    #[cfg(all(feature = "storage", target_os = "linux"))]
+    pub(crate) fn mapped(mapping: FileMapping) -> Self {
         let (base, length) = (mapping.base(), mapping.len());
         Self { base, length, origin: Origin::Mapped(mapping), persistence: None }
     }
@@ -219,7 +219,7 @@ impl Drop for Memory {
             // SAFETY: `base` came from `alloc_zeroed` with this very layout, and this is its last use.
             Origin::Zeroed(layout) => unsafe { dealloc(self.base.as_ptr(), layout) },
             Origin::Borrowed => {}
-            #[cfg(all(feature = "storage", unix))]
+            #[cfg(all(feature = "storage", target_os = "linux"))]
             Origin::Mapped(_) => {} // unmaps itself
         }
     }

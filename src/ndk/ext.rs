@@ -9,7 +9,9 @@ use crate::work::{CompletionKind, Selectivity};
 
 pub use crate::work::FlushPlacement;
 #[cfg(all(feature = "storage", unix))]
-pub use file_memory::{FileMemory, FileMemoryError, FileStorage};
+pub use file_memory::{
+    Cause, FileMemory, FileMemoryError, FileStorage, StorageChoice, StorageError, StorageMake,
+};
 
 #[cfg(all(feature = "storage", unix))]
 mod file_memory;

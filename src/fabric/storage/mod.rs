@@ -26,6 +26,7 @@ pub(crate) mod forget;
 mod merge;
 mod planted;
 mod pool;
+pub(crate) mod region;
 #[cfg(test)]
 mod tests;
 #[cfg(target_os = "linux")]

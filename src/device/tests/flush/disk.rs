@@ -1,0 +1,1 @@
+//! Flushes onto the disk that forgets.
