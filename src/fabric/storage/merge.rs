@@ -85,8 +85,13 @@ impl Merger {
             syncs.running = false;
             std::mem::take(&mut syncs.joined)
         };
-        self.begin(); // before the waiters are told, so that the disk has no pause
+        if result.is_ok() {
+            self.begin(); // before the waiters are told, so that the disk has no pause
+        }
         waiters.into_iter().chain(joined).for_each(|done| done.call(result.clone()));
+        // After a failure, when they have been told: the system reports it once for the file, and who waits
+        // for the next sync, which may find nothing wrong, must be able to know of it.
+        self.begin();
     }
 }
 
