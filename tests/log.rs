@@ -175,7 +175,7 @@ fn log_1_a_killed_writer_loses_nothing_acknowledged() -> Outcome {
         let mut child = spawn("writer_process", &mut program)?;
         let lines = BufReader::new(child.stdout.take().ok_or("no output")?).lines();
         // Some die while they recover, before the first line.
-        let after = (chance % 40).saturating_sub(4);
+        let after = (chance % 40).saturating_sub(3);
         let mut acknowledged: [Option<(u64, Lsn)>; THREADS] = [None; THREADS];
         if chance % 40 < 4 {
             child.kill()?;

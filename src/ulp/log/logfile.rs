@@ -193,7 +193,7 @@ impl Log {
         if !super::planted!("incarnation_not_raised") {
             next.incarnation += 1;
         }
-        next.stable = found.last;
+        (next.stable, next.horizon) = (found.last, found.end);
         (next.restart, next.base) = (found.restart, found.base);
         slots.commit(CALL, next)?;
         Ok(Self { core: Arc::new(Core::new(medium, slots, files, found)), granule: options.granule })
@@ -230,7 +230,7 @@ impl Log {
             next.next_id += 1;
             next.containers.push(Entry { id, logical, leaving: false });
         }
-        next.stable = self.core.state().stable;
+        self.core.note(&mut next);
         control.slots.commit(CALL, next)?;
         control.files.extend(made);
         self.core.apply(&control);
@@ -285,7 +285,7 @@ impl Log {
             next.containers.remove(at);
             next.containers[at..].iter_mut().for_each(|entry| entry.logical -= 1);
         }
-        next.stable = self.core.state().stable;
+        self.core.note(&mut next);
         let committed = control.slots.commit(CALL, next);
         self.core.apply(&control); // of the old metadata too: they give back what was withdrawn
         committed?;
