@@ -101,7 +101,7 @@ pub(crate) trait Storage: Send + Sync + fmt::Debug {
     /// # Errors
     /// The system's, where its chance cannot be had.
     fn identity(&self) -> Result<u128, StorageError>;
-    /// Locks a file that is there against everybody else who locks it, until the lock is dropped; never waits.
+    /// Locks a file that is there against all others who lock it, until the lock is dropped; never waits.
     ///
     /// # Errors
     /// EWOULDBLOCK while somebody else has it, in this process or another.

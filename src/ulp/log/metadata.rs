@@ -188,7 +188,8 @@ impl Slots {
         let mut found: Option<(u64, Metadata)> = None;
         for slot in 0..2 {
             let bytes = match file.read(slot * SLOT, SLOT as usize) {
-                Err(error) if error.cause() == Cause::EndOfFile => continue, // made, and power went before more
+                // It was made, and power went before it had any content.
+                Err(error) if error.cause() == Cause::EndOfFile => continue,
                 read => read.map_err(failed)?,
             };
             let Some(metadata) = Metadata::decode(&bytes) else { continue };
