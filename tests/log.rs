@@ -7,6 +7,7 @@
 
 use qpair::ulp::log::{
     Append, AreaOptions, Log, LogOptions, LogStatus, Lsn, MarshallingArea, ReadMode, RecordFilter,
+    StorageChoice, StorageMake,
 };
 use std::error::Error;
 use std::fs;
@@ -73,8 +74,14 @@ fn found(log: &Log) -> Result<[Vec<u64>; THREADS], Box<dyn Error + Send + Sync>>
 /// Threads that append and flush, from those numbers on, and say so by lines of `ack thread number LSN`.
 ///
 /// With a limit each stops after so many.
-fn write(folder: &Path, from: [u64; THREADS], limit: Option<u64>, out: &Mutex<impl Write + Send>) -> Outcome {
-    let log = Log::open(folder, LogOptions::default())?;
+fn write(
+    folder: &Path,
+    options: LogOptions,
+    from: [u64; THREADS],
+    limit: Option<u64>,
+    out: &Mutex<impl Write + Send>,
+) -> Outcome {
+    let log = Log::open(folder, options)?;
     let area = log.area(AreaOptions::default().block_length(4096))?;
     std::thread::scope(|scope| {
         let writer = |thread: usize| {
@@ -141,15 +148,21 @@ fn writer_process() -> Outcome {
         for (from, word) in from.iter_mut().zip(words) {
             *from = word.parse()?;
         }
-        return write(&folder, from, None, &Mutex::new(std::io::stdout()));
+        return write(&folder, LogOptions::default(), from, None, &Mutex::new(std::io::stdout()));
     }
-    let folder = Folder::new("writer")?;
-    new_log(&folder.0)?;
-    let lines = Mutex::new(Vec::new());
-    write(&folder.0, [0; THREADS], Some(50), &lines)?;
-    assert_eq!(lines.into_inner()?.iter().filter(|byte| **byte == b'\n').count(), THREADS * 50);
-    let numbers = found(&Log::open(&folder.0, LogOptions::default())?)?;
-    assert!(numbers.iter().all(|numbers| numbers.iter().copied().eq(0..50)), "{numbers:?}");
+    for choice in [StorageChoice::Automatic, StorageChoice::Threads] {
+        let (folder, options) = (Folder::new("writer")?, LogOptions::default().storage(choice));
+        new_log(&folder.0)?;
+        let lines = Mutex::new(Vec::new());
+        write(&folder.0, options, [0; THREADS], Some(50), &lines)?;
+        assert_eq!(lines.into_inner()?.iter().filter(|byte| **byte == b'\n').count(), THREADS * 50);
+        let log = Log::open(&folder.0, options)?;
+        assert!(choice != StorageChoice::Threads || log.info().storage == StorageMake::Threads);
+        let numbers = found(&log)?;
+        assert!(numbers.iter().all(|numbers| numbers.iter().copied().eq(0..50)), "{numbers:?}");
+        let twice = Log::open(&folder.0, options).expect_err("it is open");
+        assert_eq!(twice.status(), LogStatus::SHARING_VIOLATION, "{twice}");
+    }
     Ok(())
 }
 
@@ -175,7 +188,7 @@ fn log_1_a_killed_writer_loses_nothing_acknowledged() -> Outcome {
         let mut child = spawn("writer_process", &mut program)?;
         let lines = BufReader::new(child.stdout.take().ok_or("no output")?).lines();
         // Some die while they recover, before the first line.
-        let after = (chance % 40).saturating_sub(4);
+        let after = (chance % 40).saturating_sub(3);
         let mut acknowledged: [Option<(u64, Lsn)>; THREADS] = [None; THREADS];
         if chance % 40 < 4 {
             child.kill()?;

@@ -146,3 +146,25 @@ pub(super) fn identity() -> Result<u128, StorageError> {
     read.map_err(|error| StorageError::name("read chance from", path, Cause::of(&error)))?;
     Ok(u128::from_ne_bytes(bytes))
 }
+
+/// A lock on a file, which a process that dies gives back.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: Option<fs::File>,
+}
+
+impl Lock {
+    pub(super) fn take(path: &Path) -> Result<Self, StorageError> {
+        let failed = |cause| StorageError::name("lock", path, cause);
+        let file = fs::File::open(path).map_err(|error| failed(Cause::of(&error)))?;
+        let locked = rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive);
+        locked.map_err(|error| failed(Cause::System(error.raw_os_error())))?;
+        Ok(Self { _file: Some(file) })
+    }
+
+    /// No lock, where nobody could hold one.
+    #[cfg(test)]
+    pub(super) fn none() -> Self {
+        Self { _file: None }
+    }
+}

@@ -32,6 +32,7 @@ mod tests;
 #[cfg(target_os = "linux")]
 mod uring;
 
+pub(crate) use descriptor::Lock;
 pub(crate) use done::{Done, wait};
 pub use error::{Cause, StorageError};
 pub(crate) use planted::planted;
@@ -101,6 +102,11 @@ pub(crate) trait Storage: Send + Sync + fmt::Debug {
     /// # Errors
     /// The system's, where its chance cannot be had.
     fn identity(&self) -> Result<u128, StorageError>;
+    /// Locks a file that is there against all others who lock it, until the lock is dropped; never waits.
+    ///
+    /// # Errors
+    /// EWOULDBLOCK while somebody else has it, in this process or another.
+    fn lock(&self, path: &Path) -> Result<Lock, StorageError>;
     /// Makes the names in a folder stable.
     fn sync_folder(&self, path: &Path, done: Done<()>);
 }

@@ -2,7 +2,7 @@
 
 use super::descriptor::{Closable, Descriptor, identity, remove, sync_folder};
 use super::merge::Merger;
-use super::{Cause, Done, File, Io, Open, Storage, StorageError, StorageMake};
+use super::{Cause, Done, File, Io, Lock, Open, Storage, StorageError, StorageMake};
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -119,6 +119,10 @@ impl Storage for Pool {
     fn remove(&self, path: &Path, done: Done<()>) {
         let path = path.to_owned();
         self.run(move || done.call(remove(&path)));
+    }
+
+    fn lock(&self, path: &Path) -> Result<Lock, StorageError> {
+        Lock::take(path)
     }
 
     fn identity(&self) -> Result<u128, StorageError> {

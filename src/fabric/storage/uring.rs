@@ -8,7 +8,7 @@
 use super::descriptor::{Closable, Descriptor, identity};
 use super::merge::Merger;
 use super::pool::{Pool, refuse};
-use super::{Buffer, Cause, Done, File, Io, Open, Storage, StorageError, StorageMake};
+use super::{Buffer, Cause, Done, File, Io, Lock, Open, Storage, StorageError, StorageMake};
 use io_uring::{IoUring, Probe, cqueue, opcode, squeue, types};
 use rustix::event::{EventfdFlags, eventfd};
 use std::collections::VecDeque;
@@ -132,6 +132,10 @@ impl Storage for Uring {
 
     fn remove(&self, path: &Path, done: Done<()>) {
         self.0.names.remove(path, done);
+    }
+
+    fn lock(&self, path: &Path) -> Result<Lock, StorageError> {
+        Lock::take(path)
     }
 
     fn identity(&self) -> Result<u128, StorageError> {

@@ -10,6 +10,7 @@ use super::read::{ReadContext, ReadMode, RestartContext};
 use super::record::RecordKind;
 use super::space::Reserved;
 use super::state::{Entry, State};
+use crate::fabric::storage::Lock;
 use std::sync::Arc;
 
 /// How long the blocks of an area are, and how many of them there are.
@@ -92,15 +93,16 @@ pub struct Restarted {
 
 /// The area through which a log is written and read.
 ///
-/// Any number of threads may share it. Dropped, it starts a flush of all that it holds and does not wait;
-/// [`delete`](Self::delete) does, and tells what came of it.
+/// Any number of threads may share it. Dropped, it flushes and waits as [`delete`](Self::delete) does, since
+/// a log opened again must not meet its writes; but a failure is only traced.
 #[derive(Debug)]
 pub struct MarshallingArea {
     core: Arc<Core>,
+    _lock: Arc<Lock>,
 }
 
 impl MarshallingArea {
-    pub(super) fn new(core: &Arc<Core>, options: AreaOptions) -> Result<Self, LogError> {
+    pub(super) fn new(core: &Arc<Core>, lock: &Arc<Lock>, options: AreaOptions) -> Result<Self, LogError> {
         const CALL: &str = "Log::area";
         let mut state = core.state();
         let count = state.containers.len();
@@ -125,7 +127,7 @@ impl MarshallingArea {
         state.set_block_length(block_length);
         core.publish(&state);
         drop(state);
-        Ok(Self { core: Arc::clone(core) })
+        Ok(Self { core: Arc::clone(core), _lock: Arc::clone(lock) })
     }
 
     /// Appends a record, given in pieces; its LSN is greater than all before, and final.
@@ -288,7 +290,9 @@ impl MarshallingArea {
 
 impl Drop for MarshallingArea {
     fn drop(&mut self) {
-        drop(self.core.flush_all("MarshallingArea")); // it goes on; `delete` is for those who want to know
+        if let Err(error) = self.core.flush_all("MarshallingArea::drop").wait() {
+            tracing::error!(target: "qpair", %error, "a marshalling area was dropped with records that are not stable");
+        }
         let mut state = self.core.state();
         state.close_open();
         state.has_area = false;

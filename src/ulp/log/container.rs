@@ -5,7 +5,7 @@
 //! whoever holds the bytes.
 
 use super::planted;
-use crate::fabric::storage::{Buffer, Done, File, Io, Open, Storage, StorageError, StorageMake, wait};
+use crate::fabric::storage::{Buffer, Done, File, Io, Lock, Open, Storage, StorageError, StorageMake, wait};
 use std::fmt::Debug;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -19,6 +19,8 @@ pub(crate) trait Medium: Send + Sync + Debug {
     fn identity(&self) -> Result<u128, StorageError>;
     /// Makes a container of zeros; when this returns, its bytes and its name are stable.
     fn create(&self, name: &str, length: u64) -> Result<Arc<dyn Container>, StorageError>;
+    /// Keeps everybody else from opening the log with that file, until it is dropped.
+    fn lock(&self, name: &str) -> Result<Lock, StorageError>;
     /// Opens one that is there.
     fn open(&self, name: &str) -> Result<Arc<dyn Container>, StorageError>;
     /// Removes one; stable when this returns.
@@ -94,6 +96,10 @@ impl Medium for Folder {
             return Err(error);
         }
         Ok(Arc::new(LocalFile(file)))
+    }
+
+    fn lock(&self, name: &str) -> Result<Lock, StorageError> {
+        self.storage.lock(&self.path.join(name))
     }
 
     fn open(&self, name: &str) -> Result<Arc<dyn Container>, StorageError> {

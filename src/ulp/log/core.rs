@@ -100,6 +100,12 @@ impl Core {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What every commit says of the log as it is.
+    pub(super) fn note(&self, next: &mut Metadata) {
+        let state = self.state();
+        (next.stable, next.restart, next.horizon) = (state.stable, state.restart, state.next());
+    }
+
     /// Lets appenders and readers see what is stable in the metadata now, and never what is not yet.
     pub(super) fn apply(&self, control: &Control) {
         let metadata = &control.slots.stable;
@@ -176,10 +182,7 @@ impl Core {
         change: Change,
     ) -> Result<(), LogError> {
         let mut next = control.slots.stable.clone();
-        (next.stable, next.restart) = {
-            let state = self.state();
-            (state.stable, state.restart)
-        };
+        self.note(&mut next);
         if let Some(base) = change.base {
             next.anchor = self.anchor(call, base)?;
             next.base = base;

@@ -34,6 +34,8 @@ statuses! {
     OBJECT_NAME_NOT_FOUND = 0xC000_0034;
     /// There is a log there already.
     OBJECT_NAME_COLLISION = 0xC000_0035;
+    /// Somebody else has the log open.
+    SHARING_VIOLATION = 0xC000_0043;
     /// The file system is full.
     DISK_FULL = 0xC000_007F;
     /// A block below what was known to be stable is torn, damaged or missing.
@@ -113,10 +115,18 @@ impl LogError {
         Self::new(call, LogStatus::INVALID_PARAMETER, why)
     }
 
-    /// A failure of the storage below; a full file system has its own status.
+    /// A failure of the storage below; a full file system, an absent and a locked file have their own status.
     pub(super) fn storage(call: &'static str, status: LogStatus, source: StorageError) -> Self {
-        let full = source.cause() == Cause::System(rustix::io::Errno::NOSPC.raw_os_error());
-        let status = if full { LogStatus::DISK_FULL } else { status };
+        use rustix::io::Errno;
+        let is = |errno: Errno| source.cause() == Cause::System(errno.raw_os_error());
+        let status = match (is(Errno::NOSPC), is(Errno::NOENT), is(Errno::WOULDBLOCK)) {
+            (true, ..) => LogStatus::DISK_FULL,
+            (_, true, _) if status == LogStatus::LOG_CONTAINER_OPEN_FAILED => {
+                LogStatus::OBJECT_NAME_NOT_FOUND
+            }
+            (.., true) => LogStatus::SHARING_VIOLATION,
+            _ => status,
+        };
         Self { call, status, why: source.to_string(), source: Some(source) }
     }
 

@@ -93,9 +93,17 @@ impl Future for Flush {
     }
 }
 
-/// A block that this flush seals and writes.
+/// A block that this flush writes, with its image if it was sealed before.
+struct Closed {
+    lsn: Lsn,
+    records: Arc<Vec<u8>>,
+    count: u32,
+    image: Option<Buffer>,
+}
+
+/// What a flush has to do at first.
 struct Batch {
-    blocks: Vec<(Lsn, Arc<Vec<u8>>, u32, Option<Buffer>)>,
+    blocks: Vec<Closed>,
     identity: (u128, u64),
     sealed: Link,
     usn: u8,
@@ -119,7 +127,8 @@ impl State {
         let blocks: Vec<_> = closed
             .map(|block| {
                 block.stage = Stage::Writing;
-                (block.lsn, Arc::clone(&block.records), block.count, block.image.clone())
+                let (records, image) = (Arc::clone(&block.records), block.image.clone());
+                Closed { lsn: block.lsn, records, count: block.count, image }
             })
             .collect();
         if blocks.is_empty() && !to_sync {
@@ -150,7 +159,7 @@ impl State {
     }
 
     /// The ranges that a sync must cover, and the LSN below which all is stable then.
-    fn syncs(&mut self) -> (Vec<(Arc<dyn Container>, Range<u64>)>, Option<(Lsn, Link)>) {
+    fn syncs(&mut self) -> (Vec<Sync>, Option<(Lsn, Link)>) {
         let mut ranges: BTreeMap<u32, Range<u64>> = BTreeMap::new();
         let mut end = None;
         for block in self.unstable.iter_mut().take_while(|block| block.stage != Stage::Closed) {
@@ -168,6 +177,7 @@ impl State {
 }
 
 type Writes = (Arc<dyn Container>, Vec<(u64, Buffer)>);
+type Sync = (Arc<dyn Container>, Range<u64>);
 
 impl Core {
     /// Asks for all records up to that one, and starts a flush if none runs.
@@ -183,7 +193,7 @@ impl Core {
     pub(super) fn begin(self: &Arc<Self>) {
         let Some(batch) = self.state().take_batch() else { return };
         let Batch { blocks, identity, mut sealed, mut usn } = batch;
-        let seal = |(lsn, records, count, image): (Lsn, Arc<Vec<u8>>, u32, Option<Buffer>)| {
+        let seal = |Closed { lsn, records, count, image }: Closed| {
             if let Some(image) = image {
                 return (lsn, image); // once more, as it was
             }

@@ -7,7 +7,7 @@ use super::error::{LogError, LogStatus};
 use super::lsn::{Lsn, SECTOR};
 use super::metadata::{CONTAINERS, Entry, LENGTH, Metadata, NAME, Slots};
 use super::recovery::recover;
-use crate::fabric::storage::{self, Cause, StorageChoice, StorageError, StorageMake};
+use crate::fabric::storage::{self, Cause, Lock, StorageChoice, StorageError, StorageMake};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -107,6 +107,8 @@ pub struct LogInfo {
 pub struct Log {
     core: Arc<Core>,
     granule: u64,
+    /// Held by the log and its area. What else keeps the core alive reads only, or is about to be gone.
+    lock: Arc<Lock>,
 }
 
 impl Log {
@@ -116,7 +118,8 @@ impl Log {
     /// [`add_containers`](Self::add_containers).
     ///
     /// # Errors
-    /// OBJECT_NAME_COLLISION if there is a log; DISK_FULL, and what the system refused.
+    /// OBJECT_NAME_COLLISION if there is a log, SHARING_VIOLATION if it is open; DISK_FULL, and what the
+    /// system refused.
     pub fn create(folder: impl AsRef<Path>, options: LogOptions) -> Result<Self, LogError> {
         Self::create_on(Self::medium("Log::create", folder.as_ref(), options)?, options)
     }
@@ -127,7 +130,8 @@ impl Log {
     /// appended behind them. What it finds is stable when this returns.
     ///
     /// # Errors
-    /// OBJECT_NAME_NOT_FOUND if there is no log; LOG_METADATA_CORRUPT, LOG_METADATA_INCONSISTENT and
+    /// OBJECT_NAME_NOT_FOUND if there is no log, SHARING_VIOLATION while it is open, here or in another
+    /// process; LOG_METADATA_CORRUPT, LOG_METADATA_INCONSISTENT and
     /// LOG_BLOCK_INVALID where what was stable is damaged; LOG_CONTAINER_READ_FAILED and what else the system
     /// refused.
     pub fn open(folder: impl AsRef<Path>, options: LogOptions) -> Result<Self, LogError> {
@@ -159,23 +163,18 @@ impl Log {
         }
         let first = Metadata::new(medium.identity().map_err(failed)?, options.archive);
         let file = medium.create(NAME, LENGTH).map_err(failed)?;
+        let lock = Arc::new(medium.lock(NAME).map_err(failed)?);
         let slots = Slots::create(file, first)?;
         let core = Core::new(medium, slots, BTreeMap::new(), nothing_found());
-        Ok(Self { core: Arc::new(core), granule: options.granule })
+        Ok(Self { core: Arc::new(core), granule: options.granule, lock })
     }
 
     /// The same on any medium.
     pub(crate) fn open_on(medium: Arc<dyn Medium>, options: LogOptions) -> Result<Self, LogError> {
         const CALL: &str = "Log::open";
-        let failed = |error: StorageError| {
-            let status = if is_absent(&error) {
-                LogStatus::OBJECT_NAME_NOT_FOUND
-            } else {
-                LogStatus::LOG_CONTAINER_OPEN_FAILED
-            };
-            LogError::storage(CALL, status, error)
-        };
+        let failed = |error| LogError::storage(CALL, LogStatus::LOG_CONTAINER_OPEN_FAILED, error);
         let file = medium.open(NAME).map_err(failed)?;
+        let lock = Arc::new(medium.lock(NAME).map_err(failed)?);
         let Some(mut slots) = Slots::open(file)? else {
             let why = format!("neither slot of {NAME} is whole; create the log anew, or restore it");
             return Err(LogError::new(CALL, LogStatus::LOG_METADATA_CORRUPT, why));
@@ -193,10 +192,11 @@ impl Log {
         if !super::planted!("incarnation_not_raised") {
             next.incarnation += 1;
         }
-        next.stable = found.last;
+        (next.stable, next.horizon) = (found.last, found.end);
         (next.restart, next.base) = (found.restart, found.base);
         slots.commit(CALL, next)?;
-        Ok(Self { core: Arc::new(Core::new(medium, slots, files, found)), granule: options.granule })
+        let core = Arc::new(Core::new(medium, slots, files, found));
+        Ok(Self { core, granule: options.granule, lock })
     }
 
     /// Adds containers; when this returns they are allocated, zero-filled, stable, and used in turn.
@@ -230,7 +230,7 @@ impl Log {
             next.next_id += 1;
             next.containers.push(Entry { id, logical, leaving: false });
         }
-        next.stable = self.core.state().stable;
+        self.core.note(&mut next);
         control.slots.commit(CALL, next)?;
         control.files.extend(made);
         self.core.apply(&control);
@@ -285,7 +285,7 @@ impl Log {
             next.containers.remove(at);
             next.containers[at..].iter_mut().for_each(|entry| entry.logical -= 1);
         }
-        next.stable = self.core.state().stable;
+        self.core.note(&mut next);
         let committed = control.slots.commit(CALL, next);
         self.core.apply(&control); // of the old metadata too: they give back what was withdrawn
         committed?;
@@ -324,7 +324,7 @@ impl Log {
     /// LOG_NOT_ENOUGH_CONTAINERS below two (LOG-14); INVALID_PARAMETER for lengths that do not do;
     /// LOG_STATE_INVALID if there is one.
     pub fn area(&self, options: AreaOptions) -> Result<MarshallingArea, LogError> {
-        MarshallingArea::new(&self.core, options)
+        MarshallingArea::new(&self.core, &self.lock, options)
     }
 
     #[cfg(test)]

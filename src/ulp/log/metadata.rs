@@ -54,6 +54,9 @@ pub(super) struct Metadata {
     pub(super) stable: Link,
     /// The newest restart record, or `INVALID`.
     pub(super) restart: Lsn,
+    /// The next record's LSN when this was written. A restart record from here on is newer than this and is
+    /// found by recovery; one below that this does not name had failed, and something else was said since.
+    pub(super) horizon: Lsn,
     /// The oldest record that is not archived; `None` where the log keeps no archive tail.
     pub(super) archive_tail: Option<Lsn>,
     pub(super) container_size: u64,
@@ -71,6 +74,7 @@ impl Metadata {
             base: Lsn::NULL,
             anchor: Anchor { place: Lsn::NULL, before: Link::NONE },
             stable: Link::NONE,
+            horizon: Lsn::NULL,
             restart: Lsn::INVALID,
             archive_tail: archive.then_some(Lsn::NULL),
             container_size: 0,
@@ -104,6 +108,7 @@ impl Metadata {
             tail.as_u64(),
             self.container_size,
             u64::from(self.next_id),
+            self.horizon.as_u64(),
         ] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
@@ -152,6 +157,7 @@ impl Metadata {
             archive_tail: Some(lsn(9)).filter(|tail| *tail != Lsn::INVALID),
             container_size: long(10),
             next_id: long(11) as u32,
+            horizon: lsn(12),
             containers: (0..count).map(|n| entry(FIXED + n * ENTRY)).collect::<Option<_>>()?,
         })
     }
@@ -182,7 +188,8 @@ impl Slots {
         let mut found: Option<(u64, Metadata)> = None;
         for slot in 0..2 {
             let bytes = match file.read(slot * SLOT, SLOT as usize) {
-                Err(error) if error.cause() == Cause::EndOfFile => continue, // made, and power went before more
+                // It was made, and power went before it had any content.
+                Err(error) if error.cause() == Cause::EndOfFile => continue,
                 read => read.map_err(failed)?,
             };
             let Some(metadata) = Metadata::decode(&bytes) else { continue };

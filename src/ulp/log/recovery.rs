@@ -59,7 +59,8 @@ pub(super) fn recover(metadata: &Metadata, containers: &Containers) -> Result<Fo
             let at = Lsn::of(lsn.container(), u64::from(lsn.block_offset()), sequence);
             seen |= at == metadata.restart;
             // A restart area carries its base, so that both survive or neither does (LOG-18).
-            if let Some((base, _)) = restart_area(&block.records[record.data]) {
+            let newer = at >= metadata.horizon || planted!("failed_restart_is_news");
+            if let Some((base, _)) = restart_area(&block.records[record.data]).filter(|_| newer) {
                 found.restart = at;
                 found.base = found.base.max(base);
             }

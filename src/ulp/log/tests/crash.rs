@@ -13,6 +13,7 @@
 
 use super::*;
 use crate::fabric::storage::forget::{Fails, chance::Chance};
+use crate::ulp::log::record;
 
 /// What must be found, and what may be.
 #[derive(Debug, Default)]
@@ -217,20 +218,12 @@ fn restart(
 ) -> Result<(), LogError> {
     let data = vec![7; chance.below(60) as usize];
     let base = pick(oracle, chance).filter(|lsn| *lsn >= log.info().base && chance.percent(50));
-    // Where it will stand is not known before; if the call fails, whatever stands at the next place and is a
-    // restart area with this data is the one.
-    let next = log.info().next;
+    let (next, newest) = (log.info().next, log.core().state().restart);
     oracle.bases.extend(base);
     let written = area.write_restart_area(&data, base, false);
-    let lsn = match &written {
-        Ok(restart) => restart.lsn,
-        Err(error)
-            if error.status() == LogStatus::LOG_FULL || error.status() == LogStatus::LOG_STATE_INVALID =>
-        {
-            return written.map(drop);
-        }
-        Err(_) => place_of_restart(log, next),
-    };
+    let lsn =
+        written.as_ref().map_or_else(|_| place_of_restart(log, next, newest), |restart| Some(restart.lsn));
+    let Some(lsn) = lsn else { return written.map(drop) };
     oracle.appended.push((lsn, data.clone()));
     oracle.restarts.push(Some((lsn, data.clone())));
     written?;
@@ -240,17 +233,19 @@ fn restart(
     Ok(())
 }
 
-/// Where a restart record went whose call has failed: the last place that is taken.
-fn place_of_restart(log: &Log, before: Lsn) -> Lsn {
-    let state = log.core();
-    let state = state.state();
-    let open = state.open.as_ref().map(|open| (open.lsn, open.count));
-    let last = open.or_else(|| state.unstable.back().map(|block| (block.lsn, block.count)));
-    match last {
-        Some((block, count)) => Lsn::from_u64(block.as_u64() + u64::from(count) - 1),
-        None if state.stable.lsn >= before.block() => before.max(state.stable.lsn),
-        None => before,
+/// Where a restart record went whose call has failed; `None`: it was not appended.
+fn place_of_restart(log: &Log, before: Lsn, newest: Lsn) -> Option<Lsn> {
+    let core = log.core();
+    let state = core.state();
+    if state.restart != newest {
+        return Some(state.restart);
     }
+    let open = state.open.as_ref().map(|open| (open.lsn, open.count, open.records.clone()));
+    let closed = || state.unstable.back().map(|block| (block.lsn, block.count, block.records.to_vec()));
+    let (block, count, records) = open.or_else(closed)?;
+    let last = record::decode(&records, count - 1)?;
+    let lsn = Lsn::from_u64(block.as_u64() + u64::from(count) - 1);
+    (last.kind == RecordKind::Restart && lsn >= before).then_some(lsn)
 }
 
 fn pick(oracle: &Oracle, chance: &mut Chance) -> Option<Lsn> {

@@ -219,6 +219,24 @@ checks! {
         }
     }
 
+    /// A restart area whose call has failed is not found once something else was said of the base (LOG-20).
+    a_failed_restart_area_is_no_news_later {
+        for seed in 0..16 {
+            let bed = Bed::new(seed);
+            let (log, area) = bed.create(3)?;
+            let lsns = (0..8).map(|n| append(&area, &[n; 300])).collect::<Result<Vec<_>, _>>()?;
+            area.flush_buffers().wait()?;
+            bed.disk.fail(Fails::Sync, 0, EIO);
+            ensure!(area.write_restart_area(b"failed", Some(lsns[5]), false).is_err(), "success without a sync");
+            area.rewrite().wait()?; // its record is stable now, and nobody was told that it is in force
+            area.advance_base(lsns[2])?;
+            std::mem::forget((log, area));
+            let (log, area) = bed.crash(seed).open()?;
+            ensure!(log.info().base == lsns[2], "seed {seed}: the base is {}", log.info().base);
+            ensure!(status(area.read_restart_area()) == Some(LogStatus::LOG_NO_RESTART), "seed {seed}: found");
+        }
+    }
+
     /// A container that cannot be read is no end of the log.
     a_read_error_is_no_end {
         let bed = Bed::new(1);

@@ -18,6 +18,10 @@ const FAULTS: &[(&str, &str)] = &[
     ("checksum_unchecked", "damaged bytes are taken as they are"),
     ("incarnation_not_raised", "a new life of the log writes blocks like those of the last one"),
     ("searches_beyond_the_end", "recovery goes on behind a torn block"),
+    (
+        "failed_restart_is_news",
+        "recovery takes a restart area for the newest whose call has failed before others",
+    ),
     ("read_error_is_the_end", "a container that cannot be read is taken for the end of the log"),
     ("recovery_trusts_cache", "what recovery found is not written again and synced"),
     ("retry_without_rewrite", "after a failed sync the sync alone is tried again"),

@@ -139,11 +139,12 @@ checks! {
         ensure!(found.iter().map(|(lsn, _)| *lsn).eq(lsns.iter().copied()), "another order");
         bed.disk.hold_syncs();
         let flush = area.flush_buffers();
-        for (n, lsn) in lsns.iter().enumerate() {
-            ensure!(read(&area, *lsn)? == vec![n as u8; 200], "record {n}");
-        }
-        bed.disk.release_syncs(false);
+        let read: Vec<_> = lsns.iter().map(|lsn| read(&area, *lsn)).collect();
+        bed.disk.release_syncs(false); // before anything is judged, since the area's end waits for its flush
         flush.wait()?;
+        for (n, read) in read.into_iter().enumerate() {
+            ensure!(read? == vec![n as u8; 200], "record {n}");
+        }
     }
 
     /// Restart areas are passed over by readers of data, and found by those who ask for them.
