@@ -8,6 +8,7 @@ use crate::adapter::AdapterDispatch;
 use crate::connector::ConnectorDispatch;
 use crate::cq::CqDispatch;
 use crate::extension::{ATOMIC, CqExtension, HAS_IMMEDIATE, QpExtension, RECEIVE_OF_WRITE, ResultMore};
+use crate::faults::AdapterExtension;
 use crate::listener::ListenerDispatch;
 use crate::mr::MrDispatch;
 use crate::mw::MwDispatch;
@@ -117,6 +118,12 @@ fn tables() -> Lines {
             compare_and_swap "CompareAndSwap", fetch_and_add "FetchAndAdd",
         }
         CqExtension as "QPAIR_CQ_EXTENSION" { get_results "GetCqResults" }
+        AdapterExtension as "QPAIR_ADAPTER_EXTENSION" {
+            hold_calls "HoldCalls", release_one "ReleaseOne", release_all "ReleaseAll",
+            delay_completions "DelayCompletions", cut_passes "CutPasses", fail_creation "FailCreation",
+            inject "InjectStatus", disconnect_reason "DisconnectReason", remove_device "RemoveDevice",
+            fired_count "FiredCount",
+        }
     }
     lines
 }

@@ -150,3 +150,8 @@ fn connecting_tells_what_came() {
 fn queues_that_are_shared_resized_and_moderated() {
     run("tests/c/queues.c", Linked::Shared);
 }
+
+#[test]
+fn faults_on_purpose() {
+    run("tests/c/faults.c", Linked::Shared);
+}
