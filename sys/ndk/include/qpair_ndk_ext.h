@@ -106,7 +106,10 @@ typedef struct _QPAIR_ADAPTER_EXTENSION {
     VOID (*DelayCompletions)(NDK_ADAPTER *pNdkAdapter, UINT64 Nanoseconds);
     /* Chance cuts how much is executed at a time, and where. */
     VOID (*CutPasses)(NDK_ADAPTER *pNdkAdapter, BOOLEAN On);
-    /* The Nth creation from now on fails for want of resources; Type undefined: of any kind. */
+    /*
+     * The Nth creation from now on fails for want of resources; Type undefined: of any kind. Late: by its
+     * callback, or inline if it has failed before the call returns.
+     */
     NTSTATUS (*FailCreation)(NDK_ADAPTER *pNdkAdapter, NDK_OBJECT_TYPE Type, UINT64 Nth, BOOLEAN Late);
     /* The Nth request that is meant ends with Status; no queue pair, queue or type (0): of any. */
     NTSTATUS (*InjectStatus)(NDK_ADAPTER *pNdkAdapter, NTSTATUS Status, UINT64 Nth, NDK_QP *pNdkQp, ULONG Queue,

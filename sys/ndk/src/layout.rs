@@ -59,13 +59,15 @@ fn table(lines: &mut Lines, name: &str, entries: &[(&str, usize)]) {
 
 macro_rules! tables {
     ($lines:ident: $($table:ty as $name:literal { $($field:ident $entry:literal),* $(,)? })*) => {$(
-        table(&mut $lines, $name, &[$(($entry, offset_of!($table, $field))),*]);
+        table($lines, $name, &[$(($entry, offset_of!($table, $field))),*]);
     )*};
 }
 
 fn tables() -> Lines {
     let mut lines = Lines::new();
-    tables! { lines:
+    ours(&mut lines);
+    let into = &mut lines;
+    tables! { into:
         AdapterDispatch as "NDK_ADAPTER_DISPATCH" {
             query_extension "NdkQueryExtension", query_adapter_info "NdkQueryAdapterInfo", create_cq "NdkCreateCq",
             create_pd "NdkCreatePd", create_shared_endpoint "NdkCreateSharedEndpoint",
@@ -113,6 +115,13 @@ fn tables() -> Lines {
             close "NdkCloseSharedEndpoint", query_extension "NdkQueryExtension",
             get_local_address "NdkGetLocalAddress",
         }
+    }
+    lines
+}
+
+/// The tables of `qpair_ndk_ext.h`.
+fn ours(lines: &mut Lines) {
+    tables! { lines:
         QpExtension as "QPAIR_QP_EXTENSION" {
             send_with_immediate "SendWithImmediate", write_with_immediate "WriteWithImmediate",
             compare_and_swap "CompareAndSwap", fetch_and_add "FetchAndAdd",
@@ -125,7 +134,6 @@ fn tables() -> Lines {
             fired_count "FiredCount",
         }
     }
-    lines
 }
 
 fn sizes() -> impl Iterator<Item = (&'static str, usize)> {
