@@ -40,6 +40,7 @@ const UNSAFE_ROOMS: &[&str] = &[
     "src/memory/view",
     "src/memory/owner.rs",
     "src/memory/map.rs",
+    "src/conformance/raw.rs",
     "src/fabric/udp",
     "src/fabric/storage",
 ];
