@@ -1,8 +1,8 @@
 //! The `qpair` command: what people run before they link.
 //!
-//! It belongs to the binary and sees the library as everybody does, through its public faces. Figures and answers
-//! go to standard output, everything else to standard error. Exit codes: 0 as promised, 1 not, 2 wrongly
-//! asked.
+//! It belongs to the binary and sees the library as everybody does, through its public faces. Figures and
+//! answers go to standard output, everything else to standard error. Exit codes: 0 as promised, 1 not,
+//! 2 wrongly asked.
 //!
 //! May come in: subcommands, each with its text and its JSON document. Not here: anything that a program
 //! linking the library could not do as well.

@@ -13,8 +13,8 @@ pub trait Device: fmt::Debug + Send + Sync {
 
     /// Options to open an adapter with; `None` if there is no such host.
     ///
-    /// Every check asks for a `net` of its own and shares addresses and ports with no other; a device that has
-    /// only one network gives adapters of that one, and then one check must run at a time.
+    /// Every check asks for a `net` of its own and shares addresses and ports with no other; a device that
+    /// has only one network gives adapters of that one, and then one check must run at a time.
     fn options(&self, net: &str, host: Host) -> Option<AdapterOptions>;
 
     /// What it promises where the statements leave a choice.

@@ -17,7 +17,7 @@ pub(super) fn registered_twice(
     flags: [MrFlags; 2],
     body: impl FnOnce(&[Mr; 2]) -> Outcome,
 ) -> Outcome<Vec<u8>> {
-    // Leaked until both registrations have ended: a check that fails half-way leaves the bytes valid for ever.
+    // Leaked, so that a check that fails half-way leaves the bytes valid for ever.
     let bytes: &'static mut [u8] = Box::leak(Box::new([0_u8; 64]));
     let (base, length) = (bytes.as_mut_ptr(), bytes.len());
     // SAFETY: the bytes are initialised and valid for ever, `bytes` is not used again, and nobody else has

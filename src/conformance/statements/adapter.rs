@@ -3,7 +3,7 @@
 use super::not_yet;
 use super::prelude::*;
 use crate::conformance::device::Host;
-use crate::ndk::AdapterInfo;
+use crate::ndk::{AdapterInfo, Guid, NdkObject, NdkVersion};
 use std::thread;
 
 pub(super) const ADP: &[Statement] = &[
@@ -13,10 +13,10 @@ pub(super) const ADP: &[Statement] = &[
         "a buffer too small for the adapter's info is BUFFER_TOO_SMALL with the size needed",
         "the Rust face returns the info by reference, which has no buffer",
     ),
-    Statement::new("ADP-2", D, "an open at or below the version succeeds and reports the highest", not_yet),
-    Statement::new("ADP-3", D, "another major or a higher minor is BAD_VERSION", not_yet),
-    Statement::new("ADP-4", D, "FRMRPageCount is at least 16", not_yet),
-    Statement::new("ADP-5", D, "an extension that does not exist is NOT_SUPPORTED", not_yet),
+    Statement::new("ADP-2", D, "an open at or below the version succeeds and reports the highest", adp_2),
+    Statement::new("ADP-3", D, "another major or a higher minor is BAD_VERSION", adp_3),
+    Statement::new("ADP-4", D, "FRMRPageCount is at least 16", adp_4),
+    Statement::new("ADP-5", D, "an extension that does not exist is NOT_SUPPORTED", adp_5),
     Statement::new("ADP-6", D, "with LOOPBACK an address can connect to itself", adp_6),
     Statement::new("ADP-7", D, "with IN_ORDER_DMA the last byte is not seen before earlier ones", adp_7),
     Statement::new("ADP-8", D, "two adapters of one device both work", adp_8),
@@ -29,6 +29,69 @@ pub(super) const FLAG: &[Statement] = &[
     Statement::new("FLAG-3", D, "RDMA_READ_SINK is taken by a fast register", not_yet),
     Statement::new("FLAG-4", I, "a flag that a request does not list is INVALID_PARAMETER inline", flag_4),
 ];
+
+const fn version(major: u16, minor: u16) -> NdkVersion {
+    NdkVersion { major, minor }
+}
+
+fn adp_2(bench: &Bench) -> Outcome {
+    let highest = bench.adapter()?.info().version;
+    for minor in 0..=highest.minor {
+        let asked = version(highest.major, minor);
+        let adapter = bench.adapter_with(|options| options.version(asked))?;
+        ensure_eq!(adapter.info().version, highest, "what an adapter opened with {asked} reports");
+    }
+    // A lower major may be known too, and then the same holds for its minors.
+    if let Ok(adapter) = bench.try_open(|options| options.version(version(1, 0)))? {
+        let reported = adapter.info().version;
+        ensure_eq!(reported.major, 1, "the major of an adapter opened with 1.0");
+        for minor in 0..=reported.minor {
+            let adapter = bench.adapter_with(|options| options.version(version(1, minor)))?;
+            ensure_eq!(adapter.info().version, reported, "what an adapter opened with 1.{minor} reports");
+        }
+    }
+    Ok(())
+}
+
+fn adp_3(bench: &Bench) -> Outcome {
+    let highest = bench.adapter()?.info().version;
+    let higher = [(highest.major, highest.minor + 1), (highest.major + 1, 0), (0, 1), (u16::MAX, 0)];
+    for (major, minor) in higher {
+        let opened = bench.try_open(|options| options.version(version(major, minor)))?;
+        failed(opened, Status::BAD_VERSION, &format!("an open with {major}.{minor}"))?;
+    }
+    if let Ok(adapter) = bench.try_open(|options| options.version(version(1, 0)))? {
+        let asked = version(1, adapter.info().version.minor + 1);
+        let opened = bench.try_open(|options| options.version(asked))?;
+        failed(opened, Status::BAD_VERSION, &format!("an open with {asked}"))?;
+    }
+    Ok(())
+}
+
+fn adp_4(bench: &Bench) -> Outcome {
+    let pages = bench.adapter()?.info().frmr_page_count;
+    ensure!(pages >= 16, "FRMRPageCount: expected at least 16, got {pages}");
+    Ok(())
+}
+
+fn adp_5(bench: &Bench) -> Outcome {
+    let pair = Pair::new(bench)?;
+    let nameless = Guid(0x0BAD_CAFE, 1, 2, [3; 8]);
+    let objects: [(&str, &dyn NdkObject); 7] = [
+        ("adapter", &pair.adapter),
+        ("queue pair", &pair.a.qp),
+        ("completion queue", &pair.a.cq),
+        ("region", &pair.a.mr),
+        ("domain", &pair.a.pd),
+        ("connector", &pair.connection.active),
+        ("listener", &pair.connection.listener),
+    ];
+    for (what, object) in objects {
+        let asked = object.query_extension(nameless, version(1, 0));
+        failed(asked, Status::NOT_SUPPORTED, &format!("an extension of a {what}"))?;
+    }
+    Ok(())
+}
 
 fn adp_6(bench: &Bench) -> Outcome {
     let adapter = bench.adapter()?;

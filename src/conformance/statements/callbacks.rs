@@ -1,6 +1,8 @@
 //! CB-*: how callbacks of requests are called, and what they may call.
 
 use super::prelude::*;
+use crate::conformance::bench::Note;
+use crate::conformance::device::Host;
 use crate::conformance::statement::Finding;
 use std::sync::{Arc, Mutex};
 
@@ -13,16 +15,24 @@ pub(super) const STATEMENTS: &[Statement] = &[
 
 fn cb_1(bench: &Bench) -> Outcome {
     let adapter = bench.adapter()?;
-    let (note, said) = notes();
+    let (end, connector) = (End::new(&adapter)?, connector(&adapter)?);
     let listener = adapter.create_listener(drop).done("NdkCreateListener")?;
-    let (first, second, third) = (note.clone(), note.clone(), note);
-    listener.listen(home(&adapter)?).then(move |result| first.say(("listen", result.is_ok())));
-    let connector = connector(&adapter)?;
-    connector.disconnect().then(move |result| second.say(("disconnect", result.is_ok())));
-    connector.complete_connect(ignore()).then(move |result| third.say(("complete", result.is_ok())));
-    let said_now = said.exactly(3, bench, "three requests that end inline")?;
-    ensure_eq!(said_now, [("listen", true), ("disconnect", false), ("complete", false)], "their results");
-    said.closed("callbacks that were called")
+    let too_long = vec![0; adapter.info().max_caller_data + 1];
+    let at = home(&adapter)?;
+    for (what, request) in [
+        ("a listen", listener.listen(at)),
+        ("a second listen", listener.listen(at)),
+        ("a disconnect, unconnected", connector.disconnect()),
+        ("a completion without a connect", connector.complete_connect(ignore())),
+        ("a connect with too much to say", connector.connect(&end.qp, at, at, READS, &too_long)),
+    ] {
+        let (note, calls) = notes();
+        if let Some(result) = request.now_or_then(move |result| note.say(result.is_ok())) {
+            calls.none(bench, &format!("{what}, which ended inline with {result:?}"))?;
+            calls.closed(&format!("the callback of {what}"))?;
+        }
+    }
+    Ok(())
 }
 
 fn cb_2(bench: &Bench) -> Outcome {
@@ -104,49 +114,58 @@ fn tour(adapter: &Adapter) -> Outcome {
     Ok(())
 }
 
-fn cb_4(bench: &Bench) -> Outcome {
-    let net = bench.net();
-    let adapter = bench.adapter_of(&net, crate::conformance::device::Host::Any)?;
-    let inner = Arc::new(bench.adapter_of(&net, crate::conformance::device::Host::Any)?);
-    let (note, toured) = notes();
-    let tours = |what: &'static str| {
-        let (inner, note) = (Arc::clone(&inner), note.clone());
-        move || note.say((what, tour(&inner).map_err(|finding| format!("{finding:?}"))))
-    };
-    adapter.create_pd().then({
-        let tours = tours("creation");
-        move |_| tours()
-    });
-    let in_notification = tours("notification");
+/// Tours on an adapter beside the one under test, each started by a callback of that name.
+struct Tours {
+    inner: Arc<Adapter>,
+    note: Note<(&'static str, Result<(), String>)>,
+}
+
+impl Tours {
+    fn inside(&self, callback: &'static str) -> impl Fn() + Send + Sync + 'static {
+        let (inner, note) = (Arc::clone(&self.inner), self.note.clone());
+        move || note.say((callback, tour(&inner).map_err(|finding| format!("{finding:?}"))))
+    }
+}
+
+/// Has callbacks of every kind called, a tour inside each.
+fn every_callback(adapter: &Adapter, tours: &Tours) -> Outcome {
+    let in_close = tours.inside("close completion");
+    let in_notification = tours.inside("notification");
     let notify = CqNotify::callback(move |_| in_notification());
     let noted = adapter.create_cq(4, notify).done("NdkCreateCq")?;
     let pd = adapter.create_pd().done("NdkCreatePd")?;
     let qp = pd.create_qp(QpDescription::new(&noted)).done("NdkCreateQp")?;
+    pd.close().then(move |_| in_close());
     noted.arm(NotifyType::Any);
     qp.receive(1, &[])?;
     qp.flush();
-    let in_event = tours("connect event");
+    drop(qp);
+    let in_event = tours.inside("connect event");
     let (arrived, arrivals) = notes();
     let listener = adapter.create_listener(move |connector: Connector| {
         in_event();
         arrived.say(connector);
     });
-    let (listener, a, b) = (listener.done("NdkCreateListener")?, End::new(&adapter)?, End::new(&adapter)?);
-    listener.listen(home(&adapter)?).done("NdkListen")?;
-    let active = connector(&adapter)?;
-    let connecting = active.connect(&a.qp, home(&adapter)?, listener.local_address()?, READS, b"");
+    let (listener, a, b) = (listener.done("NdkCreateListener")?, End::new(adapter)?, End::new(adapter)?);
+    listener.listen(home(adapter)?).done("NdkListen")?;
+    let active = connector(adapter)?;
+    let connecting = active.connect(&a.qp, home(adapter)?, listener.local_address()?, READS, b"");
+    let in_connect = tours.inside("connect completion");
+    connecting.then(move |_| in_connect());
     let passive = arrivals.next("the connect event")?;
-    let accepting = passive.accept(&b.qp, READS, b"", OnDisconnect::from(tours("disconnect event")));
-    connecting.then({
-        let tours = tours("connect completion");
-        move |_| tours()
-    });
+    let in_disconnect = tours.inside("disconnect event");
+    let accepting = passive.accept(&b.qp, READS, b"", in_disconnect);
+    let in_accept = tours.inside("accept completion");
+    accepting.then(move |_| in_accept());
     active.complete_connect(ignore()).done("NdkCompleteConnect")?;
-    accepting.done("NdkAccept")?;
-    active.close().then({
-        let tours = tours("close completion");
-        move |_| tours()
-    });
+    active.close().done("NdkCloseConnector")
+}
+
+fn cb_4(bench: &Bench) -> Outcome {
+    let net = bench.net();
+    let (adapter, inner) = (bench.adapter_of(&net, Host::Any)?, bench.adapter_of(&net, Host::Any)?);
+    let (note, toured) = notes();
+    every_callback(&adapter, &Tours { inner: Arc::new(inner), note })?;
     let mut names = Vec::new();
     for _ in 0..6 {
         let (name, result) = toured.next("a tour of all calls inside a callback")?;
@@ -155,10 +174,10 @@ fn cb_4(bench: &Bench) -> Outcome {
     }
     names.sort_unstable();
     let expected = [
+        "accept completion",
         "close completion",
         "connect completion",
         "connect event",
-        "creation",
         "disconnect event",
         "notification",
     ];

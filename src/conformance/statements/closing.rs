@@ -3,6 +3,7 @@
 use super::not_yet;
 use super::prelude::*;
 use crate::conformance::device::Host;
+use crate::ndk::{NdkObject, ObjectType, Request};
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 
@@ -15,7 +16,7 @@ pub(super) const CREATE: &[Statement] = &[
         "the out parameter of a create that pends is not written",
         "the Rust face has no out parameters",
     ),
-    Statement::new("CREATE-4", D, "an object's header has type, version and zeroes", not_yet),
+    Statement::new("CREATE-4", D, "an object's header has the right type and version", create_4),
     Statement::not_shown(
         "CREATE-5",
         D,
@@ -50,24 +51,59 @@ pub(super) const CLOSE: &[Statement] = &[
     Statement::new("CLOSE-13", D, "a queue pair's close pends while a connector is tied to it", close_13),
 ];
 
+/// A creation ends inline, and then its callback is never called, or later, and then it is called once.
+fn creates<T: Send + 'static>(request: Request<T>, succeeds: bool, bench: &Bench, what: &str) -> Outcome {
+    let (note, calls) = notes();
+    match request.now_or_then(move |result| note.say(result.is_ok())) {
+        Some(result) => {
+            calls.none(bench, &format!("{what}, which ended inline"))?;
+            ensure_eq!(result.is_ok(), succeeds, "{what}: success");
+        }
+        None => ensure_eq!(calls.exactly(1, bench, what)?, [succeeds], "{what}: success"),
+    }
+    calls.closed(&format!("the callback of {what}"))
+}
+
 fn create_1(bench: &Bench) -> Outcome {
     let adapter = bench.adapter()?;
-    let (note, made) = notes();
-    let say = |what: &'static str| {
-        let note = note.clone();
-        move |ok: bool| note.say((what, ok))
-    };
-    let (pd, cq) = (say("pd"), say("cq"));
-    adapter.create_pd().then(move |result| pd(result.is_ok()));
-    adapter.create_cq(4, CqNotify::None).then(move |result| cq(result.is_ok()));
-    let (connector, listener, refused) = (say("connector"), say("listener"), say("refused"));
-    adapter.create_connector().then(move |result| connector(result.is_ok()));
-    adapter.create_listener(drop).then(move |result| listener(result.is_ok()));
-    adapter.create_cq(0, CqNotify::None).then(move |result| refused(result.is_ok()));
-    let mut made = made.exactly(5, bench, "five creations")?;
-    made.sort_unstable();
-    let expected = [("connector", true), ("cq", true), ("listener", true), ("pd", true), ("refused", false)];
-    ensure_eq!(made, expected, "each creation once, with its result");
+    let pd = adapter.create_pd().done("NdkCreatePd")?;
+    let cq = cq(&adapter, 4)?;
+    creates(adapter.create_pd(), true, bench, "a domain")?;
+    creates(adapter.create_cq(4, CqNotify::None), true, bench, "a completion queue")?;
+    creates(adapter.create_cq(0, CqNotify::None), false, bench, "a completion queue of depth 0")?;
+    creates(pd.create_qp(QpDescription::new(&cq)), true, bench, "a queue pair")?;
+    let too_deep = QpDescription::new(&cq).receive_depth(u32::MAX);
+    creates(pd.create_qp(too_deep), false, bench, "a queue pair that is too deep")?;
+    creates(pd.register(vec![0; 8], ALL), true, bench, "a region")?;
+    creates(pd.register(Vec::new(), ALL), false, bench, "an empty region")?;
+    creates(adapter.create_connector(), true, bench, "a connector")?;
+    creates(adapter.create_listener(drop), true, bench, "a listener")
+}
+
+fn create_4(bench: &Bench) -> Outcome {
+    let adapter = bench.adapter()?;
+    let end = End::new(&adapter)?;
+    let srq = super::srq::create(&end.pd, 4, 1)?;
+    let (connector, listener) =
+        (connector(&adapter)?, adapter.create_listener(drop).done("NdkCreateListener")?);
+    let shared = adapter.create_shared_endpoint(home(&adapter)?).done("NdkCreateSharedEndpoint")?;
+    let version = adapter.info().version;
+    let objects: [(&dyn NdkObject, ObjectType, u32); 9] = [
+        (&adapter, ObjectType::Adapter, 1),
+        (&end.qp, ObjectType::Qp, 2),
+        (&end.cq, ObjectType::Cq, 3),
+        (&end.mr, ObjectType::Mr, 4),
+        (&end.pd, ObjectType::Pd, 6),
+        (&shared, ObjectType::SharedEndpoint, 7),
+        (&connector, ObjectType::Connector, 8),
+        (&listener, ObjectType::Listener, 9),
+        (&srq, ObjectType::Srq, 10),
+    ];
+    for (object, kind, number) in objects {
+        let header = object.header();
+        ensure_eq!((header.object_type, header.object_type as u32), (kind, number), "the type of a {kind:?}");
+        ensure_eq!(header.version, version, "the version of a {kind:?}");
+    }
     Ok(())
 }
 
@@ -91,12 +127,13 @@ fn close_1(bench: &Bench) -> Outcome {
 
 fn close_2(bench: &Bench) -> Outcome {
     let adapter = bench.adapter()?;
-    let (note, closed) = notes();
-    let (first, second) = (note.clone(), note);
-    cq(&adapter, 4)?.close().then(move |result| first.say(result.is_ok()));
-    connector(&adapter)?.close().then(move |result| second.say(result.is_ok()));
-    ensure_eq!(closed.exactly(2, bench, "two closes")?, [true, true], "their results");
-    closed.closed("a close callback that was called")
+    let end = End::new(&adapter)?;
+    creates(end.qp.close(), true, bench, "a queue pair's close")?;
+    creates(end.cq.close(), true, bench, "a completion queue's close")?;
+    creates(connector(&adapter)?.close(), true, bench, "a connector's close")?;
+    creates(listen(&adapter)?.listener.close(), true, bench, "a listener's close")?;
+    creates(end.mr.deregister(), true, bench, "a region's close")?;
+    creates(end.pd.close(), true, bench, "a domain's close")
 }
 
 fn close_3(bench: &Bench) -> Outcome {

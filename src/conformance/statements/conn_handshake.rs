@@ -17,18 +17,8 @@ pub(super) const STATEMENTS: &[Statement] = &[
     Statement::new("CONN-12", T, "too much private data is INVALID_BUFFER_SIZE, without harm", conn_12),
     Statement::new("CONN-13", T, "private data of the maximum length is taken", conn_13),
     Statement::new("CONN-14", T, "36 bytes each way arrive", conn_14),
-    Statement::not_shown(
-        "CONN-15",
-        D,
-        "GetConnectionData without a buffer gives the size",
-        "the Rust face has one call for size and bytes",
-    ),
-    Statement::not_shown(
-        "CONN-16",
-        D,
-        "a buffer that is too short takes what fits: BUFFER_TOO_SMALL",
-        "the Rust face returns private data as a vector, which is never too short",
-    ),
+    Statement::new("CONN-15", D, "GetConnectionData without a buffer gives the size", conn_15),
+    Statement::new("CONN-16", D, "a short buffer takes what fits: BUFFER_TOO_SMALL and the size", conn_16),
 ];
 
 fn conn_1(bench: &Bench) -> Outcome {
@@ -190,4 +180,34 @@ fn conn_13(bench: &Bench) -> Outcome {
 
 fn conn_14(bench: &Bench) -> Outcome {
     exchanged(bench, &[0xA5; 36], &[0x5A; 36])
+}
+
+fn conn_15(bench: &Bench) -> Outcome {
+    let asked = Asked::new(bench, b"hello")?;
+    let size = asked.passive.connection_data_into(&mut [])?;
+    ensure_eq!(size.status, Status::SUCCESS, "no buffer at all");
+    ensure!(size.required >= 5, "the size of five bytes: got {}", size.required);
+    ensure_eq!(size.limits, READS, "the read limits");
+    let mut buffer = vec![0; size.required];
+    let size = asked.passive.connection_data_into(&mut buffer)?;
+    ensure_eq!((size.status, size.required), (Status::SUCCESS, buffer.len()), "a buffer of that size");
+    ensure!(buffer.starts_with(b"hello"), "what it holds: {buffer:?}");
+    Ok(())
+}
+
+fn conn_16(bench: &Bench) -> Outcome {
+    let asked = Asked::new(bench, b"hello")?;
+    let required = asked.passive.connection_data_into(&mut [])?.required;
+    for length in 1..5 {
+        let mut short = [b'?'; 5];
+        let size = asked.passive.connection_data_into(&mut short[..length])?;
+        ensure_eq!(
+            (size.status, size.required),
+            (Status::BUFFER_TOO_SMALL, required),
+            "a buffer of {length}"
+        );
+        ensure_eq!(&short[..length], &b"hello"[..length], "what fits into {length}");
+        ensure!(short[length..].iter().all(|byte| *byte == b'?'), "more than {length} were written");
+    }
+    Ok(())
 }

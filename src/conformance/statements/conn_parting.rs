@@ -1,6 +1,5 @@
 //! CONN-29 to CONN-44: disconnecting, what the peer hears, and what holds afterwards.
 
-use super::not_yet;
 use super::prelude::*;
 use crate::ndk::{Clock, ManualClock, Timeouts};
 use std::sync::{Arc, Mutex};
@@ -18,7 +17,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
     Statement::new("CONN-37", T, "what was sent successfully arrives, though the sender parts", conn_37),
     Statement::new("CONN-38", T, "a peer that vanishes cancels receives without a local call", conn_38),
     Statement::new("CONN-39", D, "a disconnect unconnected is CONNECTION_INVALID", conn_39),
-    Statement::new("CONN-40", D, "the EX event without a known reason has reason 0", not_yet),
+    Statement::new("CONN-40", D, "the EX event without a known reason has reason 0", conn_40),
     Statement::new("CONN-41", D, "a connector closed in its connect completion does not deadlock", conn_41),
     Statement::not_shown(
         "CONN-42",
@@ -184,6 +183,20 @@ fn conn_39(bench: &Bench) -> Outcome {
     asked.active.disconnect().fails(status, "a disconnect while connecting")?;
     asked.passive.disconnect().fails(status, "a disconnect of who was asked")?;
     Ok(())
+}
+
+fn conn_40(bench: &Bench) -> Outcome {
+    let (note, reasons) = notes();
+    let (here, there) = (note.clone(), note);
+    let events = [
+        OnDisconnect::with_reason(move |reason| here.say(("active", reason))),
+        OnDisconnect::with_reason(move |reason| there.say(("passive", reason))),
+    ];
+    let pair = Pair::on(bench.adapter()?, |d| d, Plan { events, ..Plan::default() })?;
+    let leaving = pair.connection.active.disconnect();
+    ensure_eq!(reasons.next("the event of a graceful parting")?, ("passive", 0), "whose, and why");
+    pair.connection.passive.disconnect().done("the peer's disconnect")?;
+    leaving.done("the disconnect")
 }
 
 fn conn_41(bench: &Bench) -> Outcome {

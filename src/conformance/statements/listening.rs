@@ -1,8 +1,7 @@
 //! LSN-* and SEP-*: listeners and shared endpoints.
 
-use super::not_yet;
 use super::prelude::*;
-use crate::ndk::Listener;
+use crate::ndk::{Listener, Request, SharedEndpoint};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
@@ -21,16 +20,11 @@ pub(super) const LSN: &[Statement] = &[
 ];
 
 pub(super) const SEP: &[Statement] = &[
-    Statement::new("SEP-1", D, "two connectors over one endpoint have the same local address", not_yet),
-    Statement::new("SEP-2", D, "to one peer address the second is ADDRESS_ALREADY_EXISTS", not_yet),
-    Statement::new("SEP-3", D, "an endpoint at a taken address is SHARING_VIOLATION", not_yet),
-    Statement::new(
-        "SEP-4",
-        D,
-        "its close pends for connectors over it, and the address stays taken",
-        not_yet,
-    ),
-    Statement::new("SEP-5", D, "created with port 0, it tells the port that was chosen", not_yet),
+    Statement::new("SEP-1", D, "two connectors over one endpoint have the same local address", sep_1),
+    Statement::new("SEP-2", D, "to one peer address the second is ADDRESS_ALREADY_EXISTS", sep_2),
+    Statement::new("SEP-3", D, "an endpoint at a taken address is SHARING_VIOLATION", sep_3),
+    Statement::new("SEP-4", D, "its close pends for connectors over it, and the address stays taken", sep_4),
+    Statement::new("SEP-5", D, "created with port 0, it tells the port that was chosen", sep_5),
 ];
 
 fn silent_listener(adapter: &Adapter) -> Outcome<Listener> {
@@ -176,5 +170,97 @@ fn lsn_11(bench: &Bench) -> Outcome {
     let listener = silent_listener(&bench.adapter()?)?;
     let foreign = SocketAddr::from(([203, 0, 113, 7], 4)); // of a block that is for documentation
     listener.listen(foreign).fails(Status::INVALID_ADDRESS, "a foreign address")?;
+    Ok(())
+}
+
+fn shared(adapter: &Adapter, local: SocketAddr) -> Outcome<SharedEndpoint> {
+    adapter.create_shared_endpoint(local).done("NdkCreateSharedEndpoint")
+}
+
+/// A connector that asks `remote` over `endpoint`.
+fn ask_over(
+    adapter: &Adapter,
+    end: &End,
+    endpoint: &SharedEndpoint,
+    remote: SocketAddr,
+) -> Outcome<(Connector, Request<()>)> {
+    let connector = connector(adapter)?;
+    let connecting = connector.connect_with_shared_endpoint(&end.qp, endpoint, remote, READS, b"");
+    Ok((connector, connecting))
+}
+
+fn sep_1(bench: &Bench) -> Outcome {
+    let adapter = bench.adapter()?;
+    let endpoint = shared(&adapter, home(&adapter)?)?;
+    let mut connections = Vec::new();
+    for _ in 0..2 {
+        let (a, b, door) = (End::new(&adapter)?, End::new(&adapter)?, listen(&adapter)?);
+        let (active, connecting) = ask_over(&adapter, &a, &endpoint, door.address)?;
+        let passive = door.arrivals.next("the connect event")?;
+        let accepting = passive.accept(&b.qp, READS, b"", ignore());
+        connecting.done("NdkConnectWithSharedEndpoint")?;
+        active.complete_connect(ignore()).done("NdkCompleteConnect")?;
+        accepting.done("NdkAccept")?;
+        ensure_eq!(active.local_address()?, endpoint.local_address(), "the connector's local address");
+        ensure_eq!(passive.peer_address()?, endpoint.local_address(), "its address as the peer sees it");
+        connections.push((a, b, door, active, passive));
+    }
+    for (a, b, ..) in &connections {
+        b.receive(1)?;
+        a.send(2, b"shared", NONE)?;
+        b.yields(&[(1, Status::SUCCESS)], "a message over each of both connections")?;
+    }
+    Ok(())
+}
+
+fn sep_2(bench: &Bench) -> Outcome {
+    let adapter = bench.adapter()?;
+    let (endpoint, door) = (shared(&adapter, home(&adapter)?)?, listen(&adapter)?);
+    let (first, second) = (End::new(&adapter)?, End::new(&adapter)?);
+    let (_connector, connecting) = ask_over(&adapter, &first, &endpoint, door.address)?;
+    let _connecting = bench.pends(connecting, "the first connect to that peer")?;
+    let (_other, again) = ask_over(&adapter, &second, &endpoint, door.address)?;
+    again.fails(Status::ADDRESS_ALREADY_EXISTS, "the second connect to that peer")?;
+    Ok(())
+}
+
+fn sep_3(bench: &Bench) -> Outcome {
+    let adapter = bench.adapter()?;
+    let (endpoint, asked) = (shared(&adapter, home(&adapter)?)?, listen(&adapter)?);
+    let (end, connector) = (End::new(&adapter)?, connector(&adapter)?);
+    let _connecting = connector.connect(&end.qp, home(&adapter)?, asked.address, READS, b"");
+    for (what, taken) in [
+        ("a shared endpoint", endpoint.local_address()),
+        ("a listener", asked.address),
+        ("a connector", connector.local_address()?),
+    ] {
+        let created = adapter.create_shared_endpoint(taken);
+        created.fails(Status::SHARING_VIOLATION, &format!("an endpoint at the address of {what}"))?;
+    }
+    silent_listener(&adapter)?
+        .listen(endpoint.local_address())
+        .fails(Status::SHARING_VIOLATION, "a listener at the address of a shared endpoint")?;
+    Ok(())
+}
+
+fn sep_4(bench: &Bench) -> Outcome {
+    let adapter = bench.adapter()?;
+    let (endpoint, door, end) = (shared(&adapter, home(&adapter)?)?, listen(&adapter)?, End::new(&adapter)?);
+    let local = endpoint.local_address();
+    let (connector, _connecting) = ask_over(&adapter, &end, &endpoint, door.address)?;
+    let closing = bench.pends(endpoint.close(), "the close while a connector over it lives")?;
+    adapter.create_shared_endpoint(local).fails(Status::SHARING_VIOLATION, "its address meanwhile")?;
+    let closing = bench.pends(closing, "the close while a connector over it lives")?;
+    connector.close().done("the connector's close")?;
+    closing.done("the endpoint's close after it")?;
+    shared(&adapter, local)?.close().done("an endpoint at the address that is free again")
+}
+
+fn sep_5(bench: &Bench) -> Outcome {
+    let adapter = bench.adapter()?;
+    let endpoint = shared(&adapter, home(&adapter)?)?;
+    let (address, port) = (endpoint.local_address(), endpoint.local_address().port());
+    ensure_eq!(address.ip(), home(&adapter)?.ip(), "its address");
+    ensure!((49_152..=65_535).contains(&port), "the chosen port: expected 49152-65535, got {port}");
     Ok(())
 }

@@ -14,7 +14,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
     Statement::new("MR-20", T, "a remote access beyond the region is ACCESS_VIOLATION", mr_20),
     Statement::new("MR-21", D, "access through an invalidated fast-register token is fatal", not_yet),
     Statement::new("MR-22", D, "a read with local invalidation invalidates its first entry's token", not_yet),
-    Statement::new("MR-23", D, "without the capability that flag is ignored", not_yet),
+    Statement::new("MR-23", D, "without the capability that flag is ignored", mr_23),
     Statement::new("MR-24", I, "tokens of another protection domain are refused", mr_24),
     Statement::not_shown(
         "MR-25",
@@ -121,6 +121,17 @@ fn mr_20(bench: &Bench) -> Outcome {
     let pair = Pair::new(bench)?;
     pair.a.qp.write(1, &pair.a.sge(0, 8)?, pair.b.remote(SIZE - 8)?, NONE)?;
     pair.a.yields(&[(1, Status::SUCCESS)], "a write to the last bytes")
+}
+
+fn mr_23(bench: &Bench) -> Outcome {
+    let flags = bench.adapter()?.info().adapter_flags;
+    let without = AdapterFlags(flags.0 & !AdapterFlags::RDMA_READ_LOCAL_INVALIDATE_SUPPORTED.0);
+    let adapter = bench.adapter_with(|options| options.flags(without))?;
+    let pair = Pair::on(adapter, |d| d, Plan::default())?;
+    pair.a.read(1, &pair.b, OpFlags::RDMA_READ_LOCAL_INVALIDATE)?;
+    pair.a.yields(&[(1, Status::SUCCESS)], "a read with the flag")?;
+    pair.a.read(2, &pair.b, NONE)?;
+    pair.a.yields(&[(2, Status::SUCCESS)], "a read into the same sink afterwards")
 }
 
 fn mr_24(bench: &Bench) -> Outcome {

@@ -18,7 +18,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
     Statement::new("SRQ-10", D, "receives are taken while no queue pair is connected", srq_10),
     Statement::new("SRQ-11", I, "no call before the count has once reached the threshold", not_yet),
     Statement::new("SRQ-12", I, "one queue pair fails, and the others go on", srq_12),
-    Statement::new("SRQ-13", D, "without MaxSrqDepth there are no shared receive queues", not_yet),
+    Statement::new("SRQ-13", D, "without MaxSrqDepth there are no shared receive queues", srq_13),
 ];
 
 /// A shared receive queue without a threshold.
@@ -138,5 +138,15 @@ fn srq_12(bench: &Bench) -> Outcome {
     bench.quiet(&served.servers, "the receive that is left")?;
     other.0.send(0, Data::NONE, NONE)?;
     ensure_eq!(served.served(1, "the other's second message")?, [(2, 2, Status::SUCCESS)], "its receive");
+    Ok(())
+}
+
+fn srq_13(bench: &Bench) -> Outcome {
+    let limits = crate::ndk::AdapterLimits::new().max_srq_depth(0);
+    let adapter = bench.adapter_with(|options| options.limits(limits))?;
+    ensure_eq!(adapter.info().max_srq_depth, 0, "MaxSrqDepth");
+    let pd = adapter.create_pd().done("NdkCreatePd")?;
+    let created = pd.create_srq(1, 1).ended("a shared receive queue")?;
+    ensure!(created.is_err(), "a shared receive queue was created");
     Ok(())
 }
