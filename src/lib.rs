@@ -40,6 +40,7 @@
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("qpair needs a 64-bit target: addresses, tickets and counters are 64 bits wide");
 
+pub(crate) mod planted;
 pub mod ring;
 pub(crate) mod sync;
 

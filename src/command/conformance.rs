@@ -5,6 +5,7 @@ use super::{Verdict, usage};
 use clap::Args;
 use qpair::conformance::{self, Counts, Report, Row, Statement};
 use serde::Serialize;
+use std::cell::Cell;
 use std::fmt;
 
 /// What can be chosen.
@@ -16,6 +17,9 @@ pub struct Options {
     /// Statements to check: a group (FLUSH) or a number (FLUSH-7); give it several times for several
     #[arg(long, value_name = "FLUSH")]
     filter: Vec<String>,
+    /// Stop at the first statement that fails
+    #[arg(long)]
+    fail_fast: bool,
     /// List the statements, without checking them
     #[arg(long)]
     list: bool,
@@ -35,7 +39,10 @@ pub fn run(options: &Options, output: Output) -> anyhow::Result<Verdict> {
         ));
     };
     let bar = output.is_watched().then(|| indicatif::ProgressBar::new(chosen.len() as u64));
-    let report = Report::of(&device, chosen, |row| {
+    let stopped = Cell::new(false);
+    let until_stopped = chosen.into_iter().take_while(|_| !stopped.get());
+    let report = Report::of(&device, until_stopped, |row| {
+        stopped.set(options.fail_fast && matches!(row.verdict, conformance::Verdict::Fail(_)));
         if let Some(bar) = &bar {
             bar.inc(1);
             bar.set_message(row.statement.number());

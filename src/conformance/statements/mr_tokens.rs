@@ -44,12 +44,39 @@ fn mr_16(bench: &Bench) -> Outcome {
         let bytes = region.deregister().done("NdkDeregisterMr")?.into_vec();
         ensure_eq!(bytes, [2; 64], "bytes of a later region");
     }
+    outlived(bench)?;
     let local = Pair::new(bench)?;
     let region = local.a.pd.register(vec![1; 64], ALL).done("NdkRegisterMr")?;
     let stale = region.sge(0..8)?;
     region.deregister().done("NdkDeregisterMr")?;
     local.a.qp.write(1, &stale, local.b.remote(0)?, NONE)?;
     local.a.yields(&[(1, Status::ACCESS_VIOLATION)], "a write from a region that is gone")
+}
+
+/// A token that is stale for so long that another region may have its number in part.
+fn outlived(bench: &Bench) -> Outcome {
+    let pair = Pair::new(bench)?;
+    let region = pair.b.pd.register(vec![1; 64], ALL).done("NdkRegisterMr")?;
+    let mut stale = region.remote(0)?;
+    region.deregister().done("NdkDeregisterMr")?;
+    let mut heir = None;
+    for _ in 0..20_000 {
+        let region = pair.b.pd.register(vec![2; 64], ALL).done("NdkRegisterMr")?;
+        let token = region.remote_token();
+        ensure!(token != stale.token, "a token is given again within 20,000 registrations");
+        // The field's tokens have an index above eight bits that change from one registration to the next.
+        if token.0 >> 8 == stale.token.0 >> 8 {
+            stale.address = region.remote(0)?.address;
+            heir = Some(region);
+            break;
+        }
+        region.deregister().done("NdkDeregisterMr")?;
+    }
+    pair.a.qp.write(1, &pair.a.sge(0, 8)?, stale, NONE)?;
+    let ended = pair.a.take(1, "a write under a token that is stale for long")?[0];
+    bench.remote_refusal(ended.status, "a write under a token that is stale for long")?;
+    drop(heir);
+    Ok(())
 }
 
 fn mr_17(bench: &Bench) -> Outcome {

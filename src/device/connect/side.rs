@@ -9,6 +9,7 @@ use crate::device::callbacks::{self, Deliver, Outbox};
 use crate::device::lifetime::{Hold, Life, Task};
 use crate::device::qp::{Qp, QpId};
 use crate::device::state::QpState;
+use crate::planted::planted;
 use crate::time::Time;
 use std::fmt;
 use std::mem::replace;
@@ -154,6 +155,13 @@ impl Side {
             Some(book.on_disconnect.take())
         });
         let Some(unheard) = unheard else { return };
+        let unheard = match unheard {
+            Some(event) if planted!(CloserHears, "who closes hears its own disconnect event") => {
+                callbacks::call(event);
+                None
+            }
+            unheard => unheard,
+        };
         drop(unheard); // the consumer's closure: not below the lock
         // Not set before the close, since it keeps the side alive.
         let side = Arc::clone(self);
@@ -287,6 +295,9 @@ impl Side {
             Deed::Release { qp, untie } => {
                 qp.on_fatal(None); // before another connector can get it
                 qp.release();
+                if planted!(RefusalFlushes, "a connect that fails cancels the receives") {
+                    qp.flush();
+                }
                 drop(untie.then(|| self.life.untie(&qp.life)));
             }
             Deed::Error(qp) => qp.error(),
@@ -449,7 +460,12 @@ impl Deliver for Side {
                 done(result);
                 drop(hold);
             }
+            Some(Word::Disconnected) if planted!(EventLost, "the disconnect event is not called") => {}
             Some(Word::Disconnected) => {
+                if planted!(NoticeFlushes, "the disconnect event flushes the queue pair") {
+                    let qp = self.book().qp.clone();
+                    qp.iter().for_each(Qp::flush);
+                }
                 // Disconnect and close take the event away, so that it is not called after either (CONN-32).
                 let event = {
                     let mut book = self.book();
