@@ -21,6 +21,7 @@
 
 mod bench;
 mod device;
+mod pages;
 mod raw;
 mod report;
 mod run;

@@ -1,6 +1,5 @@
 //! ADP-* and FLAG-*: what an adapter says of itself, and the numbers of flags.
 
-use super::not_yet;
 use super::prelude::*;
 use crate::conformance::device::Host;
 use crate::ndk::{AdapterInfo, Guid, NdkObject, NdkVersion};
@@ -26,7 +25,7 @@ pub(super) const ADP: &[Statement] = &[
 pub(super) const FLAG: &[Statement] = &[
     Statement::new("FLAG-1", D, "flags have the numbers of the header", flag_1),
     Statement::new("FLAG-2", I, "on a read 0x100 is LOCAL_INVALIDATE and 0x200 is DEFER", flag_2),
-    Statement::new("FLAG-3", D, "RDMA_READ_SINK is taken by a fast register", not_yet),
+    Statement::new("FLAG-3", D, "RDMA_READ_SINK is taken by a fast register", super::mr_pages::sink_is_taken),
     Statement::new("FLAG-4", I, "a flag that a request does not list is INVALID_PARAMETER inline", flag_4),
 ];
 

@@ -88,11 +88,17 @@ fn create_4(bench: &Bench) -> Outcome {
         (connector(&adapter)?, adapter.create_listener(drop).done("NdkCreateListener")?);
     let shared = adapter.create_shared_endpoint(home(&adapter)?).done("NdkCreateSharedEndpoint")?;
     let version = adapter.info().version;
-    let objects: [(&dyn NdkObject, ObjectType, u32); 9] = [
+    let (window, fast) = (
+        end.pd.create_mw().done("NdkCreateMw")?,
+        end.pd.create_fast_register_mr().done("NdkCreateMr for fast register")?,
+    );
+    let objects: [(&dyn NdkObject, ObjectType, u32); 11] = [
         (&adapter, ObjectType::Adapter, 1),
         (&end.qp, ObjectType::Qp, 2),
         (&end.cq, ObjectType::Cq, 3),
         (&end.mr, ObjectType::Mr, 4),
+        (&fast, ObjectType::Mr, 4),
+        (&window, ObjectType::Mw, 5),
         (&end.pd, ObjectType::Pd, 6),
         (&shared, ObjectType::SharedEndpoint, 7),
         (&connector, ObjectType::Connector, 8),

@@ -45,7 +45,7 @@ fn flush_18(bench: &Bench) -> Outcome {
     let kinds: Vec<_> = taken.iter().map(|c| (c.request_context, c.kind)).collect();
     use OperationType::{Read, Send, Write};
     ensure_eq!(kinds, [(0, Send), (1, Read), (2, Write), (3, Send)], "types");
-    Ok(())
+    super::mr_pages::flushed_kinds(bench)
 }
 
 fn flush_19(bench: &Bench) -> Outcome {

@@ -16,6 +16,7 @@ mod flush;
 mod flush_states;
 mod listening;
 mod mr;
+mod mr_pages;
 mod mr_tokens;
 mod mw;
 mod prelude;

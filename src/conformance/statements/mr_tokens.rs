@@ -1,20 +1,25 @@
 //! MR-14 to MR-25: what tokens open, and what they do not.
 
-use super::not_yet;
+use super::mr_pages;
 use super::prelude::*;
 use crate::conformance::raw;
 
 pub(super) const STATEMENTS: &[Statement] = &[
-    Statement::new("MR-14", D, "the privileged token gives no remote access", not_yet),
-    Statement::new("MR-15", D, "a send under the privileged token needs no registration", not_yet),
+    Statement::new("MR-14", D, "the privileged token gives no remote access", mr_pages::mr_14),
+    Statement::new("MR-15", D, "a send under the privileged token needs no registration", mr_pages::mr_15),
     Statement::new("MR-16", D, "tokens of a deregistered region give no access", mr_16),
     Statement::new("MR-17", D, "memory registered twice works under both registrations", mr_17),
     Statement::new("MR-18", I, "what is received or read into needs local write", mr_18),
     Statement::new("MR-19", T, "an entry beyond its region is ACCESS_VIOLATION", mr_19),
     Statement::new("MR-20", T, "a remote access beyond the region is ACCESS_VIOLATION", mr_20),
-    Statement::new("MR-21", D, "access through an invalidated fast-register token is fatal", not_yet),
-    Statement::new("MR-22", D, "a read with local invalidation invalidates its first entry's token", not_yet),
-    Statement::new("MR-23", D, "without the capability that flag is ignored", mr_23),
+    Statement::new("MR-21", D, "access through an invalidated fast-register token is fatal", mr_pages::mr_21),
+    Statement::new(
+        "MR-22",
+        D,
+        "a read with local invalidation invalidates its first entry's token",
+        mr_pages::mr_22,
+    ),
+    Statement::new("MR-23", D, "without the capability that flag is ignored", mr_pages::mr_23),
     Statement::new("MR-24", I, "tokens of another protection domain are refused", mr_24),
     Statement::not_shown(
         "MR-25",
@@ -148,17 +153,6 @@ fn mr_20(bench: &Bench) -> Outcome {
     let pair = Pair::new(bench)?;
     pair.a.qp.write(1, &pair.a.sge(0, 8)?, pair.b.remote(SIZE - 8)?, NONE)?;
     pair.a.yields(&[(1, Status::SUCCESS)], "a write to the last bytes")
-}
-
-fn mr_23(bench: &Bench) -> Outcome {
-    let flags = bench.adapter()?.info().adapter_flags;
-    let without = AdapterFlags(flags.0 & !AdapterFlags::RDMA_READ_LOCAL_INVALIDATE_SUPPORTED.0);
-    let adapter = bench.adapter_with(|options| options.flags(without))?;
-    let pair = Pair::on(adapter, |d| d, Plan::default())?;
-    pair.a.read(1, &pair.b, OpFlags::RDMA_READ_LOCAL_INVALIDATE)?;
-    pair.a.yields(&[(1, Status::SUCCESS)], "a read with the flag")?;
-    pair.a.read(2, &pair.b, NONE)?;
-    pair.a.yields(&[(2, Status::SUCCESS)], "a read into the same sink afterwards")
 }
 
 fn mr_24(bench: &Bench) -> Outcome {

@@ -83,7 +83,8 @@ fn qp_4(bench: &Bench) -> Outcome {
     ] {
         refused(result, Status::CONNECTION_INVALID, what)?;
     }
-    bench.quiet(&end.cq, "after posts that were refused")
+    bench.quiet(&end.cq, "after posts that were refused")?;
+    super::mr_pages::unconnected(bench)
 }
 
 fn qp_5(bench: &Bench) -> Outcome {
