@@ -165,6 +165,9 @@ fn connected(input: Input) -> Move {
         }
         Call(Disconnect) => to(Disconnecting, [SendDreq]),
         // A graceful notice flushes nothing by itself (CONN-30, Q-7).
+        Dreq if planted!(NoticeFlushes, "a graceful notice flushes the queue pair") => {
+            to(Broken, [QpError, Event])
+        }
         Dreq => to(PeerDisconnected, [Event]),
         // A reject here crossed our RTU: the peer had closed or given up while accepting.
         Gone | Rej | RejStale => to(Broken, [QpError, Event]),

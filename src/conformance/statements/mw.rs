@@ -142,7 +142,7 @@ fn mw_8(bench: &Bench) -> Outcome {
 }
 
 fn mw_9(bench: &Bench) -> Outcome {
-    // A transfer of 256 MiB takes far longer than a post; one that has ended before all the same is tried again.
+    // A transfer of 256 MiB takes far longer than a post; one that has ended before is tried again.
     const PART: usize = 16 << 20;
     for _ in 0..10 {
         let pair = Pair::with(bench, |description| description.initiator_sge(16))?;

@@ -155,12 +155,14 @@ impl Side {
             Some(book.on_disconnect.take())
         });
         let Some(unheard) = unheard else { return };
-        let unheard = match unheard {
-            Some(event) if planted!(CloserHears, "who closes hears its own disconnect event") => {
+        let tells = planted!(CloserHears, "who closes hears its own disconnect event");
+        let unheard = if tells {
+            unheard.and_then(|event| {
                 callbacks::call(event);
-                None
-            }
-            unheard => unheard,
+                None::<Task>
+            })
+        } else {
+            unheard
         };
         drop(unheard); // the consumer's closure: not below the lock
         // Not set before the close, since it keeps the side alive.
@@ -460,12 +462,7 @@ impl Deliver for Side {
                 done(result);
                 drop(hold);
             }
-            Some(Word::Disconnected) if planted!(EventLost, "the disconnect event is not called") => {}
             Some(Word::Disconnected) => {
-                if planted!(NoticeFlushes, "the disconnect event flushes the queue pair") {
-                    let qp = self.book().qp.clone();
-                    qp.iter().for_each(Qp::flush);
-                }
                 // Disconnect and close take the event away, so that it is not called after either (CONN-32).
                 let event = {
                     let mut book = self.book();

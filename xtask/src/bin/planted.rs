@@ -1,9 +1,9 @@
 //! Plants known faults into the library, one after the other, and requires that the conformance suite catches
 //! each.
 //!
-//! `cargo xtask planted` stops each run at the first statement that fails. With `--record` every run goes to its
-//! end, and the table in the suite's README is written anew; that takes minutes. May come in: how faults are
-//! found, run and told. Not here: the faults, which stand in the library where their right forms stand.
+//! `cargo xtask planted` stops each run at the first statement that fails. With `--record` every run goes to
+//! its end, and the table in the suite's README is written anew. May come in: how faults are found, run and
+//! told. Not here: the faults, which stand in the library where their right forms stand.
 
 use std::collections::BTreeMap;
 use std::fs;
