@@ -12,7 +12,7 @@ use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
 /// How long anything may take that must come: far longer than it takes.
-pub(super) const PATIENCE: Duration = Duration::from_secs(if cfg!(qpair_planted) { 1 } else { 20 });
+pub(super) const PATIENCE: Duration = Duration::from_secs(if cfg!(qpair_planted) { 3 } else { 20 });
 
 /// The device under test, and a supply of NETs.
 #[derive(Debug)]

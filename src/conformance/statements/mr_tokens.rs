@@ -2,6 +2,7 @@
 
 use super::mr_pages;
 use super::prelude::*;
+use crate::conformance::pages::{BOTH, bound, under};
 use crate::conformance::raw;
 
 pub(super) const STATEMENTS: &[Statement] = &[
@@ -148,6 +149,15 @@ fn mr_20(bench: &Bench) -> Outcome {
         }
         let ended = pair.a.take(1, "an access that leaves the region by a byte")?[0];
         bench.remote_refusal(ended.status, "an access that leaves the region by a byte")?;
+    }
+    for from in [63, 121] {
+        let pair = Pair::new(bench)?;
+        let (_window, token) = bound(&pair.b, BOTH)?;
+        pair.a.qp.write(1, &pair.a.sge(0, 8)?, under(&pair.b, 120, token)?, NONE)?;
+        pair.a.yields(&[(1, Status::SUCCESS)], "a write to the last bytes of a window")?;
+        pair.a.qp.read(2, &[pair.a.sge(0, 8)?], under(&pair.b, from, token)?, NONE)?;
+        let ended = pair.a.take(1, "a read that leaves the window by a byte")?[0];
+        bench.remote_refusal(ended.status, "a read that leaves the window by a byte")?;
     }
     // Up to the last byte all is well.
     let pair = Pair::new(bench)?;

@@ -96,7 +96,18 @@ fn mw_5(bench: &Bench) -> Outcome {
     peer.yields(&[(3, Status::SUCCESS)], "a write through it")?;
     pair.a.qp.write(4, &pair.a.sge(0, 8)?, under(&pair.b, 64, old)?, NONE)?;
     let ended = pair.a.take(1, "a write under the old token")?[0];
-    bench.remote_refusal(ended.status, "a write under the old token")
+    bench.remote_refusal(ended.status, "a write under the old token")?;
+    // Bound where it was, its old token is worthless all the same.
+    let pair = Pair::new(bench)?;
+    let (window, old) = bound(&pair.b, BOTH)?;
+    pair.b.qp.invalidate(1, &window, NONE)?;
+    let token = pair.b.qp.bind(2, &pair.b.mr, &window, 64..128, BOTH)?;
+    pair.b.yields(&all([1, 2], Status::SUCCESS), "an invalidation and a bind to the same bytes")?;
+    pair.a.qp.write(3, &pair.a.sge(0, 8)?, under(&pair.b, 64, token)?, NONE)?;
+    pair.a.yields(&[(3, Status::SUCCESS)], "a write under the new token")?;
+    pair.a.qp.write(4, &pair.a.sge(0, 8)?, under(&pair.b, 64, old)?, NONE)?;
+    let ended = pair.a.take(1, "a write under the token of an earlier bind")?[0];
+    bench.remote_refusal(ended.status, "a write under the token of an earlier bind")
 }
 
 fn mw_6(bench: &Bench) -> Outcome {
