@@ -1,19 +1,24 @@
 //! CQ-27 to CQ-40: resize, moderation, and what an entry tells.
 
-use super::not_yet;
+use super::cq_resize;
 use super::prelude::*;
 use crate::ndk::ext::ALLOW_REMOTE_INVALIDATE;
 
 pub(super) const STATEMENTS: &[Statement] = &[
-    Statement::new("CQ-27", D, "a resize above MaxCqDepth is INVALID_PARAMETER", not_yet),
-    Statement::new("CQ-28", D, "a resize under traffic loses and doubles no entry", not_yet),
-    Statement::new("CQ-29", D, "a resize below what is there is BUFFER_OVERFLOW, without effect", not_yet),
-    Statement::new("CQ-30", I, "an arm survives a resize", not_yet),
+    Statement::new("CQ-27", D, "a resize above MaxCqDepth is INVALID_PARAMETER", cq_resize::cq_27),
+    Statement::new("CQ-28", D, "a resize under traffic loses and doubles no entry", cq_resize::cq_28),
+    Statement::new(
+        "CQ-29",
+        D,
+        "a resize below what is there is BUFFER_OVERFLOW, without effect",
+        cq_resize::cq_29,
+    ),
+    Statement::new("CQ-30", I, "an arm survives a resize", cq_resize::cq_30),
     Statement::new("CQ-31", D, "a receive with invalidation is polled, and the token is invalid", cq_31),
-    Statement::new("CQ-32", D, "moderation without the adapter flag is NOT_SUPPORTED", not_yet),
-    Statement::new("CQ-33", D, "moderation without any bound is INVALID_PARAMETER_MIX", not_yet),
-    Statement::new("CQ-34", D, "moderation with interval 0 delays nothing", not_yet),
-    Statement::new("CQ-35", D, "a moderated call comes by the interval or by the count", not_yet),
+    Statement::new("CQ-32", D, "moderation without the adapter flag is NOT_SUPPORTED", cq_resize::cq_32),
+    Statement::new("CQ-33", D, "moderation without any bound is INVALID_PARAMETER_MIX", cq_resize::cq_33),
+    Statement::new("CQ-34", D, "moderation with interval 0 delays nothing", cq_resize::cq_34),
+    Statement::new("CQ-35", D, "a moderated call comes by the interval or by the count", cq_resize::cq_35),
     Statement::not_shown(
         "CQ-36",
         D,

@@ -12,6 +12,7 @@ mod conn_reuse;
 mod cq_arm;
 mod cq_control;
 mod cq_overrun;
+mod cq_resize;
 mod flush;
 mod flush_states;
 mod listening;
@@ -23,6 +24,7 @@ mod prelude;
 mod qp_create;
 mod qp_order;
 mod srq;
+mod srq_modify;
 
 use super::bench::Bench;
 use super::statement::{Outcome, Statement, lacks};

@@ -1,22 +1,32 @@
 //! SRQ-*: shared receive queues, their threshold, and the queue pairs that receive from them.
 
-use super::not_yet;
 use super::prelude::*;
+use super::srq_modify;
 use crate::conformance::world::Connection;
 use crate::ndk::{Mr, Pd, Srq};
 
 pub(super) const STATEMENTS: &[Statement] = &[
     Statement::new("SRQ-1", D, "depth or entries over their limits are INVALID_PARAMETER", srq_1),
     Statement::new("SRQ-2", D, "a receive completes for the queue pair that took it", srq_2),
-    Statement::new("SRQ-3", D, "the count falling below the threshold calls once", not_yet),
-    Statement::new("SRQ-4", D, "no second call before the threshold is set again", not_yet),
-    Statement::new("SRQ-5", D, "setting a threshold above the count calls", not_yet),
-    Statement::new("SRQ-6", D, "a modify with threshold 0 leaves threshold and arm alone", not_yet),
-    Statement::new("SRQ-7", D, "a modify with depth 0 leaves the depth alone", not_yet),
-    Statement::new("SRQ-8", D, "a depth below what is queued is BUFFER_OVERFLOW, without effect", not_yet),
+    Statement::new("SRQ-3", D, "the count falling below the threshold calls once", srq_modify::srq_3),
+    Statement::new("SRQ-4", D, "no second call before the threshold is set again", srq_modify::srq_4),
+    Statement::new("SRQ-5", D, "setting a threshold above the count calls", srq_modify::srq_5),
+    Statement::new("SRQ-6", D, "a modify with threshold 0 leaves threshold and arm alone", srq_modify::srq_6),
+    Statement::new("SRQ-7", D, "a modify with depth 0 leaves the depth alone", srq_modify::srq_7),
+    Statement::new(
+        "SRQ-8",
+        D,
+        "a depth below what is queued is BUFFER_OVERFLOW, without effect",
+        srq_modify::srq_8,
+    ),
     Statement::new("SRQ-9", D, "a post to a full queue is NO_MORE_ENTRIES", srq_9),
     Statement::new("SRQ-10", D, "receives are taken while no queue pair is connected", srq_10),
-    Statement::new("SRQ-11", I, "no call before the count has once reached the threshold", not_yet),
+    Statement::new(
+        "SRQ-11",
+        I,
+        "no call before the count has once reached the threshold",
+        srq_modify::srq_11,
+    ),
     Statement::new("SRQ-12", I, "one queue pair fails, and the others go on", srq_12),
     Statement::new("SRQ-13", D, "without MaxSrqDepth there are no shared receive queues", srq_13),
 ];
