@@ -107,7 +107,8 @@ impl Device {
 impl Srq {
     fn new(device: Arc<Device>, index: u32, of: SrqDescription, life: Arc<Life>) -> Self {
         let notifies = of.callback.is_some();
-        let threshold = if notifies { of.threshold } else { 0 };
+        let deaf = planted!(ThresholdNeverFires, "the threshold of a shared receive queue is ignored");
+        let threshold = if notifies && !deaf { of.threshold } else { 0 };
         Self {
             life,
             device,
@@ -133,6 +134,7 @@ impl Srq {
     pub(crate) fn modify(self: &Arc<Self>, depth: u32, threshold: u32) -> Result<(), Crowded> {
         let threshold = if self.notifies { threshold } else { 0 };
         let below = self.ring.modify(depth, threshold)?;
+        let below = below && !planted!(ModifyTellsNobody, "a threshold set above the count calls nobody");
         if below || threshold != 0 && self.state() == SrqState::Fatal {
             let mut outbox = Outbox::new();
             self.fire(&mut outbox);

@@ -1,15 +1,14 @@
 //! CREATE-* and CLOSE-*: what creation brings, and what a close waits for.
 
-use super::not_yet;
 use super::prelude::*;
 use crate::conformance::device::Host;
-use crate::ndk::{NdkObject, ObjectType, Request};
+use crate::ndk::{Faults, HoldCalls, NdkObject, ObjectType, Request, When};
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 
 pub(super) const CREATE: &[Statement] = &[
     Statement::new("CREATE-1", D, "a create that ends inline calls back no second time", create_1),
-    Statement::new("CREATE-2", D, "a create that pends calls back once, with the object", not_yet),
+    Statement::new("CREATE-2", D, "a create that pends calls back once, with the object", create_2),
     Statement::not_shown(
         "CREATE-3",
         D,
@@ -78,6 +77,62 @@ fn create_1(bench: &Bench) -> Outcome {
     creates(pd.register(Vec::new(), ALL), false, bench, "an empty region")?;
     creates(adapter.create_connector(), true, bench, "a connector")?;
     creates(adapter.create_listener(drop), true, bench, "a listener")
+}
+
+/// A creation that is held back, and its callback when it is let go.
+fn created_late<T: Send + 'static>(
+    bench: &Bench,
+    faults: &Faults,
+    request: Request<T>,
+    what: &str,
+) -> Outcome<T> {
+    let (note, made) = notes();
+    let inline = request.now_or_then(move |result| note.say(result.map(NotShown)));
+    ensure!(inline.is_none(), "{what}: expected it to pend");
+    made.none(bench, &format!("{what}, held back"))?;
+    ensure!(faults.release_all() >= 1, "{what}: it is not held back");
+    let result = made.next(what)?;
+    made.closed(&format!("the callback of {what}"))?;
+    Ok(result?.0)
+}
+
+/// An object that need not have a text.
+struct NotShown<T>(T);
+
+impl<T> std::fmt::Debug for NotShown<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
+    }
+}
+
+fn create_2(bench: &Bench) -> Outcome {
+    let faults = Faults::new(1);
+    let adapter = bench.adapter_with(|options| options.faults(&faults))?;
+    faults.hold_calls(HoldCalls::UntilReleased);
+    let pd = created_late(bench, &faults, adapter.create_pd(), "a domain")?;
+    let waiting = adapter.create_cq(8, CqNotify::Waiters);
+    let cq = created_late(bench, &faults, waiting, "a completion queue")?;
+    let description = QpDescription::new(&cq);
+    let qp = created_late(bench, &faults, pd.create_qp(description), "a queue pair")?;
+    let mr = created_late(bench, &faults, pd.register(vec![0; 64], ALL), "a region")?;
+    created_late(bench, &faults, pd.create_srq(4, 1), "a shared receive queue")?;
+    created_late(bench, &faults, pd.create_mw(), "a window")?;
+    created_late(bench, &faults, adapter.create_connector(), "a connector")?;
+    created_late(bench, &faults, adapter.create_listener(drop), "a listener")?;
+    // What came is the object: it works.
+    qp.receive(1, &[mr.sge(0..64)?])?;
+    qp.flush();
+    yields(&cq, &[(1, Status::CANCELLED)], "a queue pair that was created late")?;
+    // One that fails late brings its status and no object, once.
+    faults.fail_creation(ObjectType::Cq, 1, When::Late);
+    let (note, failed) = notes();
+    adapter.create_cq(8, CqNotify::None).then(move |result| note.say(result.err().map(|e| e.status())));
+    failed.none(bench, "a creation that fails late")?;
+    faults.release_all();
+    let expected = [Some(Status::INSUFFICIENT_RESOURCES)];
+    ensure_eq!(failed.exactly(1, bench, "a creation that fails late")?, expected, "its status");
+    faults.hold_calls(HoldCalls::No);
+    Ok(())
 }
 
 fn create_4(bench: &Bench) -> Outcome {

@@ -26,8 +26,7 @@ mod qp_order;
 mod srq;
 mod srq_modify;
 
-use super::bench::Bench;
-use super::statement::{Outcome, Statement, lacks};
+use super::statement::Statement;
 
 /// Each group and its statements, in parts.
 const GROUPS: &[(&str, &[&[Statement]])] = &[
@@ -55,11 +54,6 @@ pub fn statements() -> impl Iterator<Item = &'static Statement> {
 /// The groups, in the order of the reference: "FLUSH", "CQ" and so on.
 pub fn groups() -> impl Iterator<Item = &'static str> {
     GROUPS.iter().map(|(group, _)| *group)
-}
-
-/// For what this build of the library cannot do yet.
-fn not_yet(_: &Bench) -> Outcome {
-    lacks("not in this build yet")
 }
 
 #[cfg(test)]
