@@ -12,7 +12,7 @@ use std::process::{Command, ExitCode};
 use std::sync::Mutex;
 
 /// Faults run at the same time: most of them wait for what does not come.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 3;
 const README: &str = "src/conformance/README.md";
 const BEGIN: &str = "<!-- planted faults: begin -->";
 const END: &str = "<!-- planted faults: end -->";
