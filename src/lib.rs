@@ -40,7 +40,6 @@
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("qpair needs a 64-bit target: addresses, tickets and counters are 64 bits wide");
 
-pub(crate) mod planted;
 pub mod ring;
 pub(crate) mod sync;
 
@@ -64,6 +63,8 @@ pub(crate) mod memory;
 pub mod ndk;
 #[cfg(not(qpair_loom))]
 pub(crate) mod observe;
+#[cfg(not(qpair_loom))]
+pub(crate) mod planted;
 #[cfg(not(qpair_loom))]
 pub(crate) mod time;
 #[cfg(not(qpair_loom))]

@@ -29,7 +29,7 @@ const LAYERS: &[(&str, &[Chain])] = &[
     ("objects", &[&[&["device"]]]),
     ("execution", &[&[&["direct", "transport", "cm"]]]),
     ("nouns", &[&[&["host"], &["memory"], &["work"]], &[&["observe"], &["wire"], &["work"]]]),
-    ("ground", &[&[&["ring"], &["sync", "planted"]], &[&["time"]]]),
+    ("ground", &[&[&["ring"], &["sync"]], &[&["time"]], &[&["planted"]]]),
 ];
 
 /// Files of `src/` that may hold unsafe code, by the beginning of their path; `ndk` has a rule of its own.

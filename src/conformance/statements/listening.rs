@@ -191,11 +191,15 @@ fn ask_over(
 
 fn sep_1(bench: &Bench) -> Outcome {
     let adapter = bench.adapter()?;
-    let endpoint = shared(&adapter, home(&adapter)?)?;
+    adapter.addresses().into_iter().try_for_each(|local| two_over_one(&adapter, local))
+}
+
+fn two_over_one(adapter: &Adapter, local: SocketAddr) -> Outcome {
+    let endpoint = shared(adapter, local)?;
     let mut connections = Vec::new();
     for _ in 0..2 {
-        let (a, b, door) = (End::new(&adapter)?, End::new(&adapter)?, listen(&adapter)?);
-        let (active, connecting) = ask_over(&adapter, &a, &endpoint, door.address)?;
+        let (a, b, door) = (End::new(adapter)?, End::new(adapter)?, listen_at(adapter, local)?);
+        let (active, connecting) = ask_over(adapter, &a, &endpoint, door.address)?;
         let passive = door.arrivals.next("the connect event")?;
         let accepting = passive.accept(&b.qp, READS, b"", ignore());
         connecting.done("NdkConnectWithSharedEndpoint")?;

@@ -9,7 +9,7 @@ pub(super) use crate::conformance::statement::Mark::{
 pub(super) use crate::conformance::statement::{Outcome, Statement, ensure, ensure_eq, lacks, wrong};
 pub(super) use crate::conformance::world::{
     ALL, Asked, Door, End, NONE, Noted, Pair, Plan, READS, SIZE, connect, connect_at, connect_with,
-    connector, home, ignore, knock, later, listen, polled, zeroed,
+    connector, home, ignore, knock, later, listen, listen_at, polled, zeroed,
 };
 pub(super) use crate::ndk::{
     Adapter, AdapterFlags, Completion, Connector, Cq, CqNotify, Data, MrFlags, NotifyType, OnDisconnect,
