@@ -20,6 +20,7 @@ pub(crate) use message::{Delivered, Message};
 
 use crate::host::Host;
 use crate::memory::{Denied, Grant, LocalAccess, RemoteAccess, View};
+use crate::planted::planted;
 use crate::work::{Detail, INLINE_MAX, Opcode, RequestFlags, SendRequest, Status};
 use copy::{EntryList, copy_piece, copy_scattered, remote_at, with_views};
 
@@ -108,7 +109,11 @@ pub(crate) fn execute(
         None => execute_scattered(request, side, words, (here, there), progress, piece),
     });
     match copied {
-        Ok(moved) if moved < length => Executed::Partly(moved),
+        Ok(moved)
+            if moved < length && !planted!(LongCopyEndsEarly, "a long copy ends after its first piece") =>
+        {
+            Executed::Partly(moved)
+        }
         Ok(_) => Executed::Done(Outcome::success(request.length)),
         Err(failed) => Executed::Done(failed),
     }

@@ -1,6 +1,7 @@
 //! What is polled from a completion queue.
 
 use super::{OperationType, Status};
+use crate::planted::planted;
 use crate::work::{self, CompletionFlags, CompletionKind};
 
 /// How a request ended (`NDK_RESULT_EX`).
@@ -58,10 +59,17 @@ impl Completion {
             status: Status::of_completion(completion),
             kind: kind(completion.kind, invalidated),
             bytes_transferred: completion.length,
-            provider_error_code: completion.detail as u32,
+            provider_error_code: completion.detail as u32
+                + u32::from(planted!(CodeOnSuccess, "successes have a provider error code")),
             qp_context: completion.qp_context,
             request_context: completion.context,
-            type_specific_completion_output: if invalidated { completion.immediate_or_key.into() } else { 0 },
+            type_specific_completion_output: if invalidated
+                && !planted!(TokenNotNamed, "a receive with invalidation does not name the token")
+            {
+                completion.immediate_or_key.into()
+            } else {
+                0
+            },
             extension: Extension { immediate, kind: completion.kind },
         }
     }

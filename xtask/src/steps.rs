@@ -80,6 +80,7 @@ const TABLE: &[Row] = &[
     ("doc", "every member", "cargo doc --workspace --no-deps --all-features", DENY_DOC_WARNINGS, Needs::Nothing, true),
     ("loom", "every model, bound 2", "cargo test -p qpair-loom-tests --release --target-dir target/loom", LOOM, Needs::Nothing, true),
     ("mutations", "short batch", "cargo run -p qpair-loom-tests --release --target-dir target/loom --bin mutations -- --short", LOOM, MUTATION_RUNNER, true),
+    ("planted", "the conformance suite catches each known fault", "cargo run -p xtask --bin planted", NONE, Needs::Nothing, true),
     ("miri", "short batch: the rooms with unsafe code", "cargo +nightly miri test -p qpair --lib --no-default-features -- ring:: memory::", MIRI, Needs::Miri, true),
     ("miri", "the border of the C face", "cargo +nightly miri test -p qpair-ndk --lib -- border:: tests::", MIRI_C, Needs::Miri, true),
     ("cross", "Windows", "cargo check -p qpair --lib --no-default-features --target x86_64-pc-windows-gnu", NONE, Needs::Target("x86_64-pc-windows-gnu"), true),
