@@ -157,7 +157,13 @@ impl Completion {
 
     pub(crate) fn new(raw: &sys::ibv_wc) -> Self {
         let status = Status::new(raw.status);
-        let base = Self { id: raw.wr_id, status, qp_number: raw.qp_num, vendor_error: raw.vendor_err, ..Self::EMPTY };
+        let base = Self {
+            id: raw.wr_id,
+            status,
+            qp_number: raw.qp_num,
+            vendor_error: raw.vendor_err,
+            ..Self::EMPTY
+        };
         if status != Status::Success {
             return base;
         }

@@ -132,12 +132,7 @@ impl Context {
     /// # Errors
     /// What the device says.
     pub fn attributes(&self) -> Result<DeviceAttributes, Error> {
-        let mut raw = MaybeUninit::<sys::ibv_device_attr_ex>::zeroed();
-        // SAFETY: the context is open, and the place is of the header's size (test of layouts).
-        let status = unsafe { shim::qpair_shim_query_device(self.node.raw(), raw.as_mut_ptr()) };
-        answer("ibv_query_device_ex", status)?;
-        // SAFETY: all numbers, for which zeroes are values too.
-        Ok(DeviceAttributes::new(unsafe { raw.assume_init_ref() }))
+        attributes(&self.node)
     }
 
     /// What a port is and can do now; ports count from 1.
@@ -196,7 +191,12 @@ impl Context {
     /// # Errors
     /// [`Error::Unfit`] if the channel is of another opened device; else what the device says, such as EINVAL for
     /// more entries than it has.
-    pub fn create_cq(&self, entries: u32, channel: Option<&CompletionChannel>, key: u64) -> Result<Cq, Error> {
+    pub fn create_cq(
+        &self,
+        entries: u32,
+        channel: Option<&CompletionChannel>,
+        key: u64,
+    ) -> Result<Cq, Error> {
         Cq::new(&self.node, entries, channel, key)
     }
 
@@ -228,6 +228,16 @@ impl Context {
     pub fn close(self) -> Result<(), NotClosed<Self>> {
         node::close(self.node).map_err(|(node, error)| NotClosed::new(Self { node }, error))
     }
+}
+
+/// What a device can do.
+pub(crate) fn attributes(context: &ContextNode) -> Result<DeviceAttributes, Error> {
+    let mut raw = MaybeUninit::<sys::ibv_device_attr_ex>::zeroed();
+    // SAFETY: the context is open, and the place is of the header's size (test of layouts).
+    let status = unsafe { shim::qpair_shim_query_device(context.raw(), raw.as_mut_ptr()) };
+    answer("ibv_query_device_ex", status)?;
+    // SAFETY: all numbers, for which zeroes are values too.
+    Ok(DeviceAttributes::new(unsafe { raw.assume_init_ref() }))
 }
 
 impl AsFd for Context {

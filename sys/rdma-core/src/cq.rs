@@ -116,8 +116,7 @@ impl Cq {
         while taken < room.len() {
             let wanted = BATCH.min(room.len() - taken);
             // SAFETY: the queue exists, and there is room for `wanted`, which is at most BATCH.
-            let count =
-                unsafe { sys::ibv_poll_cq(self.node.raw(), wanted as i32, raw.as_mut_ptr().cast()) };
+            let count = unsafe { sys::ibv_poll_cq(self.node.raw(), wanted as i32, raw.as_mut_ptr().cast()) };
             let Ok(count) = usize::try_from(count) else {
                 return if taken > 0 { Ok(taken) } else { Err(Error::from_errno("ibv_poll_cq", -count)) };
             };

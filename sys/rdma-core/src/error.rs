@@ -105,12 +105,12 @@ pub struct NotClosed<T> {
     pub object: T,
     /// Why it is still there.
     #[source]
-    pub error: Error,
+    pub error: Box<Error>,
 }
 
 impl<T> NotClosed<T> {
     pub(crate) fn new(object: T, error: Error) -> Self {
-        Self { object, error }
+        Self { object, error: Box::new(error) }
     }
 }
 

@@ -145,7 +145,11 @@ mod tests {
         // SAFETY: within the event, aligned as its members are.
         unsafe {
             raw.as_mut_ptr().cast::<u64>().write(element);
-            raw.as_mut_ptr().cast::<u8>().add(offset_of!(sys::ibv_async_event, event_type)).cast::<u32>().write(kind);
+            raw.as_mut_ptr()
+                .cast::<u8>()
+                .add(offset_of!(sys::ibv_async_event, event_type))
+                .cast::<u32>()
+                .write(kind);
             AsyncEvent::read(raw.as_ptr())
         }
     }
@@ -173,7 +177,10 @@ mod tests {
     fn numbers_are_those_of_the_header() {
         use sys::ibv_event_type as kind;
         assert_eq!(AsyncEventKind::new(kind::IBV_EVENT_DEVICE_FATAL as u32), AsyncEventKind::DeviceFatal);
-        assert_eq!(AsyncEventKind::new(kind::IBV_EVENT_SRQ_LIMIT_REACHED as u32), AsyncEventKind::SrqLimitReached);
+        assert_eq!(
+            AsyncEventKind::new(kind::IBV_EVENT_SRQ_LIMIT_REACHED as u32),
+            AsyncEventKind::SrqLimitReached
+        );
         assert_eq!(AsyncEventKind::new(kind::IBV_EVENT_GID_CHANGE as u32), AsyncEventKind::GidChange);
     }
 }

@@ -29,7 +29,7 @@
 
 mod access;
 mod attributes;
-//pub mod cm;
+pub mod cm;
 mod completion;
 mod context;
 mod cq;
@@ -51,8 +51,8 @@ pub use error::{Error, NotClosed};
 pub use event::{AsyncEvent, AsyncEventKind, Source};
 pub use memory::{Mr, Mw, Pd, next_rkey};
 pub use qp::{
-    Batch, Bind, Flags, Mtu, Operation, Operations, Payload, PostError, Qp, QpAttributes, QpDescription, QpInfo,
-    QpState, Remote, Route, SendRequest, Sge,
+    Batch, Bind, Flags, Mtu, Operation, Operations, Payload, PostError, Qp, QpAttributes, QpDescription,
+    QpInfo, QpState, Remote, Route, SendRequest, Sge,
 };
 pub use srq::{Srq, SrqDescription};
 pub use wait::wait_readable;

@@ -54,7 +54,10 @@ impl Srq {
     /// # Errors
     /// EINVAL for more than there is room for.
     pub fn set_limit(&self, limit: u32) -> Result<(), Error> {
-        self.modify(sys::ibv_srq_attr { max_wr: 0, max_sge: 0, srq_limit: limit }, sys::ibv_srq_attr_mask::IBV_SRQ_LIMIT)
+        self.modify(
+            sys::ibv_srq_attr { max_wr: 0, max_sge: 0, srq_limit: limit },
+            sys::ibv_srq_attr_mask::IBV_SRQ_LIMIT,
+        )
     }
 
     /// Changes the room to at least `requests`, keeping what is posted.
@@ -62,7 +65,10 @@ impl Srq {
     /// # Errors
     /// EINVAL for fewer than are posted or than the limit; that the device cannot.
     pub fn resize(&self, requests: u32) -> Result<(), Error> {
-        self.modify(sys::ibv_srq_attr { max_wr: requests, max_sge: 0, srq_limit: 0 }, sys::ibv_srq_attr_mask::IBV_SRQ_MAX_WR)
+        self.modify(
+            sys::ibv_srq_attr { max_wr: requests, max_sge: 0, srq_limit: 0 },
+            sys::ibv_srq_attr_mask::IBV_SRQ_MAX_WR,
+        )
     }
 
     fn modify(&self, mut attributes: sys::ibv_srq_attr, mask: sys::ibv_srq_attr_mask) -> Result<(), Error> {

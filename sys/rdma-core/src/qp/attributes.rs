@@ -281,7 +281,8 @@ mod tests {
     #[test]
     fn a_move_names_what_verbs_asks_for() {
         let route = Route { destination: [7; 16], source_index: 1, port: 1, hop_limit: 64 };
-        let init = mask::IBV_QP_STATE | mask::IBV_QP_PKEY_INDEX | mask::IBV_QP_PORT | mask::IBV_QP_ACCESS_FLAGS;
+        let init =
+            mask::IBV_QP_STATE | mask::IBV_QP_PKEY_INDEX | mask::IBV_QP_PORT | mask::IBV_QP_ACCESS_FLAGS;
         assert_eq!(QpAttributes::init(1, Access::NONE).mask, init.0 as i32);
         let receive = mask::IBV_QP_STATE
             | mask::IBV_QP_AV

@@ -89,7 +89,12 @@ struct Limits {
     receive_sge: u32,
     inline_bytes: u32,
     operations: Operations,
+    /// Whether `ibv_wr_set_sge_list` gets the length of a list wrong, as that of soft-RoCE does.
+    miscounts_lists: bool,
 }
+
+/// The vendor that soft-RoCE names. The version of the library that is loaded cannot be asked for.
+const SOFT_ROCE: u32 = 0xff_ffff;
 
 /// A queue pair of a reliable connection. Any thread may post.
 #[derive(Debug)]
@@ -120,6 +125,7 @@ impl Qp {
         if let Some(srq) = description.srq {
             same_device("create_qp", "srq", context, &srq.node.parents.parents)?;
         }
+        let miscounts_lists = crate::context::attributes(context)?.vendor.0 == SOFT_ROCE;
         let mut init = init(pd, description);
         let (owned, operations, extended) = create(pd, &mut init, description)?;
         // SAFETY: the queue pair exists, and its number never changes.
@@ -135,6 +141,7 @@ impl Qp {
             receive_sge: init.cap.max_recv_sge,
             inline_bytes: init.cap.max_inline_data,
             operations,
+            miscounts_lists,
         };
         let node = Node::new(owned, parents);
         Ok(Self { node, extended, limits, number, modify_or_query: Mutex::new(()) })
@@ -207,8 +214,7 @@ impl Qp {
         let mut init = MaybeUninit::<sys::ibv_qp_init_attr>::zeroed();
         let mask = QpInfo::MASK;
         // SAFETY: the queue pair exists, and there are places for both answers.
-        let status =
-            unsafe { sys::ibv_query_qp(self.node.raw(), raw.as_mut_ptr(), mask, init.as_mut_ptr()) };
+        let status = unsafe { sys::ibv_query_qp(self.node.raw(), raw.as_mut_ptr(), mask, init.as_mut_ptr()) };
         answer("ibv_query_qp", status)?;
         // SAFETY: numbers only, zeroed and then written.
         Ok(QpInfo::new(unsafe { raw.assume_init_ref() }))

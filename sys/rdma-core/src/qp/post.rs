@@ -26,10 +26,16 @@ pub struct PostError {
 /// Requests on their way to the send queue.
 ///
 /// An extended queue pair holds them back until the batch ends, and takes all or none. The others take each at once.
+/// On soft-RoCE a request with scatter/gather entries of different lengths ends what is held back so far and goes by
+/// itself: the provider up to rdma-core 63 takes all entries for as long as the first.
 #[derive(Debug)]
 pub struct Batch<'a> {
     qp: &'a Qp,
+    /// Requests that the device has got.
     posted: usize,
+    /// Requests that are held back.
+    held: usize,
+    /// Whether a start is without its end.
     open: bool,
     /// Providers hold a lock from start to end, which another thread could not release.
     _this_thread: PhantomData<*mut ()>,
@@ -45,14 +51,10 @@ impl Qp {
     /// # Errors
     /// What `fill` answers, or what the device refuses: ENOMEM if the queue is full, EINVAL for a wrong state.
     pub fn post(&self, fill: impl FnOnce(&mut Batch<'_>) -> Result<(), Error>) -> Result<(), PostError> {
-        let mut batch = Batch::start(self);
-        let result = fill(&mut batch);
-        let posted = batch.posted;
-        match result {
-            Ok(()) => batch.complete(),
-            Err(error) => Err(error),
-        }
-        .map_err(|error| PostError { posted, error })
+        let mut batch = Batch { qp: self, posted: 0, held: 0, open: false, _this_thread: PhantomData };
+        batch.start();
+        let result = fill(&mut batch).and_then(|()| batch.complete());
+        result.map_err(|error| PostError { posted: batch.posted, error })
     }
 
     /// Posts one request.
@@ -61,6 +63,12 @@ impl Qp {
     /// As [`Batch::push`] and [`post`](Self::post).
     pub fn post_send(&self, request: &SendRequest<'_>) -> Result<(), Error> {
         self.post(|batch| batch.push(request)).map_err(|failed| failed.error)
+    }
+
+    /// Whether the provider would post these entries with a wrong length: see [`Batch`].
+    fn miscounts(&self, payload: &Payload<'_>) -> bool {
+        let Payload::Elements([first, others @ ..]) = payload else { return false };
+        self.limits.miscounts_lists && others.iter().any(|element| element.length != first.length)
     }
 
     /// What can be judged of a request without the device.
@@ -79,7 +87,9 @@ impl Qp {
                 return unfit("is not empty, for an operation without payload");
             }
             Payload::Elements(elements) => check_elements(call, elements.len(), self.limits.send_sge)?,
-            Payload::Inline(_) if !inline => return unfit("is inline, for an operation that is no send or write"),
+            Payload::Inline(_) if !inline => {
+                return unfit("is inline, for an operation that is no send or write");
+            }
             Payload::Inline(bytes) if bytes.len() > self.limits.inline_bytes as usize => {
                 return Err(Error::TooLarge {
                     call,
@@ -99,26 +109,44 @@ impl Qp {
     }
 }
 
-impl<'a> Batch<'a> {
-    fn start(qp: &'a Qp) -> Self {
-        if let Some(view) = qp.extended {
+impl Batch<'_> {
+    fn start(&mut self) {
+        if let Some(view) = self.qp.extended {
             // SAFETY: the queue pair exists; `complete` or drop ends what this starts, on this thread.
             unsafe { sys::ibv_wr_start(view.0.as_ptr()) }
+            self.open = true;
         }
-        Self { qp, posted: 0, open: true, _this_thread: PhantomData }
+    }
+
+    /// Gives the device what is held back.
+    fn complete(&mut self) -> Result<(), Error> {
+        let (Some(view), true) = (self.qp.extended, self.open) else { return Ok(()) };
+        self.open = false;
+        // SAFETY: ends what the start began, once, on the same thread.
+        answer("ibv_wr_complete", unsafe { sys::ibv_wr_complete(view.0.as_ptr()) })?;
+        self.posted += std::mem::take(&mut self.held);
+        Ok(())
+    }
+
+    /// Posts a request by itself, with what was held back before it.
+    fn push_plain(&mut self, request: &SendRequest<'_>) -> Result<(), Error> {
+        self.complete()?;
+        let result = self.qp.post_plain(request);
+        self.posted += usize::from(result.is_ok());
+        self.start();
+        result
     }
 
     /// Adds a request.
     ///
     /// # Errors
     /// [`Error::NotSupported`] for what the queue pair was not created for, [`Error::TooLarge`] and [`Error::Unfit`]
-    /// for a payload that does not suit; without extension also what the device refuses. The batch is as before.
+    /// for a payload that does not suit; without extension also what the device refuses. The batch then
+    /// is as before, unless the device refused what was held back: that is gone from it.
     pub fn push(&mut self, request: &SendRequest<'_>) -> Result<(), Error> {
         self.qp.check(request)?;
-        let Some(view) = self.qp.extended else {
-            self.qp.post_plain(request)?;
-            self.posted += 1;
-            return Ok(());
+        let (Some(view), false) = (self.qp.extended, self.qp.miscounts(&request.payload)) else {
+            return self.push_plain(request);
         };
         let ex = view.0.as_ptr();
         let inline = matches!(request.payload, Payload::Inline(_));
@@ -146,14 +174,8 @@ impl<'a> Batch<'a> {
                 }
             }
         }
+        self.held += 1;
         Ok(())
-    }
-
-    fn complete(mut self) -> Result<(), Error> {
-        self.open = false;
-        let Some(view) = self.qp.extended else { return Ok(()) };
-        // SAFETY: ends what the start began, once, on the same thread.
-        answer("ibv_wr_complete", unsafe { sys::ibv_wr_complete(view.0.as_ptr()) })
     }
 }
 
@@ -263,7 +285,8 @@ impl Qp {
 /// Writes an operation into a plain request.
 fn fill_plain(raw: &mut sys::ibv_send_wr, operation: &Operation<'_>) -> Result<(), Error> {
     use sys::ibv_wr_opcode as code;
-    let rdma = |Remote { address, rkey }: Remote| sys::wr_t { rdma: sys::rdma_t { remote_addr: address, rkey } };
+    let rdma =
+        |Remote { address, rkey }: Remote| sys::wr_t { rdma: sys::rdma_t { remote_addr: address, rkey } };
     let atomic = |Remote { address, rkey }: Remote, compare_add, swap| sys::wr_t {
         atomic: sys::atomic_t { remote_addr: address, compare_add, swap, rkey },
     };

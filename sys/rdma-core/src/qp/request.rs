@@ -216,7 +216,9 @@ impl Operation<'_> {
             Self::Send | Self::SendImmediate(_) | Self::SendInvalidate(_) => (true, true),
             Self::Write(_) | Self::WriteImmediate(..) => (true, true),
             Self::Read(_) | Self::CompareSwap { .. } | Self::FetchAdd { .. } => (true, false),
-            Self::Bind(_) | Self::LocalInvalidate(_) | Self::AtomicWrite(..) | Self::Flush { .. } => (false, false),
+            Self::Bind(_) | Self::LocalInvalidate(_) | Self::AtomicWrite(..) | Self::Flush { .. } => {
+                (false, false)
+            }
         }
     }
 }
