@@ -61,6 +61,6 @@ fn libclang(version: u32) -> bool {
     let Ok(folder) = std::fs::read_dir(format!("/usr/lib/llvm-{version}/lib")) else { return false };
     folder.flatten().any(|entry| {
         let name = entry.file_name();
-        name.to_str().is_some_and(|name| name.starts_with("libclang.so") || name.starts_with("libclang-"))
+        name.to_str().is_some_and(|name| name.starts_with("libclang.so") || name.starts_with("libclang-1"))
     })
 }
