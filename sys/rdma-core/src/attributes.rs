@@ -213,7 +213,8 @@ impl GidEntry {
             2 => GidType::RoCEv2,
             other => GidType::Other(other),
         };
-        // SAFETY: both views of the union are 16 plain bytes, and the entry was zeroed or written by the library.
+        // SAFETY: both views of the union are 16 plain bytes, and the entry was zeroed or written by the
+        // library.
         let gid = unsafe { raw.gid.raw };
         Self { gid, index: raw.gid_index, port: raw.port_num, kind, interface: raw.ndev_ifindex }
     }

@@ -120,8 +120,8 @@ impl fmt::Display for Status {
 
 /// One completion.
 ///
-/// Verbs leaves most of it undefined unless the request succeeded: then `opcode` is `None`, `bytes` zero, and there is
-/// no immediate data.
+/// Verbs leaves most of it undefined unless the request succeeded: then `opcode` is `None`, `bytes` zero, and
+/// there is no immediate data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Completion {
     /// What the request was posted with.

@@ -103,7 +103,8 @@ impl Context {
     /// Opens the device of this name.
     ///
     /// # Errors
-    /// [`Error::NoDevice`], with the names there are; else what the kernel says, such as EACCES for the device node.
+    /// [`Error::NoDevice`], with the names there are; else what the kernel says, such as EACCES for the
+    /// device node.
     pub fn open(name: &str) -> Result<Self, Error> {
         let list = DeviceList::new()?;
         // SAFETY: the devices are of the list, which lives to the end of this function.
@@ -189,8 +190,8 @@ impl Context {
     /// Creates a completion queue of at least `entries`; `key` names it in events.
     ///
     /// # Errors
-    /// [`Error::Unfit`] if the channel is of another opened device; else what the device says, such as EINVAL for
-    /// more entries than it has.
+    /// [`Error::Unfit`] if the channel is of another opened device; else what the device says, such as EINVAL
+    /// for more entries than it has.
     pub fn create_cq(
         &self,
         entries: u32,
@@ -205,16 +206,16 @@ impl Context {
     /// # Errors
     /// What read(2) says, such as EIO once the device is gone.
     pub fn next_async_event(&self) -> Result<Option<AsyncEvent>, Error> {
-        // Zeroed and read as plain memory: the library fills in only parts, and rdma-sys declares the kind as a Rust
-        // enum, for which a kind that is newer than it would be undefined behaviour.
+        // Zeroed and read as plain memory: the library fills in only parts, and rdma-sys declares the kind as
+        // a Rust enum, for which a kind that is newer than it would be undefined behaviour.
         let mut raw = MaybeUninit::<sys::ibv_async_event>::zeroed();
         // SAFETY: the context is open, and the place is of the header's size (test of layouts).
         let status = unsafe { sys::ibv_get_async_event(self.node.raw(), raw.as_mut_ptr()) };
         if status != 0 {
             return no_event("ibv_get_async_event").map(|()| None);
         }
-        // SAFETY: filled in by the call above and not acknowledged yet, so the object that it names still exists:
-        // its destruction waits for the acknowledgement.
+        // SAFETY: filled in by the call above and not acknowledged yet, so the object that it names still
+        // exists: its destruction waits for the acknowledgement.
         let event = unsafe { AsyncEvent::read(raw.as_ptr()) };
         // SAFETY: as above; acknowledged once.
         unsafe { sys::ibv_ack_async_event(raw.as_mut_ptr()) };

@@ -85,8 +85,8 @@ impl Cq {
         }
         let entries = i32::try_from(entries).unwrap_or(i32::MAX);
         let raw_channel = channel.map_or(null_mut(), |channel| channel.node.raw());
-        // SAFETY: context and channel are open and of one device; the key is never followed as a pointer; the new
-        // queue is nobody else's.
+        // SAFETY: context and channel are open and of one device; the key is never followed as a pointer; the
+        // new queue is nobody else's.
         let owned = unsafe {
             Owned::new(
                 "ibv_create_cq",
@@ -100,15 +100,16 @@ impl Cq {
     /// Entries it has room for: at least as many as were asked for.
     #[must_use]
     pub fn entries(&self) -> u32 {
-        // SAFETY: the queue exists, and `cqe` is changed by a resize alone, which takes the queue exclusively.
+        // SAFETY: the queue exists, and `cqe` is changed by a resize alone, which takes the queue
+        // exclusively.
         u32::try_from(unsafe { (*self.node.raw()).cqe }).unwrap_or(0)
     }
 
     /// Takes completions, oldest first, as many as there are and as `room` holds; the count.
     ///
     /// # Errors
-    /// A failure of the device. Completions that were taken before it are lost to it only if the count of an earlier
-    /// round was not zero; then they are returned and the failure comes at the next call.
+    /// A failure of the device. Completions that were taken before it are lost to it only if the count of an
+    /// earlier round was not zero; then they are returned and the failure comes at the next call.
     pub fn poll(&self, room: &mut [Completion]) -> Result<usize, Error> {
         let mut taken = 0;
         // Zeroed, since providers leave out members that verbs does not define for a completion.
@@ -150,8 +151,8 @@ impl Cq {
     /// What the device says, such as EINVAL for fewer than there are completions, or that it cannot.
     pub fn resize(&mut self, entries: u32) -> Result<(), Error> {
         let entries = i32::try_from(entries).unwrap_or(i32::MAX);
-        // SAFETY: the queue exists; `&mut` keeps readers of `cqe` away. Providers lock against posts and polls of
-        // queue pairs that hold the queue.
+        // SAFETY: the queue exists; `&mut` keeps readers of `cqe` away. Providers lock against posts and
+        // polls of queue pairs that hold the queue.
         let status = unsafe { sys::ibv_resize_cq(self.node.raw(), entries) };
         answer("ibv_resize_cq", status)
     }

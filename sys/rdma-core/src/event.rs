@@ -119,8 +119,8 @@ impl AsyncEvent {
         // SAFETY: within the event and aligned as the enum is, which is C's int; never typed as the enum.
         let kind = AsyncEventKind::new(unsafe { number.read() });
         let element = at(offset_of!(sys::ibv_async_event, element));
-        // SAFETY: `kind` says which member the library filled in. An object still exists as the event is not yet
-        // acknowledged, and its context is set at creation and never changed.
+        // SAFETY: `kind` says which member the library filled in. An object still exists as the event is not
+        // yet acknowledged, and its context is set at creation and never changed.
         let source = unsafe {
             match kind.element() {
                 Element::Cq => Source::Cq((*element.cast::<*mut sys::ibv_cq>().read()).cq_context as u64),

@@ -1,18 +1,22 @@
 //! Safe wrappers over libibverbs and librdmacm, close to the libraries and small enough to audit.
 //!
-//! What stays as in verbs: objects, attributes, work requests, completions, events, and when each may be used.
-//! What types take over:
-//! - **Lifetimes.** An object keeps its parents alive; dropping it destroys it, and `close` does so with an answer.
-//!   Nothing can be destroyed while something else still needs it, and what was created before a failure goes with it.
-//! - **Events.** Completion, asynchronous and connection events are acknowledged before they are handed on, so no
-//!   destruction can wait for an acknowledgement. They name their object by a key that its creator chose.
-//! - **Devices.** Objects of two devices are never combined; libibverbs does not check and would mistake their types.
+//! What stays as in verbs: objects, attributes, work requests, completions, events, and when each may be
+//! used. What types take over:
+//! - **Lifetimes.** An object keeps its parents alive; dropping it destroys it, and `close` does so with an
+//!   answer. Nothing can be destroyed while something else still needs it, and what was created before a
+//!   failure goes with it.
+//! - **Events.** Completion, asynchronous and connection events are acknowledged before they are handed on,
+//!   so no destruction can wait for an acknowledgement. They name their object by a key that its creator
+//!   chose.
+//! - **Devices.** Objects of two devices are never combined; libibverbs does not check and would mistake
+//!   their types.
 //!
-//! What stays with the caller is memory: a region is registered by raw pointer ([`Pd::register`] says what must hold),
-//! and from then on devices and peers touch it as its access bits allow.
+//! What stays with the caller is memory: a region is registered by raw pointer ([`Pd::register`] says what
+//! must hold), and from then on devices and peers touch it as its access bits allow.
 //!
-//! May come in: what libibverbs and librdmacm offer, under their names. Not here: qpair, or any policy of retries,
-//! threads or connection set-up. Unsafe code is in every file but `error`, since each talks to the libraries.
+//! May come in: what libibverbs and librdmacm offer, under their names. Not here: qpair, or any policy of
+//! retries, threads or connection set-up. Unsafe code is in every file but `error`, since each talks to the
+//! libraries.
 //!
 //! ```no_run
 //! use qpair_rdma_core::{Access, Context};

@@ -26,13 +26,14 @@ impl Pd {
     /// Registers `length` bytes from `memory` on, for what `access` says.
     ///
     /// # Errors
-    /// What the kernel says: ENOMEM beyond the limit of locked memory, EFAULT for memory that is not there, EINVAL
-    /// for access bits that the device lacks.
+    /// What the kernel says: ENOMEM beyond the limit of locked memory, EFAULT for memory that is not there,
+    /// EINVAL for access bits that the device lacks.
     ///
     /// # Safety
-    /// Until the region is gone, the bytes stay mapped and nobody holds a Rust reference to those that the device or
-    /// a peer may write then. The region is gone when [`Mr::close`] has returned `Ok`. A region that is merely
-    /// dropped is gone too unless its deregistration failed, so memory that is to be freed is closed first.
+    /// Until the region is gone, the bytes stay mapped and nobody holds a Rust reference to those that the
+    /// device or a peer may write then. The region is gone when [`Mr::close`] has returned `Ok`. A region
+    /// that is merely dropped is gone too unless its deregistration failed, so memory that is to be freed is
+    /// closed first.
     pub unsafe fn register(&self, memory: *mut u8, length: usize, access: Access) -> Result<Mr, Error> {
         // The bare function; C's macro of this name differs for access bits that `Access` does not have.
         // SAFETY: the domain exists, and the caller vouches for the memory; the new region is nobody else's.
@@ -74,8 +75,8 @@ impl Pd {
     /// Creates a queue pair of a reliable connection.
     ///
     /// # Errors
-    /// [`Error::Unfit`] for queues of another opened device; else what the device says, such as EINVAL beyond its
-    /// limits.
+    /// [`Error::Unfit`] for queues of another opened device; else what the device says, such as EINVAL beyond
+    /// its limits.
     pub fn create_qp(&self, description: &QpDescription<'_>) -> Result<Qp, Error> {
         Qp::new(&self.node, description)
     }

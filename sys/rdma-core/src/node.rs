@@ -1,8 +1,8 @@
 //! One object of the library and those it needs: destroyed once, and after all that need it.
 //!
-//! The whole argument about lifetimes is in this file. An object of the library is an [`Owned`]; with references to
-//! its parents it is a [`Node`]; nodes are shared by `Arc`. Children hold their parents, so a parent's destruction
-//! can only come after its last child's, in whatever order handles are dropped.
+//! The whole argument about lifetimes is in this file. An object of the library is an [`Owned`]; with
+//! references to its parents it is a [`Node`]; nodes are shared by `Arc`. Children hold their parents, so a
+//! parent's destruction can only come after its last child's, in whatever order handles are dropped.
 
 use std::fmt;
 use std::ptr::NonNull;
@@ -53,7 +53,8 @@ raw! {
 pub(crate) struct Owned<R: Raw>(NonNull<R>);
 
 // SAFETY: verbs objects are not bound to a thread, and libibverbs and its providers lock for themselves
-// (ibv_get_context's manual: "all verbs are thread safe"). Destruction is the exception, and takes `Owned` by value.
+// (ibv_get_context's manual: "all verbs are thread safe"). Destruction is the exception, and takes `Owned` by
+// value.
 unsafe impl<R: Raw> Send for Owned<R> {}
 // SAFETY: as above.
 unsafe impl<R: Raw> Sync for Owned<R> {}

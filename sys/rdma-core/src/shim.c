@@ -1,11 +1,11 @@
 /*
  * What rdma-sys 0.3 lacks or gets wrong, in C, so that the installed header itself is what is compiled.
  *
- * - ibv_create_qp_ex, ibv_query_device_ex, ibv_query_port: rdma-sys rewrites these inline functions in Rust and
- *   compares the mark of an extended context with 2^32 - 1 instead of all ones. On 64-bit machines it so takes every
- *   device for an old one: no extended queue pair, no extended attributes.
+ * - ibv_create_qp_ex, ibv_query_device_ex, ibv_query_port: rdma-sys rewrites these inline functions in Rust
+ *   and compares the mark of an extended context with 2^32 - 1 instead of all ones. On 64-bit machines it so
+ *   takes every device for an old one: no extended queue pair, no extended attributes.
  * - ibv_query_gid_table: missing there.
- * - ibv_wr_flush, ibv_wr_atomic_write: missing there; here where verbs.h has them (HAVE_..., set by build.rs).
+ * - ibv_wr_flush, ibv_wr_atomic_write: missing there; here where verbs.h has them (HAVE_..., by build.rs).
  * - the layouts that the header gives, for a test that compares them with those of rdma-sys.
  */
 #include <errno.h>
@@ -36,7 +36,8 @@ ssize_t qpair_shim_query_gid_table(struct ibv_context *context, struct ibv_gid_e
 }
 
 /* Zero, or EOPNOTSUPP where the header does not know the operation; nothing is added to the chain then. */
-int qpair_shim_wr_atomic_write(struct ibv_qp_ex *qp, uint32_t rkey, uint64_t address, const void *eight_bytes)
+int qpair_shim_wr_atomic_write(struct ibv_qp_ex *qp, uint32_t rkey, uint64_t address,
+			       const void *eight_bytes)
 {
 #ifdef HAVE_ATOMIC_WRITE
 	ibv_wr_atomic_write(qp, rkey, address, eight_bytes);
@@ -48,8 +49,8 @@ int qpair_shim_wr_atomic_write(struct ibv_qp_ex *qp, uint32_t rkey, uint64_t add
 }
 
 /* As above. `placement` and `whole_region` are ibv_placement_type's bits and ibv_selectivity_level. */
-int qpair_shim_wr_flush(struct ibv_qp_ex *qp, uint32_t rkey, uint64_t address, size_t length, uint8_t placement,
-			uint8_t whole_region)
+int qpair_shim_wr_flush(struct ibv_qp_ex *qp, uint32_t rkey, uint64_t address, size_t length,
+			uint8_t placement, uint8_t whole_region)
 {
 #ifdef HAVE_FLUSH
 	ibv_wr_flush(qp, rkey, address, length, placement, whole_region);

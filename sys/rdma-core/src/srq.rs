@@ -44,7 +44,8 @@ impl Srq {
     /// [`Error::TooLarge`] for too many entries; ENOMEM if the queue is full.
     pub fn post(&self, id: u64, elements: &[Sge]) -> Result<(), Error> {
         with_receive("post", id, elements, self.sge, |request, refused| {
-            // SAFETY: the queue exists, and the request and its entries are valid for the call, which copies them.
+            // SAFETY: the queue exists, and the request and its entries are valid for the call, which copies
+            // them.
             answer("ibv_post_srq_recv", unsafe { sys::ibv_post_srq_recv(self.node.raw(), request, refused) })
         })
     }

@@ -8,9 +8,9 @@ use crate::error::Error;
 /// Waits until one of `descriptors` can be read; true at that index, all false after `timeout`.
 ///
 /// The descriptors of [`Context`](crate::Context), [`CompletionChannel`](crate::CompletionChannel) and
-/// [`EventChannel`](crate::cm::EventChannel) are non-blocking, so a thread may wait for all of them here and then
-/// take events until there is none. `None` waits without end. A time-out is rounded up to milliseconds. A descriptor
-/// in error counts as readable: taking its next event says what is wrong.
+/// [`EventChannel`](crate::cm::EventChannel) are non-blocking, so a thread may wait for all of them here and
+/// then take events until there is none. `None` waits without end. A time-out is rounded up to milliseconds.
+/// A descriptor in error counts as readable: taking its next event says what is wrong.
 ///
 /// # Errors
 /// What poll(2) says; an interruption by a signal is not one, the wait goes on with its whole time-out.
@@ -20,7 +20,8 @@ pub fn wait_readable(descriptors: &[BorrowedFd<'_>], timeout: Option<Duration>) 
     let milliseconds =
         timeout.map_or(-1, |span| i32::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX));
     loop {
-        // SAFETY: the pointer and the count are those of one vector, and the descriptors are borrowed and so open.
+        // SAFETY: the pointer and the count are those of one vector, and the descriptors are borrowed and so
+        // open.
         let count = unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, milliseconds) };
         if count >= 0 {
             return Ok(polled.iter().map(|one| one.revents != 0).collect());

@@ -19,8 +19,8 @@ pub(super) struct Shared {
     next_key: Mutex<u64>,
 }
 
-// SAFETY: the channel is not bound to a thread, and is used under the lock alone, but for its descriptor, which is set
-// at creation and never changed.
+// SAFETY: the channel is not bound to a thread, and is used under the lock alone, but for its descriptor,
+// which is set at creation and never changed.
 unsafe impl Send for Shared {}
 // SAFETY: as above.
 unsafe impl Sync for Shared {}
@@ -48,8 +48,8 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // SAFETY: every id holds its channel, so the last of them is gone, and no event is out: they are acknowledged
-        // as they are taken.
+        // SAFETY: every id holds its channel, so the last of them is gone, and no event is out: they are
+        // acknowledged as they are taken.
         unsafe { sys::rdma_destroy_event_channel(self.raw()) }
     }
 }

@@ -7,6 +7,7 @@ use sys::rdma_cm_event_type as kind;
 
 use super::channel::{Locked, Shared};
 use super::id::Id;
+use super::removal::let_go;
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +35,7 @@ pub enum EventKind {
     Established,
     /// The peer, or this end, disconnected.
     Disconnected,
-    /// The device goes away; the id is to be dropped.
+    /// The device goes away; the id is to be dropped. The removal waits until all that was opened is closed.
     DeviceRemoval,
     /// The network changed in a way that the id's address does not fit any more.
     AddressChange,
@@ -77,8 +78,8 @@ impl EventKind {
 pub struct Parameters {
     /// The peer's private data, padded with zeroes to the room that the message has.
     ///
-    /// 56 bytes of a connect request, 196 of a response, 148 of a rejection: the message does not say how many of
-    /// them the peer gave. Empty on events that bring none.
+    /// 56 bytes of a connect request, 196 of a response, 148 of a rejection: the message does not say how
+    /// many of them the peer gave. Empty on events that bring none.
     pub private_data: Vec<u8>,
     /// Reads and atomics that this end may be asked to answer at a time.
     pub responder_resources: u8,
@@ -124,6 +125,10 @@ impl Event {
         let id = unsafe { (*subject).context } as u64;
         // SAFETY: a connect request brings a new id, which is nobody else's.
         let incoming = is_request.then(|| unsafe { Id::adopt(raw.id, channel, locked) });
+        if kind == EventKind::DeviceRemoval {
+            // SAFETY: the id is there, and so is the context that librdmacm opened for it.
+            unsafe { let_go((*subject).verbs) };
+        }
         // SAFETY: these kinds have filled in the connection's parameters.
         let parameters = kind.has_parameters().then(|| unsafe { read_parameters(&raw.param.conn) });
         Self { kind, id, status: raw.status, parameters, incoming }

@@ -77,7 +77,8 @@ fn private_data_length(call: &'static str, data: &[u8], limit: usize) -> Result<
     u8::try_from(data.len()).ok().filter(|length| usize::from(*length) <= limit).ok_or(refusal)
 }
 
-/// One end of a connection to be. Dropping it ends what it has begun: a listener stops, a request is rejected.
+/// One end of a connection to be. Dropping it ends what it has begun: a listener stops, a request is
+/// rejected.
 #[derive(Debug)]
 pub struct Id {
     raw: NonNull<sys::rdma_cm_id>,
@@ -93,7 +94,8 @@ unsafe impl Sync for Id {}
 impl Drop for Id {
     fn drop(&mut self) {
         let _locked = self.channel.lock();
-        // SAFETY: owned, locked, and without events that are taken and not acknowledged, for which this would wait.
+        // SAFETY: owned, locked, and without events that are taken and not acknowledged, for which this would
+        // wait.
         let status = unsafe { sys::rdma_destroy_id(self.raw.as_ptr()) };
         if let Err(error) = answer("rdma_destroy_id", status) {
             tracing::error!(object = "the connection's id", %error, "not destroyed on drop");
@@ -149,7 +151,8 @@ impl Id {
         answer(name, call(self.raw.as_ptr()))
     }
 
-    /// As `call`, for calls that look at the id's device without asking whether it has one: librdmacm would crash.
+    /// As `call`, for calls that look at the id's device without asking whether it has one: librdmacm would
+    /// crash.
     fn call_with_device(
         &self,
         name: &'static str,
@@ -231,8 +234,8 @@ impl Id {
     /// Asks the peer for a connection. Answers by event.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] for too much private data; EINVAL before the route is resolved, or for more reads at a time
-    /// than the device can.
+    /// [`Error::TooLarge`] for too much private data; EINVAL before the route is resolved, or for more reads
+    /// at a time than the device can.
     pub fn connect(&self, connection: &Connection<'_>) -> Result<(), Error> {
         let mut raw = connection.raw("connect", MAX_PRIVATE_DATA_CONNECT)?;
         // SAFETY: id locked, parameters and private data valid for the call.
@@ -270,7 +273,8 @@ impl Id {
 
     /// Ends the connection, or agrees to its end. The queue pair is left as it is.
     ///
-    /// The peer gets Disconnected at once, and this end when the peer has called this too, or does not answer.
+    /// The peer gets Disconnected at once, and this end when the peer has called this too, or does not
+    /// answer.
     ///
     /// # Errors
     /// EINVAL without a connection.
@@ -279,7 +283,8 @@ impl Id {
         self.call("rdma_disconnect", |id| unsafe { sys::rdma_disconnect(id) })
     }
 
-    /// Tells the connection manager of [`CommunicationEstablished`](crate::AsyncEventKind::CommunicationEstablished).
+    /// Tells the connection manager of
+    /// [`CommunicationEstablished`](crate::AsyncEventKind::CommunicationEstablished).
     ///
     /// # Errors
     /// EINVAL in the wrong state; EISCONN if it knows by now.
@@ -292,8 +297,9 @@ impl Id {
 
     /// The attributes with which this connection's queue pair is moved to `state`.
     ///
-    /// Known for [`QpState::Init`] once there is a device, for the others once there is a peer's request or response.
-    /// Of reads at a time they hold what the messages said, and of the RNR timer 0, that is 655 ms: set others on top.
+    /// Known for [`QpState::Init`] once there is a device, for the others once there is a peer's request or
+    /// response. Of reads at a time they hold what the messages said, and of the RNR timer 0, that is 655 ms:
+    /// set others on top.
     ///
     /// # Errors
     /// EINVAL in the wrong state.

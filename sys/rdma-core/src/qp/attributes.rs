@@ -113,7 +113,8 @@ impl QpAttributes {
             .set(mask::IBV_QP_PKEY_INDEX, |raw| raw.pkey_index = 0)
     }
 
-    /// From [`QpState::Init`] to [`QpState::ReadyToReceive`]; one read or atomic at a time, RNR timer 12 (0.64 ms).
+    /// From [`QpState::Init`] to [`QpState::ReadyToReceive`]; one read or atomic at a time, RNR timer 12
+    /// (0.64 ms).
     #[must_use]
     pub fn ready_to_receive(route: &Route, mtu: Mtu, peer: u32, first_psn: u32) -> Self {
         let to = Self::to(QpState::ReadyToReceive);
@@ -125,8 +126,8 @@ impl QpAttributes {
             .rnr_timer(12)
     }
 
-    /// From [`QpState::ReadyToReceive`] to [`QpState::ReadyToSend`]; one read or atomic outstanding, time-out 14
-    /// (67 ms), 6 retries, 6 RNR retries.
+    /// From [`QpState::ReadyToReceive`] to [`QpState::ReadyToSend`]; one read or atomic outstanding, time-out
+    /// 14 (67 ms), 6 retries, 6 RNR retries.
     #[must_use]
     pub fn ready_to_send(first_psn: u32) -> Self {
         let to = Self::to(QpState::ReadyToSend).set(mask::IBV_QP_SQ_PSN, |raw| raw.sq_psn = first_psn);

@@ -1,7 +1,7 @@
 //! Queue pairs of reliable connections: creation, states, receives. Sends are in `post`.
 //!
-//! May come in: other transports, as kinds of the description. Not here: how a connection is made (`cm`, or the
-//! caller, who knows the peer's numbers).
+//! May come in: other transports, as kinds of the description. Not here: how a connection is made (`cm`, or
+//! the caller, who knows the peer's numbers).
 
 mod attributes;
 mod post;
@@ -53,7 +53,8 @@ pub struct QpDescription<'a> {
 }
 
 impl<'a> QpDescription<'a> {
-    /// Both queues on `cq`: 16 requests of one entry each way, no inline data, the operations of every device.
+    /// Both queues on `cq`: 16 requests of one entry each way, no inline data, the operations of every
+    /// device.
     #[must_use]
     pub fn new(cq: &'a Cq) -> Self {
         Self {
@@ -111,8 +112,8 @@ pub struct Qp {
 #[derive(Clone, Copy, Debug)]
 struct Extended(NonNull<sys::ibv_qp_ex>);
 
-// SAFETY: a second pointer to the object of `Qp::node`, for which `Owned` makes the argument; it is used only while
-// the node is held.
+// SAFETY: a second pointer to the object of `Qp::node`, for which `Owned` makes the argument; it is used only
+// while the node is held.
 unsafe impl Send for Extended {}
 // SAFETY: as above.
 unsafe impl Sync for Extended {}
@@ -179,15 +180,16 @@ impl Qp {
     /// Posts a receive.
     ///
     /// # Errors
-    /// [`Error::Unfit`] with a shared receive queue; [`Error::TooLarge`] for too many entries; ENOMEM if the queue is
-    /// full; EINVAL before the queue pair is in [`QpState::Init`].
+    /// [`Error::Unfit`] with a shared receive queue; [`Error::TooLarge`] for too many entries; ENOMEM if the
+    /// queue is full; EINVAL before the queue pair is in [`QpState::Init`].
     pub fn post_receive(&self, id: u64, elements: &[Sge]) -> Result<(), Error> {
         if self.node.parents.srq.is_some() {
             let problem = "has a shared receive queue: post there";
             return Err(Error::Unfit { call: "post_receive", argument: "the queue pair", problem });
         }
         with_receive("post_receive", id, elements, self.limits.receive_sge, |request, refused| {
-            // SAFETY: the queue pair exists, and the request and its entries are valid for the call, which copies them.
+            // SAFETY: the queue pair exists, and the request and its entries are valid for the call, which
+            // copies them.
             answer("ibv_post_recv", unsafe { sys::ibv_post_recv(self.node.raw(), request, refused) })
         })
     }
@@ -253,7 +255,8 @@ fn init(pd: &Arc<PdNode>, description: &QpDescription<'_>) -> sys::ibv_qp_init_a
     init
 }
 
-/// Creates the queue pair with as much as the device has: all operations, those of every device, or a plain one.
+/// Creates the queue pair with as much as the device has: all operations, those of every device, or a plain
+/// one.
 fn create(
     pd: &Arc<PdNode>,
     init: &mut sys::ibv_qp_init_attr_ex,
@@ -268,7 +271,8 @@ fn create(
             | sys::ibv_qp_init_attr_mask::IBV_QP_INIT_ATTR_SEND_OPS_FLAGS)
             .0;
         attributes.send_ops_flags = operations.bits();
-        // SAFETY: domain, queues and context exist and are of one device; the new queue pair is nobody else's.
+        // SAFETY: domain, queues and context exist and are of one device; the new queue pair is nobody
+        // else's.
         let made = unsafe {
             let raw = shim::qpair_shim_create_qp_ex(pd.parents.raw(), &mut attributes);
             Owned::new("ibv_create_qp_ex", raw)
@@ -281,13 +285,14 @@ fn create(
                 let view = NonNull::new(view).ok_or_else(|| Error::last("ibv_qp_to_qp_ex"))?;
                 return Ok((owned, operations, Some(Extended(view))));
             }
-            // Old providers say EINVAL of what they do not know; the plain call then says what is really wrong.
+            // Old providers say EINVAL of what they do not know; the plain call then says what is really
+            // wrong.
             Err(error) if error.is_not_supported() || error.errno() == Some(libc::EINVAL) => {}
             Err(error) => return Err(error),
         }
     }
-    // SAFETY: the plain attributes are the beginning of the extended ones (test of layouts: sizes; verbs.h relies on
-    // it too). Domain and queues exist and are of one device; the new queue pair is nobody else's.
+    // SAFETY: the plain attributes are the beginning of the extended ones (test of layouts: sizes; verbs.h
+    // relies on it too). Domain and queues exist and are of one device; the new queue pair is nobody else's.
     let owned = unsafe {
         let plain: *mut sys::ibv_qp_init_attr_ex = init;
         Owned::new("ibv_create_qp", sys::ibv_create_qp(pd.raw(), plain.cast()))?

@@ -25,9 +25,9 @@ pub struct PostError {
 
 /// Requests on their way to the send queue.
 ///
-/// An extended queue pair holds them back until the batch ends, and takes all or none. The others take each at once.
-/// On soft-RoCE a request with scatter/gather entries of different lengths ends what is held back so far and goes by
-/// itself: the provider up to rdma-core 63 takes all entries for as long as the first.
+/// An extended queue pair holds them back until the batch ends, and takes all or none. The others take each
+/// at once. On soft-RoCE a request with scatter/gather entries of different lengths ends what is held back so
+/// far and goes by itself: the provider up to rdma-core 63 takes all entries for as long as the first.
 #[derive(Debug)]
 pub struct Batch<'a> {
     qp: &'a Qp,
@@ -44,12 +44,13 @@ pub struct Batch<'a> {
 impl Qp {
     /// Posts what `fill` pushes, with one doorbell at the end where the queue pair is extended.
     ///
-    /// If `fill` fails or unwinds, nothing of the batch is posted; see [`PostError::posted`] for queue pairs that are
-    /// not extended. Within `fill` the provider's lock of this send queue is held: posting to the same queue pair
-    /// there would wait for ever.
+    /// If `fill` fails or unwinds, nothing of the batch is posted; see [`PostError::posted`] for queue pairs
+    /// that are not extended. Within `fill` the provider's lock of this send queue is held: posting to the
+    /// same queue pair there would wait for ever.
     ///
     /// # Errors
-    /// What `fill` answers, or what the device refuses: ENOMEM if the queue is full, EINVAL for a wrong state.
+    /// What `fill` answers, or what the device refuses: ENOMEM if the queue is full, EINVAL for a wrong
+    /// state.
     pub fn post(&self, fill: impl FnOnce(&mut Batch<'_>) -> Result<(), Error>) -> Result<(), PostError> {
         let mut batch = Batch { qp: self, posted: 0, held: 0, open: false, _this_thread: PhantomData };
         batch.start();
@@ -118,20 +119,20 @@ impl Batch<'_> {
         }
     }
 
-    /// Gives the device what is held back.
+    /// Gives the device what is held back, or drops it if the device refuses.
     fn complete(&mut self) -> Result<(), Error> {
+        let held = std::mem::take(&mut self.held);
         let (Some(view), true) = (self.qp.extended, self.open) else { return Ok(()) };
         self.open = false;
         // SAFETY: ends what the start began, once, on the same thread.
         answer("ibv_wr_complete", unsafe { sys::ibv_wr_complete(view.0.as_ptr()) })?;
-        self.posted += std::mem::take(&mut self.held);
+        self.posted += held;
         Ok(())
     }
 
-    /// Posts a request by itself, with what was held back before it.
+    /// Posts a request by itself, after what was held back before it. The batch is open again afterwards.
     fn push_plain(&mut self, request: &SendRequest<'_>) -> Result<(), Error> {
-        self.complete()?;
-        let result = self.qp.post_plain(request);
+        let result = self.complete().and_then(|()| self.qp.post_plain(request));
         self.posted += usize::from(result.is_ok());
         self.start();
         result
@@ -140,9 +141,9 @@ impl Batch<'_> {
     /// Adds a request.
     ///
     /// # Errors
-    /// [`Error::NotSupported`] for what the queue pair was not created for, [`Error::TooLarge`] and [`Error::Unfit`]
-    /// for a payload that does not suit; without extension also what the device refuses. The batch then
-    /// is as before, unless the device refused what was held back: that is gone from it.
+    /// [`Error::NotSupported`] for what the queue pair was not created for, [`Error::TooLarge`] and
+    /// [`Error::Unfit`] for a payload that does not suit; without extension also what the device refuses. The
+    /// batch then is as before, unless the device refused what was held back: that is gone from it.
     pub fn push(&mut self, request: &SendRequest<'_>) -> Result<(), Error> {
         self.qp.check(request)?;
         let (Some(view), false) = (self.qp.extended, self.qp.miscounts(&request.payload)) else {
@@ -151,18 +152,19 @@ impl Batch<'_> {
         let ex = view.0.as_ptr();
         let inline = matches!(request.payload, Payload::Inline(_));
         let flags = if inline { request.flags | Flags::INLINE } else { request.flags };
-        // SAFETY: the queue pair exists; both are arguments of the next call, guarded by the lock that the start took.
-        // Providers without a lock, such as mlx5 under MLX5_SINGLE_THREADED, are for processes of one thread.
+        // SAFETY: the queue pair exists; both are arguments of the next call, guarded by the lock that the
+        // start took. Providers without a lock, such as mlx5 under MLX5_SINGLE_THREADED, are for processes of
+        // one thread.
         unsafe {
             (*ex).wr_id = request.id;
             (*ex).wr_flags = flags.0;
         }
-        // SAFETY: `check` found the operation among those that the queue pair was created for, so its function is
-        // there, and the objects of a bind of the same device.
+        // SAFETY: `check` found the operation among those that the queue pair was created for, so its
+        // function is there, and the objects of a bind of the same device.
         unsafe { push_operation(ex, &request.operation)? };
         if request.operation.payload().0 {
-            // SAFETY: follows an operation with payload, as the library asks; `check` found length and count within
-            // the limits. Both are copied by the call. An empty list counts as one of no bytes.
+            // SAFETY: follows an operation with payload, as the library asks; `check` found length and count
+            // within the limits. Both are copied by the call. An empty list counts as one of no bytes.
             unsafe {
                 match request.payload {
                     Payload::Inline(bytes) => {
@@ -241,12 +243,13 @@ fn bind_info(bind: &Bind<'_>) -> sys::ibv_mw_bind_info {
 
 /// Hands the window to `post` with the key that it has now.
 ///
-/// rxe's provider reads it from the library's object, into which nobody writes the key of a bind of type 2; with the
-/// stale one the kernel refuses every bind after the first.
+/// rxe's provider reads it from the library's object, into which nobody writes the key of a bind of type 2;
+/// with the stale one the kernel refuses every bind after the first.
 fn with_replaced_key<R>(bind: &Bind<'_>, post: impl FnOnce(*mut sys::ibv_mw) -> R) -> R {
     let _one = bind.window.binding.lock().unwrap_or_else(PoisonError::into_inner);
     let window = bind.window.node.raw();
-    // SAFETY: the window exists. The key is read by posts of a bind alone, and all of them are under this lock.
+    // SAFETY: the window exists. The key is read by posts of a bind alone, and all of them are under this
+    // lock.
     unsafe { (*window).rkey = bind.replaces };
     post(window)
 }
@@ -271,8 +274,8 @@ impl Qp {
         (raw.sg_list, raw.num_sge) = (Sge::list(elements), elements.len() as i32); // within the limit
         fill_plain(&mut raw, &request.operation)?;
         let post = |raw: &mut sys::ibv_send_wr| {
-            // SAFETY: the queue pair exists; the request, its entries and inline bytes are valid for the call, which
-            // copies them; `check` found the objects of a bind of the same device.
+            // SAFETY: the queue pair exists; the request, its entries and inline bytes are valid for the
+            // call, which copies them; `check` found the objects of a bind of the same device.
             answer("ibv_post_send", unsafe { sys::ibv_post_send(self.node.raw(), raw, &mut null_mut()) })
         };
         match &request.operation {

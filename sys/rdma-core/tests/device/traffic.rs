@@ -162,7 +162,8 @@ fn a_full_queue_refuses_and_keeps_what_it_has() {
         let operation = Operation::Write(passive.memory.remote(0));
         let request =
             SendRequest { id: 0, operation, payload: Payload::Inline(b"x"), flags: Flags::SIGNALED };
-        // Twice as many as fit, in one go, so that none can have been taken off meanwhile where it is held back.
+        // Twice as many as fit, in one go, so that none can have been taken off meanwhile where it is held
+        // back.
         let failed = active.qp.post(|batch| (0..2 * room).try_for_each(|_| batch.push(&request)));
         match (active.qp.is_extended(), failed) {
             (true, failed) => assert_eq!(failed.unwrap_err().posted, 0),
