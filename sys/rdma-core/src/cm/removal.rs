@@ -1,8 +1,8 @@
 //! Letting go of a device that is removed.
 //!
-//! librdmacm opens each device that one of its ids was bound to, for itself, and closes it only when a list of
-//! devices shows that it is gone and others are there; never, if it was the only one. The kernel meanwhile waits
-//! for every opened device before it is gone: the removal would last as long as the process.
+//! librdmacm opens each device that one of its ids was bound to, for itself, and closes it only when a list
+//! of devices shows that it is gone and others are there; never, if it was the only one. The kernel meanwhile
+//! waits for every opened device before it is gone: the removal would last as long as the process.
 
 use std::fs::File;
 use std::io;

@@ -262,10 +262,8 @@ fn create(
     init: &mut sys::ibv_qp_init_attr_ex,
     description: &QpDescription<'_>,
 ) -> Result<(Owned<sys::ibv_qp>, Operations, Option<Extended>), Error> {
-    let wanted = description.operations;
-    let basic = wanted & Operations::BASIC;
-    let tries = if wanted == basic { vec![wanted] } else { vec![wanted, basic] };
-    for operations in tries.into_iter().filter(|_| description.extended) {
+    let basic = description.operations & Operations::BASIC;
+    for operations in description.operations.tries().into_iter().filter(|_| description.extended) {
         let mut attributes = *init;
         attributes.comp_mask = (sys::ibv_qp_init_attr_mask::IBV_QP_INIT_ATTR_PD
             | sys::ibv_qp_init_attr_mask::IBV_QP_INIT_ATTR_SEND_OPS_FLAGS)

@@ -4,6 +4,7 @@ use rdma_sys as sys;
 use std::ops::{BitAnd, BitOr};
 
 use crate::access::Access;
+use crate::context::{built_with_atomic_write, built_with_flush};
 use crate::error::Error;
 use crate::memory::{Mr, Mw};
 
@@ -174,6 +175,18 @@ impl Operations {
     pub(super) fn bits(self) -> u64 {
         self.0
     }
+
+    /// The sets to ask a device for, one after another: all that is compiled in, then with fewer of the
+    /// newest.
+    pub(super) fn tries(self) -> Vec<Self> {
+        let none = Self(0);
+        let flush = if built_with_flush() { Self::FLUSH } else { none };
+        let atomic_write = if built_with_atomic_write() { Self::ATOMIC_WRITE } else { none };
+        let with = |newest| self & (Self::BASIC | newest);
+        let mut tries = vec![with(flush | atomic_write), with(atomic_write), with(flush), with(none)];
+        tries.dedup();
+        tries
+    }
 }
 
 impl BitOr for Operations {
@@ -263,6 +276,16 @@ mod tests {
         assert_eq!(Flags::INLINE.0, flags::IBV_SEND_INLINE.0);
         assert!(Operations::BASIC.contains(Operations::TRANSFERS));
         assert!(!Operations::BASIC.contains(Operations::FLUSH));
+    }
+
+    #[test]
+    fn a_device_is_asked_for_all_and_at_last_for_what_every_device_has() {
+        let all = Operations::BASIC | Operations::FLUSH | Operations::ATOMIC_WRITE;
+        let tries = all.tries();
+        assert_eq!(tries[0].contains(Operations::FLUSH), built_with_flush());
+        assert_eq!(tries[0].contains(Operations::ATOMIC_WRITE), built_with_atomic_write());
+        assert_eq!(tries.last(), Some(&Operations::BASIC));
+        assert_eq!(Operations::TRANSFERS.tries(), [Operations::TRANSFERS]);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! A device that goes away while it is in use. Takes soft-RoCE's link away and makes it again, so it runs alone, as
-//! root, and on soft-RoCE over eth0 only.
+//! A device that goes away while it is in use. Takes soft-RoCE's link away and makes it again, so it runs
+//! alone, as root, and on soft-RoCE over eth0 only.
 
 #[allow(dead_code)] // shared with the other tests, which use more of it
 mod rig;
@@ -11,8 +11,8 @@ use qpair_rdma_core::cm::{EventChannel, EventKind};
 use qpair_rdma_core::{AsyncEventKind, Context, Status};
 use rig::{Pair, expect, next_event, to_error};
 
-/// What a backend can rely on: an id that is bound to the device is told, every pending request can be flushed, and
-/// once everything is dropped the removal goes through.
+/// What a backend can rely on: an id that is bound to the device is told, every pending request can be
+/// flushed, and once everything is dropped the removal goes through.
 #[test]
 fn a_removal_is_told_to_bound_ids_and_waits_for_the_context() {
     let context = rig::device();
