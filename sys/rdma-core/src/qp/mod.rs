@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rdma_sys as sys;
 
+use crate::attributes::DeviceAttributes;
 use crate::cq::{Cq, CqNode};
 use crate::error::{Error, NotClosed, answer};
 use crate::node::{self, ContextNode, Node, Owned, PdNode, same_device};
@@ -126,9 +127,10 @@ impl Qp {
         if let Some(srq) = description.srq {
             same_device("create_qp", "srq", context, &srq.node.parents.parents)?;
         }
-        let miscounts_lists = crate::context::attributes(context)?.vendor.0 == SOFT_ROCE;
+        let device = crate::context::attributes(context)?;
+        let miscounts_lists = device.vendor.0 == SOFT_ROCE;
         let mut init = init(pd, description);
-        let (owned, operations, extended) = create(pd, &mut init, description)?;
+        let (owned, operations, extended) = create(pd, &mut init, description, &device)?;
         // SAFETY: the queue pair exists, and its number never changes.
         let number = unsafe { (*owned.as_ptr()).qp_num };
         let parents = Parents {
@@ -261,9 +263,10 @@ fn create(
     pd: &Arc<PdNode>,
     init: &mut sys::ibv_qp_init_attr_ex,
     description: &QpDescription<'_>,
+    device: &DeviceAttributes,
 ) -> Result<(Owned<sys::ibv_qp>, Operations, Option<Extended>), Error> {
     let basic = description.operations & Operations::BASIC;
-    for operations in description.operations.tries().into_iter().filter(|_| description.extended) {
+    for operations in description.operations.tries(device).into_iter().filter(|_| description.extended) {
         let mut attributes = *init;
         attributes.comp_mask = (sys::ibv_qp_init_attr_mask::IBV_QP_INIT_ATTR_PD
             | sys::ibv_qp_init_attr_mask::IBV_QP_INIT_ATTR_SEND_OPS_FLAGS)

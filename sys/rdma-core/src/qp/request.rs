@@ -4,6 +4,7 @@ use rdma_sys as sys;
 use std::ops::{BitAnd, BitOr};
 
 use crate::access::Access;
+use crate::attributes::DeviceAttributes;
 use crate::context::{built_with_atomic_write, built_with_flush};
 use crate::error::Error;
 use crate::memory::{Mr, Mw};
@@ -176,14 +177,13 @@ impl Operations {
         self.0
     }
 
-    /// The sets to ask a device for, one after another: all that is compiled in, then with fewer of the
-    /// newest.
-    pub(super) fn tries(self) -> Vec<Self> {
-        let none = Self(0);
-        let flush = if built_with_flush() { Self::FLUSH } else { none };
-        let atomic_write = if built_with_atomic_write() { Self::ATOMIC_WRITE } else { none };
+    /// The sets to ask a provider for, one after another, beginning with what header and device have of this.
+    pub(super) fn tries(self, device: &DeviceAttributes) -> Vec<Self> {
+        let has = |built: bool, device: bool, one: Self| if built && device { one } else { Self(0) };
+        let flush = has(built_with_flush(), device.flush().0, Self::FLUSH);
+        let atomic_write = has(built_with_atomic_write(), device.atomic_write(), Self::ATOMIC_WRITE);
         let with = |newest| self & (Self::BASIC | newest);
-        let mut tries = vec![with(flush | atomic_write), with(atomic_write), with(flush), with(none)];
+        let mut tries = vec![with(flush | atomic_write), with(atomic_write), with(flush), with(Self(0))];
         tries.dedup();
         tries
     }
@@ -279,13 +279,18 @@ mod tests {
     }
 
     #[test]
-    fn a_device_is_asked_for_all_and_at_last_for_what_every_device_has() {
+    fn a_provider_is_asked_for_what_there_is_and_at_last_for_what_every_device_has() {
+        // SAFETY: numbers only.
+        let mut raw: sys::ibv_device_attr_ex = unsafe { std::mem::zeroed() };
         let all = Operations::BASIC | Operations::FLUSH | Operations::ATOMIC_WRITE;
-        let tries = all.tries();
+        assert_eq!(all.tries(&DeviceAttributes::new(&raw)), [Operations::BASIC]);
+        raw.device_cap_flags_ex = u64::MAX;
+        let capable = DeviceAttributes::new(&raw);
+        let tries = all.tries(&capable);
         assert_eq!(tries[0].contains(Operations::FLUSH), built_with_flush());
         assert_eq!(tries[0].contains(Operations::ATOMIC_WRITE), built_with_atomic_write());
         assert_eq!(tries.last(), Some(&Operations::BASIC));
-        assert_eq!(Operations::TRANSFERS.tries(), [Operations::TRANSFERS]);
+        assert_eq!(Operations::TRANSFERS.tries(&capable), [Operations::TRANSFERS]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 #[allow(dead_code)] // shared with the other tests, which use more of it
 mod rig;
 
-use qpair_rdma_core::{Operation, Payload, QpDescription};
+use qpair_rdma_core::{Access, Operation, Payload, QpDescription};
 use rig::{Memory, Pair};
 use std::process::Command;
 
@@ -37,7 +37,7 @@ fn cycle(round: u32) {
     pair.passive.qp.post_receive(1, &[]).unwrap(); // left pending
     let huge = QpDescription { send_sge: 1 << 20, ..QpDescription::new(&pair.active.cq) };
     assert!(pair.active.pd.create_qp(&huge).is_err());
-    let extra = Memory::new(&pair.active.pd, 64);
+    let extra = Memory::new(&pair.active.pd, 64, Access::LOCAL_WRITE);
     match round % 3 {
         0 => drop(pair),
         1 => pair.active_id.disconnect().unwrap(),

@@ -33,7 +33,7 @@ fn a_name_of_no_device_is_refused_with_those_there_are() {
 fn what_is_in_use_cannot_be_closed_and_is_handed_back() {
     let context = rig::device();
     let pd = context.create_pd().unwrap();
-    let memory = Memory::new(&pd, 64);
+    let memory = Memory::new(&pd, 64, Access::LOCAL_WRITE);
     let refused = pd.close().unwrap_err();
     assert!(matches!(*refused.error, Error::InUse { .. }), "{refused}");
     let pd = refused.object;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::rig::{self, End, Pair, Particular};
 use qpair_rdma_core::{
-    AsyncEventKind, Completion, Error, Flags, Opcode, Operation, Payload, SendRequest, Source,
+    Access, AsyncEventKind, Completion, Error, Flags, Opcode, Operation, Payload, SendRequest, Source,
     SrqDescription, wait_readable,
 };
 
@@ -19,7 +19,7 @@ fn two_queue_pairs_receive_from_one_queue_and_its_limit_is_told() {
     let particular = Particular { pd: Some(pd.clone()), srq: Some(&srq), ..Particular::default() };
     let with_srq = || End::with(&context, &particular);
     let pairs = [(); 2].map(|()| Pair::of(&context, End::new(&context, true), with_srq()));
-    let memory = rig::Memory::new(&pd, 64);
+    let memory = rig::Memory::new(&pd, 64, Access::LOCAL_WRITE);
     for id in 0..4 {
         srq.post(id, &[memory.sge(id as usize * 8, 8)]).unwrap();
     }

@@ -13,12 +13,10 @@ use qpair_rdma_core::{
 
 /// So long a test waits for what must come. Emulated processors are slow.
 pub const PATIENCE: Duration = Duration::from_secs(30);
-/// Everything that a peer may do.
-pub const ALL: Access = Access::LOCAL_WRITE;
-
-/// Everything that a peer may do, to a region that windows may be bound to.
-pub fn all_access() -> Access {
-    ALL | Access::REMOTE_READ | Access::REMOTE_WRITE | Access::REMOTE_ATOMIC | Access::WINDOW_BIND
+/// What a peer may do through every queue pair and to every region here.
+pub fn rights(qp: &Qp) -> Access {
+    let all = Access::LOCAL_WRITE | Access::REMOTE_READ | Access::REMOTE_WRITE | Access::REMOTE_ATOMIC;
+    if qp.operations().contains(Operations::FLUSH) { all | Access::FLUSH_GLOBAL } else { all }
 }
 
 /// The device under test: QPAIR_RDMA_DEVICE, or rxe0.
@@ -42,10 +40,10 @@ pub struct Memory {
 }
 
 impl Memory {
-    pub fn new(pd: &Pd, length: usize) -> Self {
+    pub fn new(pd: &Pd, length: usize, access: Access) -> Self {
         let bytes = Box::leak(vec![0_u64; length.div_ceil(8)].into_boxed_slice()).as_mut_ptr().cast();
         // SAFETY: the bytes are freed after `close` by drop only, and touched through this pointer only.
-        let region = unsafe { pd.register(bytes, length, all_access()).unwrap() };
+        let region = unsafe { pd.register(bytes, length, access).unwrap() };
         Self { region: Some(region), bytes, length }
     }
 
@@ -120,7 +118,6 @@ impl End {
         let pd = particular.pd.clone().unwrap_or_else(|| Arc::new(context.create_pd().unwrap()));
         let channel = context.create_completion_channel().unwrap();
         let cq = context.create_cq(64, Some(&channel), 5).unwrap();
-        let memory = Memory::new(&pd, 4096);
         let description = QpDescription {
             receive_cq: particular.receive_cq.unwrap_or(&cq),
             srq: particular.srq,
@@ -133,6 +130,7 @@ impl End {
             ..QpDescription::new(&cq)
         };
         let qp = pd.create_qp(&description).unwrap();
+        let memory = Memory::new(&pd, 4096, rights(&qp) | Access::WINDOW_BIND);
         Self { qp, memory, cq, channel, pd }
     }
 
@@ -234,8 +232,7 @@ pub fn resolve(events: &EventChannel, peer: SocketAddr) -> Id {
 
 /// Moves a queue pair to init, with all rights to the peer.
 pub fn to_init(id: &Id, qp: &Qp) {
-    let rights = ALL | Access::REMOTE_READ | Access::REMOTE_WRITE | Access::REMOTE_ATOMIC;
-    qp.modify(&id.qp_attributes(QpState::Init).unwrap().access(rights)).unwrap();
+    qp.modify(&id.qp_attributes(QpState::Init).unwrap().access(rights(qp))).unwrap();
 }
 
 /// Moves a queue pair from init to ready to send.
