@@ -7,7 +7,7 @@ use std::io;
 #[non_exhaustive]
 pub enum Error {
     /// The library, the kernel or the device refused.
-    #[error("{call} failed: {source}{}", remedy(.source))]
+    #[error("{call} failed: {source}{}", remedy(.call, .source))]
     System {
         /// The function of libibverbs or librdmacm, or the system call.
         call: &'static str,
@@ -87,10 +87,16 @@ impl Error {
 }
 
 /// What to do about errnos that mean something particular here.
-fn remedy(source: &io::Error) -> &'static str {
+fn remedy(call: &str, source: &io::Error) -> &'static str {
     match source.raw_os_error() {
         Some(libc::ENOMEM) => "; if memory is plenty, raise the limit of locked memory (ulimit -l)",
         Some(libc::EACCES | libc::EPERM) => "; this user may not use the device node in /dev/infiniband",
+        Some(libc::ENOSYS) if call == "ibv_get_device_list" => {
+            "; this kernel has no InfiniBand: load the module ib_uverbs"
+        }
+        Some(libc::ENODEV | libc::ENOENT) if call == "rdma_create_event_channel" => {
+            "; there is no device, or no connection manager: load the module rdma_ucm"
+        }
         _ => "",
     }
 }

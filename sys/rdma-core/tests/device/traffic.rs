@@ -2,7 +2,7 @@
 
 use super::rig::{self, End, Pair};
 use qpair_rdma_core::{
-    Error, Flags, Opcode, Operation, Operations, Payload, QpState, Remote, SendRequest, Status,
+    Error, Flags, Opcode, Operation, Operations, Payload, QpAttributes, QpState, Remote, SendRequest, Status,
     built_with_atomic_write, built_with_flush,
 };
 
@@ -236,4 +236,22 @@ fn the_error_state_flushes_what_is_posted() {
         assert!(flushed.iter().all(|done| done.status == Status::Flushed && done.opcode.is_none()));
         assert_eq!(flushed.iter().map(|done| done.id).collect::<Vec<_>>(), [1, 2]);
     });
+}
+
+#[test]
+fn a_flushed_queue_pair_comes_back_and_can_be_connected() {
+    let context = rig::device();
+    let end = End::new(&context, true);
+    end.qp.modify(&QpAttributes::init(1, rig::rights(&end.qp))).unwrap();
+    (1..=2).for_each(|id| end.qp.post_receive(id, &[]).unwrap());
+    rig::to_error(&end.qp);
+    assert!(end.take(2).iter().all(|done| done.status == Status::Flushed));
+    end.qp.modify(&QpAttributes::to(QpState::Reset)).unwrap();
+    end.qp.modify(&QpAttributes::init(1, rig::rights(&end.qp))).unwrap();
+    end.qp.post_receive(3, &[]).unwrap();
+    // From init to init, as the connection manager's attributes are set on top.
+    let Pair { active, passive, .. } = &Pair::of(&context, End::new(&context, true), end);
+    active.run(Operation::SendImmediate(5), Payload::Elements(&[]));
+    let got = passive.take_one();
+    assert_eq!((got.id, got.immediate), (3, Some(5)));
 }
