@@ -3,13 +3,14 @@
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::ptr::null_mut;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rdma_sys as sys;
 
 use crate::completion::Completion;
 use crate::error::{Error, NotClosed, answer};
 use crate::node::{self, ContextNode, Node, Owned, same_device};
+use crate::shim;
 use crate::wait::{no_event, set_non_blocking};
 
 type ChannelNode = Node<sys::ibv_comp_channel, Arc<ContextNode>>;
@@ -68,6 +69,8 @@ impl AsFd for CompletionChannel {
 #[derive(Debug)]
 pub struct Cq {
     pub(crate) node: Arc<CqNode>,
+    /// Room for entries; held while a resize changes it, in the library's object too.
+    entries: Mutex<u32>,
 }
 
 /// Completions taken from the library at a time; more are taken in several goes.
@@ -94,22 +97,22 @@ impl Cq {
             )?
         };
         let parents = (context.clone(), channel.map(|channel| channel.node.clone()));
-        Ok(Self { node: Node::new(owned, parents) })
+        // SAFETY: the queue exists, and nobody changes it yet.
+        let entries = unsafe { (*owned.as_ptr()).cqe };
+        let entries = Mutex::new(u32::try_from(entries).unwrap_or(0));
+        Ok(Self { node: Node::new(owned, parents), entries })
     }
 
     /// Entries it has room for: at least as many as were asked for.
     #[must_use]
     pub fn entries(&self) -> u32 {
-        // SAFETY: the queue exists, and `cqe` is changed by a resize alone, which takes the queue
-        // exclusively.
-        u32::try_from(unsafe { (*self.node.raw()).cqe }).unwrap_or(0)
+        *self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes completions, oldest first, as many as there are and as `room` holds; the count.
     ///
     /// # Errors
-    /// A failure of the device. Completions that were taken before it are lost to it only if the count of an
-    /// earlier round was not zero; then they are returned and the failure comes at the next call.
+    /// A failure of the device, if nothing could be taken before it.
     pub fn poll(&self, room: &mut [Completion]) -> Result<usize, Error> {
         let mut taken = 0;
         // Zeroed, since providers leave out members that verbs does not define for a completion.
@@ -149,12 +152,27 @@ impl Cq {
     ///
     /// # Errors
     /// What the device says, such as EINVAL for fewer than there are completions, or that it cannot.
-    pub fn resize(&mut self, entries: u32) -> Result<(), Error> {
-        let entries = i32::try_from(entries).unwrap_or(i32::MAX);
-        // SAFETY: the queue exists; `&mut` keeps readers of `cqe` away. Providers lock against posts and
-        // polls of queue pairs that hold the queue.
-        let status = unsafe { sys::ibv_resize_cq(self.node.raw(), entries) };
+    pub fn resize(&self, entries: u32) -> Result<(), Error> {
+        let wanted = i32::try_from(entries).unwrap_or(i32::MAX);
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        // SAFETY: the queue exists. Providers lock against polls; the library's count is read under this
+        // lock.
+        let (status, now) = unsafe {
+            let status = sys::ibv_resize_cq(self.node.raw(), wanted);
+            (status, (*self.node.raw()).cqe)
+        };
+        *entries = u32::try_from(now).unwrap_or(0);
         answer("ibv_resize_cq", status)
+    }
+
+    /// Lets events wait for `count` completions, or `period_us` after the first; zeroes switch that off.
+    ///
+    /// # Errors
+    /// EOPNOTSUPP where provider or device cannot; see [`Error::is_not_supported`].
+    pub fn moderate(&self, count: u16, period_us: u16) -> Result<(), Error> {
+        // SAFETY: the queue exists.
+        let status = unsafe { shim::qpair_shim_moderate_cq(self.node.raw(), count, period_us) };
+        answer("ibv_modify_cq", status)
     }
 
     /// Destroys the queue, with an answer; [`Error::InUse`] while a queue pair completes to it.
@@ -162,6 +180,7 @@ impl Cq {
     /// # Errors
     /// The queue is handed back with the reason.
     pub fn close(self) -> Result<(), NotClosed<Self>> {
-        node::close(self.node).map_err(|(node, error)| NotClosed::new(Self { node }, error))
+        let Self { node, entries } = self;
+        node::close(node).map_err(|(node, error)| NotClosed::new(Self { node, entries }, error))
     }
 }

@@ -1,8 +1,8 @@
 /*
  * What rdma-sys 0.3 lacks or gets wrong, in C, so that the installed header itself is what is compiled.
  *
- * - ibv_create_qp_ex, ibv_query_device_ex, ibv_query_port: rdma-sys rewrites these inline functions in Rust
- *   and compares the mark of an extended context with 2^32 - 1 instead of all ones. On 64-bit machines it so
+ * - ibv_create_qp_ex, ibv_query_device_ex, ibv_query_port, ibv_modify_cq: rdma-sys rewrites these inline
+ *   functions in Rust and compares the mark of an extended context with 2^32 - 1 instead of all ones. On 64-bit machines it so
  *   takes every device for an old one: no extended queue pair, no extended attributes.
  * - ibv_query_gid_table: missing there.
  * - ibv_wr_flush, ibv_wr_atomic_write: missing there; here where verbs.h has them (HAVE_..., by build.rs).
@@ -33,6 +33,16 @@ int qpair_shim_query_port(struct ibv_context *context, uint8_t port, struct ibv_
 ssize_t qpair_shim_query_gid_table(struct ibv_context *context, struct ibv_gid_entry *entries, size_t room)
 {
 	return ibv_query_gid_table(context, entries, room, 0);
+}
+
+int qpair_shim_moderate_cq(struct ibv_cq *cq, uint16_t count, uint16_t period_us)
+{
+	struct ibv_modify_cq_attr attributes = {
+		.attr_mask = IBV_CQ_ATTR_MODERATE,
+		.moderate = { .cq_count = count, .cq_period = period_us },
+	};
+
+	return ibv_modify_cq(cq, &attributes);
 }
 
 /* Zero, or EOPNOTSUPP where the header does not know the operation; nothing is added to the chain then. */

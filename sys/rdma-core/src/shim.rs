@@ -22,6 +22,7 @@ unsafe extern "C" {
         entries: *mut sys::ibv_gid_entry,
         room: usize,
     ) -> isize;
+    pub(crate) fn qpair_shim_moderate_cq(cq: *mut sys::ibv_cq, count: u16, period_us: u16) -> i32;
     pub(crate) fn qpair_shim_wr_atomic_write(
         qp: *mut sys::ibv_qp_ex,
         rkey: u32,

@@ -70,7 +70,7 @@ fn a_solicited_arm_waits_for_a_solicited_message() {
 #[test]
 fn a_completion_queue_grows_with_what_is_in_it() {
     let context = rig::device();
-    let Pair { active, mut passive, .. } = Pair::new(&context, true);
+    let Pair { active, passive, .. } = &Pair::new(&context, true);
     for id in 0..3 {
         passive.qp.post_receive(id, &[]).unwrap();
         active.run(Operation::Send, Payload::Elements(&[]));
@@ -79,4 +79,14 @@ fn a_completion_queue_grows_with_what_is_in_it() {
     passive.cq.resize(before * 2).unwrap();
     assert!(passive.cq.entries() >= before * 2);
     assert_eq!(passive.take(3).iter().map(|done| done.id).collect::<Vec<_>>(), [0, 1, 2]);
+}
+
+#[test]
+fn events_are_moderated_or_that_is_not_supported() {
+    let context = rig::device();
+    let cq = context.create_cq(4, None, 0).unwrap();
+    match cq.moderate(8, 100) {
+        Ok(()) => cq.moderate(0, 0).unwrap(),
+        Err(error) => assert!(error.is_not_supported(), "{error}"),
+    }
 }
