@@ -1,7 +1,7 @@
 //! A record in a log that lies with the peer: written, made persistent, and only then counted.
 //!
-//! Data, FLUSH, the count, FLUSH: all posted in one go. Whenever the peer's machine loses its power, the count
-//! it finds afterwards never says more than is there.
+//! Data, FLUSH, the count, FLUSH: all posted in one go. Whenever the peer's machine loses its power, the
+//! count it finds afterwards never says more than is there.
 
 mod connect;
 

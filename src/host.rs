@@ -24,12 +24,7 @@ pub(crate) trait Host {
     ///
     /// # Errors
     /// Why the peer may not; nothing was started.
-    fn flush(
-        &self,
-        key: Key,
-        range: Option<(u64, u32)>,
-        placement: FlushPlacement,
-    ) -> Result<Flush, Denied>;
+    fn flush(&self, key: Key, range: Option<(u64, u32)>, placement: FlushPlacement) -> Result<Flush, Denied>;
 
     /// Invalidates a key of this end because its peer says so.
     ///

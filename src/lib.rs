@@ -47,6 +47,8 @@ pub(crate) mod sync;
 pub(crate) mod backend;
 #[cfg(not(qpair_loom))]
 pub(crate) mod cm;
+#[cfg(all(feature = "conformance", not(qpair_loom)))]
+pub mod conformance;
 #[cfg(not(qpair_loom))]
 pub(crate) mod device;
 #[cfg(not(qpair_loom))]
@@ -61,6 +63,8 @@ pub(crate) mod memory;
 pub mod ndk;
 #[cfg(not(qpair_loom))]
 pub(crate) mod observe;
+#[cfg(not(qpair_loom))]
+pub(crate) mod planted;
 #[cfg(not(qpair_loom))]
 pub(crate) mod time;
 #[cfg(not(qpair_loom))]

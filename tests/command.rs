@@ -218,3 +218,51 @@ fn a_reader_may_leave_early() {
         assert_eq!(complaint, "", "{arguments:?}");
     }
 }
+
+#[test]
+fn conformance_tells_each_statement_and_its_result() {
+    let document = document(&["conformance", "--filter", "FLUSH", "--filter", "CREATE-5", "--json"]);
+    assert_eq!((&document["command"], &document["device"]), (&"conformance".into(), &"local".into()));
+    assert_eq!(document["as_promised"], true);
+    let counts = &document["counts"];
+    assert_eq!(
+        (&counts["passed"], &counts["failed"], &counts["not_shown"]),
+        (&27.into(), &0.into(), &1.into())
+    );
+    let statements = document["statements"].as_array().expect("a list");
+    let first = &statements[0];
+    assert_eq!(
+        (&first["number"], &first["mark"], &first["result"]),
+        (&"FLUSH-1".into(), &"D".into(), &"pass".into())
+    );
+    assert!(first.get("reason").is_none() && first["text"].as_str().is_some_and(|text| text.len() > 10));
+    let last = &statements[27];
+    assert_eq!((&last["number"], &last["result"]), (&"CREATE-5".into(), &"not shown".into()));
+    assert!(last["reason"].is_string(), "{last}");
+}
+
+#[test]
+fn conformance_adds_up_by_group() {
+    let output = run(&["conformance", "--filter", "lsn", "--filter", "CB"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let expected = "local held to the statements about NDK\n\n  LSN     11 of 11 passed\n  CB      4 of 4 passed\n\n15 of 15 passed\n";
+    assert_eq!(text(&output.stdout), expected);
+}
+
+#[test]
+fn conformance_lists_all_statements() {
+    let document = document(&["conformance", "--list", "--json"]);
+    let statements = document["statements"].as_array().expect("a list");
+    assert_eq!(statements.len(), 244);
+    assert!(statements.iter().all(|statement| statement.get("result").is_none()));
+    let output = run(&["conformance", "--list", "--filter", "CQ-4"]);
+    assert_eq!(text(&output.stdout), "CQ-4      D   a queue that was never armed never calls\n");
+}
+
+#[test]
+fn conformance_of_nothing_is_wrongly_asked() {
+    let complaint = refused(&["conformance", "--filter", "FLUSHED"]);
+    assert!(complaint.contains("--filter") && complaint.contains("SRQ"), "{complaint}");
+    let complaint = refused(&["conformance", "--device", "mlx5_0"]);
+    assert!(complaint.contains("--device") && complaint.contains("local"), "{complaint}");
+}

@@ -1,4 +1,5 @@
-//! The NDK face from outside: one test a statement of the conformance list, its number first.
+//! The NDK face from outside, where it is more than the numbered statements: what refusals tell, waiting,
+//! lent memory, what verbs has and NDK lacks. The statements themselves are held in `tests/conformance.rs`.
 //!
 //! Each test opens a NET of its own, so all of them run in parallel. Nothing sleeps: what is awaited is the
 //! event itself, with a limit that only a bug can reach. One program, since its helpers are shared by all.
@@ -25,8 +26,6 @@ mod fast_register;
 mod fault_keys;
 #[path = "ndk/faults.rs"]
 mod faults;
-#[path = "ndk/flush.rs"]
-mod flush;
 #[path = "ndk/handshakes.rs"]
 mod handshakes;
 #[path = "ndk/lifetimes.rs"]

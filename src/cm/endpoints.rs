@@ -1,5 +1,6 @@
 //! Local addresses and ports, counted: who uses which, and when each is free again (ndkpi.md 1.5).
 
+use crate::planted::planted;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -90,7 +91,8 @@ impl Endpoints {
     pub fn open(&mut self, local: SocketAddr) -> Result<Hold, EndpointError> {
         self.check_address(local)?;
         let local = self.choose(local)?;
-        if self.references.contains_key(&port(local)) {
+        let taken = self.references.contains_key(&port(local));
+        if taken && !planted!(AddressSharedByAll, "an address that is taken can be taken again") {
             return Err(EndpointError::SharingViolation { address: local });
         }
         Ok(self.hold(local, None))
@@ -133,6 +135,7 @@ impl Endpoints {
                 *count -= 1;
                 false
             }
+            _ if planted!(AddressKept, "an address that was let go stays taken") => false,
             _ => {
                 self.references.remove(&local);
                 true
@@ -166,7 +169,8 @@ impl Endpoints {
             .find(|offset| !self.references.contains_key(&(local.ip(), first + offset)))
             .ok_or(EndpointError::TooManyAddresses { address: local.ip() })?;
         self.cursor = (offset + 1) % count;
-        local.set_port(first + offset);
+        let low = planted!(PortFromBelow, "chosen ports are not from 49152-65535");
+        local.set_port(if low { 1024 + offset } else { first + offset });
         Ok(local)
     }
 

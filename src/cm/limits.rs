@@ -1,5 +1,7 @@
 //! Read limits: how many RDMA reads and atomics may be under way, and how two sides agree on it.
 
+use crate::planted::planted;
+
 /// Reads and atomics in progress at one time, in each direction; 0 means none in that direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ReadLimits {
@@ -20,6 +22,9 @@ impl ReadLimits {
     /// Each inbound limit is at most the other side's outbound one and the reverse (CONN-18). Both sides
     /// arrive at the same pair of numbers if each names what is left after its own capping.
     pub fn agreed(self, maximum: Self, peer: Self) -> Self {
+        if planted!(LimitsNotAgreed, "each side keeps the read limits that it asked for") {
+            return self.capped(maximum);
+        }
         self.capped(maximum).capped(Self { inbound: peer.outbound, outbound: peer.inbound })
     }
 }

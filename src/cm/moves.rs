@@ -5,6 +5,7 @@
 
 use super::message::RejReason;
 use super::state::{CallName, Input, Move, Outcome, Refusal, State, Step, Unreachable};
+use crate::planted::planted;
 
 use CallName::{Accept, CompleteConnect, Connect, Disconnect, Reject};
 use Input::{
@@ -68,6 +69,9 @@ fn connecting(input: Input) -> Move {
         // The queue pair is not touched before the consumer completes, so that it may still say no.
         Rep => to(Accepted, [Complete(Connect, Success)]),
         // The peer vanishing before its answer is a refusal: connect knows no other word for it.
+        Rej | Gone if planted!(RefusedIsAborted, "a refused connect is told CONNECTION_ABORTED") => {
+            to(Created, [QpRelease, Complete(Connect, Aborted)])
+        }
         Rej | Gone => to(Created, [QpRelease, Complete(Connect, Refused)]),
         RejStale => to(Failed, [QpRelease, Complete(Connect, AddressExists)]),
         Input::Unreachable(Unreachable::Network) => {
@@ -113,6 +117,9 @@ fn accepted_gone(input: Input) -> Move {
 fn incoming(input: Input) -> Move {
     match input {
         // Ready before the REP is out: data may overtake the RTU.
+        Call(Accept) if planted!(AcceptEarly, "an accept is done before the peer completes") => {
+            to(Connected, [QpReadyToReceive, SendRep, QpReadyToSend, Complete(Accept, Success)])
+        }
         Call(Accept) => to(Accepting, [QpReadyToReceive, SendRep]),
         Call(Reject) => to(Failed, [SendRej(Consumer), Complete(Reject, Success)]),
         Close => to(Closed, [SendRej(Consumer), Ended]),
@@ -153,8 +160,14 @@ fn accepting(input: Input) -> Move {
 
 fn connected(input: Input) -> Move {
     match input {
+        Call(Disconnect) if planted!(DisconnectAlone, "a disconnect does not wait for the peer's") => {
+            to(Draining(Success), [SendDreq, QpDisconnect])
+        }
         Call(Disconnect) => to(Disconnecting, [SendDreq]),
         // A graceful notice flushes nothing by itself (CONN-30, Q-7).
+        Dreq if planted!(NoticeFlushes, "a graceful notice flushes the queue pair") => {
+            to(Broken, [QpError, Event])
+        }
         Dreq => to(PeerDisconnected, [Event]),
         // A reject here crossed our RTU: the peer had closed or given up while accepting.
         Gone | Rej | RejStale => to(Broken, [QpError, Event]),

@@ -1,13 +1,14 @@
 //! The `qpair` command: what people run before they link.
 //!
-//! It belongs to the binary and sees the library as everybody does, through `qpair::ndk`. Figures and answers
-//! go to standard output, everything else to standard error. Exit codes: 0 as promised, 1 not, 2 wrongly
-//! asked.
+//! It belongs to the binary and sees the library as everybody does, through its public faces. Figures and
+//! answers go to standard output, everything else to standard error. Exit codes: 0 as promised, 1 not,
+//! 2 wrongly asked.
 //!
 //! May come in: subcommands, each with its text and its JSON document. Not here: anything that a program
 //! linking the library could not do as well.
 
 mod clock;
+mod conformance;
 mod flush;
 mod output;
 mod pingpong;
@@ -43,6 +44,11 @@ enum Subcommands {
     /// Requests of every kind that can be pending are posted, flushed and polled. Fails unless each of them
     /// completes once, in posting order for each queue, with STATUS_CANCELLED.
     Flush,
+    /// A device is held to the numbered statements about NDK, one check each
+    ///
+    /// Prints a line for each group and what did not pass, with its reason. A statement about what the device
+    /// lacks is not supported, which is no failure. Fails if a statement does not hold.
+    Conformance(conformance::Options),
 }
 
 /// What every subcommand understands.
@@ -80,6 +86,7 @@ impl Command {
         match self.subcommand {
             Subcommands::Pingpong(options) => pingpong::run(&options, output),
             Subcommands::Flush => flush::run(output),
+            Subcommands::Conformance(options) => conformance::run(&options, output),
         }
     }
 }

@@ -15,11 +15,31 @@ type Chore = Box<dyn FnMut() -> bool + Send>;
 /// Between two tries; a pass lasts microseconds, a piece of a long copy less than a millisecond.
 const AGAIN: Span = Span::from_nanos(50_000);
 
-#[derive(Default)]
 pub(super) struct Chores {
     now: Mutex<Vec<Chore>>,
     /// Closes of regions that wait for their last window, which may take for ever: not tried meanwhile.
     for_windows: Mutex<Vec<(Key, Chore)>>,
+}
+
+/// Chores that nothing waits for and whose device is gone: a token's last word, while a pass of another
+/// device was under way. The registry of passes is the process's, so they are tried again by whoever comes
+/// next.
+static ORPHANS: Mutex<Vec<Chore>> = Mutex::new(Vec::new());
+
+impl Chores {
+    pub(super) fn new() -> Self {
+        let mut orphans = std::mem::take(&mut *ORPHANS.lock().unwrap_or_else(PoisonError::into_inner));
+        orphans.retain_mut(|chore| !chore());
+        Self { now: Mutex::new(orphans), for_windows: Mutex::default() }
+    }
+}
+
+impl Drop for Chores {
+    fn drop(&mut self) {
+        let mut left = std::mem::take(self.now.get_mut().unwrap_or_else(PoisonError::into_inner));
+        left.retain_mut(|chore| !chore());
+        ORPHANS.lock().unwrap_or_else(PoisonError::into_inner).append(&mut left);
+    }
 }
 
 impl Device {

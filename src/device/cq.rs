@@ -8,6 +8,7 @@ use super::moderation::Moderation;
 use super::qp::Qp;
 use super::users::Users;
 use crate::observe;
+use crate::planted::planted;
 use crate::ring::{
     Announcement, ArmLevel, Class, CompletionRing, Crowded, EventCounter, Notice, Payload, Pushed,
 };
@@ -139,7 +140,11 @@ impl Cq {
     /// # Errors
     /// [`Crowded`]: more completions than that are in it; nothing has changed.
     pub(crate) fn resize(&self, depth: u32) -> Result<(), Crowded> {
-        self.ring.resize(depth)
+        self.ring.resize(depth)?;
+        if planted!(ResizeLosesEntry, "a resize loses the oldest entry") {
+            self.ring.poll(1, |_, _| ());
+        }
+        Ok(())
     }
 
     /// Figures of the queue, read without stopping it.
@@ -166,7 +171,9 @@ impl Cq {
     pub(crate) fn arm(self: &Arc<Self>, level: ArmLevel) {
         if self.notifies {
             let notice = self.ring.arm(level);
-            self.heed_alone(notice);
+            if !planted!(ArmLost, "an arm that finds a new entry is forgotten") {
+                self.heed_alone(notice);
+            }
         }
     }
 
@@ -268,7 +275,9 @@ impl Cq {
             Some(interval) => {
                 // Relaxed: as in `note_held`; if another arm was held since, it comes early.
                 let since = Time::from_nanos(self.held_since.load(Ordering::Relaxed));
-                self.device.release_at(since + interval, self);
+                if !planted!(ModerationForEver, "a moderated notification waits for its count only") {
+                    self.device.release_at(since + interval, self);
+                }
                 Notice::None
             }
             // Held by an earlier rule for longer than the one in force allows.
@@ -305,16 +314,21 @@ impl Cq {
         if let Some(callback) = callback {
             callback(self.state());
         }
+        if planted!(ArmStays, "an arm is not used up by its notification") {
+            let _met = self.ring.arm(ArmLevel::Any);
+        }
     }
 }
 
 impl Deliver for Cq {
     fn deliver(self: Arc<Self>) {
         // Closing waits for this call: the close callback is the last one.
-        let Some(_hold) = self.life.try_hold() else {
+        let Some(hold) = self.life.try_hold() else {
             self.events.deliver(|| ());
             return;
         };
+        let early = planted!(NotificationNotAwaited, "a CQ's close does not wait for its notification");
+        let _hold = (!early).then_some(hold);
         self.events.deliver(|| {
             if self.state() != CqState::Working {
                 self.tell_queue_pairs();
@@ -390,6 +404,9 @@ impl<'q> Batch<'q> {
     /// Looks at the arm for everything pushed.
     #[inline]
     pub(super) fn announce(self, outbox: &mut Outbox) {
+        if self.overrun && planted!(OverrunSilent, "an overrun is not told") {
+            return;
+        }
         if self.cq.notifies {
             self.cq.heed(self.cq.ring.announce(self.note), outbox);
         }

@@ -12,6 +12,7 @@ use crate::direct::{self, Delivered, Executed, Message, Outcome};
 use crate::host::Host;
 use crate::memory::{Denied, Flight, Flush, Grant, LocalAccess, Party, RemoteAccess};
 use crate::observe::{self, Event};
+use crate::planted::planted;
 use crate::ring::{Class, End, Engine, Feed, Offered, Payload, Pin, Step};
 use crate::sync::Ordering;
 use crate::work::{
@@ -66,12 +67,7 @@ impl Host for HostEnd<'_> {
         self.device.keys.check_remote(self.pin, key, *self.party, address, length, access)
     }
 
-    fn flush(
-        &self,
-        key: Key,
-        range: Option<(u64, u32)>,
-        placement: FlushPlacement,
-    ) -> Result<Flush, Denied> {
+    fn flush(&self, key: Key, range: Option<(u64, u32)>, placement: FlushPlacement) -> Result<Flush, Denied> {
         self.device.keys.check_flush(self.pin, key, *self.party, range, placement)
     }
 
@@ -109,7 +105,9 @@ impl<'p> SendEngine<'p> {
         frame: &'p mut Frame,
     ) -> Self {
         let peer = device.qp(pin, qp.peer());
-        let completions = Batch::new(&qp.send_cq, qp);
+        let misled = planted!(CqMixedUp, "initiator requests complete into the receive queue's CQ");
+        let cq = if misled { &qp.receive_cq } else { &qp.send_cq };
+        let completions = Batch::new(cq, qp);
         Self { device, pin, qp, peer, budget, frame, completions, launching: None, piece: false }
     }
 
@@ -212,7 +210,9 @@ impl<'p> SendEngine<'p> {
 
     #[inline]
     fn ended(&mut self, outcome: Outcome) -> Step<Outcome> {
-        if outcome.status != Status::Success {
+        if outcome.status != Status::Success
+            && !planted!(ErrorSparesOthers, "an error does not end the connection")
+        {
             // Marks both queues: what is behind this request is cancelled in this very pass.
             self.device.enter_error(self.qp, self.frame);
         }
@@ -263,6 +263,12 @@ impl Engine for SendEngine<'_> {
         figures.bytes.add(u64::from(outcome.length));
         let (opcode, flags) = SendRequest::decode_kind(payload);
         let failed = outcome.status != Status::Success;
+        if planted!(SilentFailureHides, "a silent failure is not reported")
+            && failed
+            && flags.contains(RequestFlags::SILENT_SUCCESS)
+        {
+            return false;
+        }
         if failed {
             figures.failed.add(1);
             if finished {
@@ -271,7 +277,9 @@ impl Engine for SendEngine<'_> {
             if outcome.status == Status::Flushed {
                 self.cancelled(payload);
             }
-        } else if flags.contains(RequestFlags::SILENT_SUCCESS) {
+        } else if flags.contains(RequestFlags::SILENT_SUCCESS)
+            && !planted!(SilentSuccessShows, "a silent success is reported")
+        {
             observe::request(|| Event::Silent { qpn: self.qp.qpn(), context: payload[0] });
             return false;
         }
@@ -280,7 +288,11 @@ impl Engine for SendEngine<'_> {
             qp_context: self.qp.context,
             status: outcome.status,
             detail: outcome.detail,
-            kind: opcode.into(),
+            kind: if planted!(KindIsSend, "each initiator request completes as a send") {
+                crate::work::CompletionKind::Send
+            } else {
+                opcode.into()
+            },
             flags: CompletionFlags::NONE,
             length: outcome.length,
             qpn: self.qp.qpn(),
@@ -389,7 +401,11 @@ impl Engine for ReceiveEngine<'_, '_> {
         figures.bytes.add(u64::from(outcome.length));
         let mut completion = Completion {
             context: payload[0],
-            qp_context: self.qp.context,
+            qp_context: if planted!(ContextOfNobody, "receives complete without QPContext") {
+                0
+            } else {
+                self.qp.context
+            },
             status: outcome.status,
             detail: outcome.detail,
             length: outcome.length,
@@ -399,6 +415,9 @@ impl Engine for ReceiveEngine<'_, '_> {
         if outcome.status != Status::Success {
             figures.failed.add(1);
         } else if let Some((sender, message)) = self.sender.as_ref().filter(|_| delivered) {
+            if planted!(LengthPadded, "a receive tells a byte more than it got") {
+                completion.length += 1;
+            }
             completion.kind = message.kind();
             completion.flags = message.flags();
             completion.immediate_or_key = message.request.immediate_or_key;
@@ -408,7 +427,17 @@ impl Engine for ReceiveEngine<'_, '_> {
         observe::request(|| Event::Completed(Completion::decode(&words)));
         let solicited =
             outcome.status != Status::Success || completion.flags.contains(CompletionFlags::SOLICITED);
+        let solicited = solicited
+            && !(outcome.status == Status::Success
+                && planted!(SolicitedIgnored, "a solicited message is like any other"))
+            && !(outcome.status != Status::Success
+                && planted!(ErrorsUnsolicited, "receives that fail do not satisfy a SOLICITED arm"));
         let class = if solicited { Class::Solicited } else { Class::Ordinary };
+        if outcome.status == Status::Flushed && planted!(CancelledTwice, "a flushed receive completes twice")
+        {
+            self.completions.add(class, words);
+            let _room = self.completions.push();
+        }
         self.completions.add(class, words);
         true
     }
@@ -428,6 +457,9 @@ impl Outcome {
         match end {
             End::Executed(outcome) => outcome,
             End::Finished => Self::unstash(payload),
+            End::Cancelled if planted!(FlushedBytes, "a flushed request tells bytes") => {
+                Self { length: 64, ..Self::failure(Status::Flushed, Detail::None) }
+            }
             End::Cancelled => Self::failure(Status::Flushed, Detail::None),
         }
     }

@@ -19,6 +19,7 @@
 //! close, which is the object's own work below a hold.
 
 use super::callbacks::{self, Deliver, InCallback, Outbox};
+use crate::planted::planted;
 use crate::sync::{AtomicU64, Ordering};
 use std::fmt;
 use std::mem::take;
@@ -53,7 +54,11 @@ struct State {
 impl Life {
     /// The life of a new object, which relies on `antecedents` until it is closed.
     pub(crate) fn new(antecedents: impl IntoIterator<Item = Hold>) -> Arc<Self> {
-        let state = State { antecedents: antecedents.into_iter().collect(), ..State::default() };
+        let mut antecedents: Vec<Hold> = antecedents.into_iter().collect();
+        if planted!(SuccessorsNotAwaited, "an antecedent's close does not wait for its successors") {
+            antecedents.clear();
+        }
+        let state = State { antecedents, ..State::default() };
         Arc::new(Self { word: AtomicU64::new(1), state: Mutex::new(state), on_closed: Condvar::new() })
     }
 
@@ -150,6 +155,9 @@ impl Life {
     /// [`InCallback`] inside a callback, which would wait for itself.
     pub(crate) fn wait_closed(&self) -> Result<(), InCallback> {
         callbacks::check_may_wait()?;
+        if planted!(AdapterCloseEarly, "the adapter's close waits for nothing") {
+            return Ok(());
+        }
         let closed = self.on_closed.wait_while(self.state(), |state| !state.closed);
         drop(closed.unwrap_or_else(PoisonError::into_inner));
         Ok(())
@@ -190,6 +198,10 @@ impl Deliver for Life {
         };
         let run = |task: Option<Task>| catch_unwind(AssertUnwindSafe(|| task.map_or((), |task| task())));
         let torn_down = run(teardown);
+        if planted!(CallbackNotAwaited, "an antecedent's close does not wait for a close callback") {
+            let life = Arc::clone(&self);
+            let _ended = std::thread::spawn(move || life.finish()).join();
+        }
         let called_back = run(callback);
         self.finish();
         if let Err(payload) = torn_down.and(called_back) {

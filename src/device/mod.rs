@@ -83,7 +83,7 @@ impl Device {
             ready: ReadyList::asleep(),
             rnr: rnr::Waits::new(),
             held: moderation::Held::default(),
-            chores: chores::Chores::default(),
+            chores: chores::Chores::new(),
             faults: Mutex::default(),
             last_pd: AtomicU64::new(0),
         })

@@ -7,6 +7,7 @@
 
 use super::Device;
 use super::cq::Cq;
+use crate::planted::planted;
 use crate::time::{Span, Time};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -30,7 +31,8 @@ impl Moderation {
 
     /// As the ring has it.
     pub(super) fn ring_count(self) -> u64 {
-        if self.is_off() { 0 } else { self.count.map_or(u64::MAX, u64::from) }
+        let off = self.is_off() || planted!(ModerationIgnored, "notifications are never held back");
+        if off { 0 } else { self.count.map_or(u64::MAX, u64::from) }
     }
 }
 

@@ -6,6 +6,7 @@
 use super::pinned::with_pin;
 use super::qp::Qp;
 use super::{Device, Frame, agenda::Task};
+use crate::planted::planted;
 use crate::ring::IndexList;
 use crate::sync::Ordering;
 use crate::time::Time;
@@ -34,6 +35,9 @@ impl Device {
     /// Called in the role of its send queue.
     pub(super) fn wait_for_receive(&self, qp: &Qp) -> Patience {
         let Some(limit) = qp.rnr_limit else { return Patience::Waits };
+        if planted!(WaitsForEver, "a send without a receive never times out") {
+            return Patience::Waits;
+        }
         let now = self.now();
         // Relaxed: written in the role of the send queue only; the driver that reads it was made to by the
         // list's read-modify-writes, and a look too early or too late is followed by another.

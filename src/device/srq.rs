@@ -8,6 +8,7 @@ use super::qp::{PostRefused, Qp, put_entries, receive_request};
 use super::users::Users;
 use super::{Device, agenda::framed};
 use crate::observe;
+use crate::planted::planted;
 use crate::ring::{Crowded, EventCounter, Pin, Retired, SharedRing, TableFull};
 use crate::sync::{AtomicU64, Ordering};
 use crate::work::SendRequest;
@@ -106,7 +107,8 @@ impl Device {
 impl Srq {
     fn new(device: Arc<Device>, index: u32, of: SrqDescription, life: Arc<Life>) -> Self {
         let notifies = of.callback.is_some();
-        let threshold = if notifies { of.threshold } else { 0 };
+        let deaf = planted!(ThresholdNeverFires, "the threshold of a shared receive queue is ignored");
+        let threshold = if notifies && !deaf { of.threshold } else { 0 };
         Self {
             life,
             device,
@@ -132,6 +134,7 @@ impl Srq {
     pub(crate) fn modify(self: &Arc<Self>, depth: u32, threshold: u32) -> Result<(), Crowded> {
         let threshold = if self.notifies { threshold } else { 0 };
         let below = self.ring.modify(depth, threshold)?;
+        let below = below && !planted!(ModifyTellsNobody, "a threshold set above the count calls nobody");
         if below || threshold != 0 && self.state() == SrqState::Fatal {
             let mut outbox = Outbox::new();
             self.fire(&mut outbox);
@@ -210,6 +213,9 @@ impl Srq {
         });
         if taken == 0 {
             return Err(PostRefused::Full { depth: self.ring.depth() });
+        }
+        if planted!(SrqWakesNobody, "a receive posted to an SRQ wakes no sender that waits") {
+            return Ok(());
         }
         let mut frame = Frame::new();
         with_pin(|pin| self.device.wake(pin, self, &mut frame));

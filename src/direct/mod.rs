@@ -21,6 +21,7 @@ pub(crate) use message::{Delivered, Message};
 
 use crate::host::Host;
 use crate::memory::{Denied, Flight, Flush, Grant, LocalAccess, RemoteAccess, View};
+use crate::planted::planted;
 use crate::sync::{Ordering, fence};
 use crate::work::{
     Detail, INLINE_MAX, Opcode, RequestFlags, Selectivity, SendRequest, Status, read_flush_header,
@@ -116,7 +117,11 @@ pub(crate) fn execute(
         None => execute_scattered(request, side, words, (here, there), progress, piece),
     });
     match copied {
-        Ok(moved) if moved < length => Executed::Partly(moved),
+        Ok(moved)
+            if moved < length && !planted!(LongCopyEndsEarly, "a long copy ends after its first piece") =>
+        {
+            Executed::Partly(moved)
+        }
         Ok(_) => Executed::Done(Outcome::success(request.length)),
         Err(failed) => Executed::Done(failed),
     }

@@ -76,12 +76,7 @@ impl Host for At<'_> {
         self.0.keys.check_remote(&self.1, key, PD, address, length, access)
     }
 
-    fn flush(
-        &self,
-        key: Key,
-        range: Option<(u64, u32)>,
-        placement: FlushPlacement,
-    ) -> Result<Flush, Denied> {
+    fn flush(&self, key: Key, range: Option<(u64, u32)>, placement: FlushPlacement) -> Result<Flush, Denied> {
         self.0.keys.check_flush(&self.1, key, PD.into(), range, placement)
     }
 

@@ -113,7 +113,10 @@ impl Memory {
     }
 
     /// The same, with what makes its bytes stable.
-    #[cfg_attr(not(any(test, all(feature = "storage", unix))), expect(dead_code, reason = "storage brings it"))]
+    #[cfg_attr(
+        not(any(test, all(feature = "storage", unix))),
+        expect(dead_code, reason = "storage brings it")
+    )]
     pub(crate) fn durable(self, durable: Arc<dyn Durable>) -> Self {
         let mut memory = self;
         memory.persistence = Some(Persistence::new(durable));

@@ -2,6 +2,7 @@
 
 use super::View;
 use super::region::{Access, Denied, Party, Region, Rights};
+use crate::planted::planted;
 use crate::ring::{Changing, Now};
 use crate::sync::{AtomicU64, Ordering};
 use crate::work::Key;
@@ -70,7 +71,9 @@ impl Window {
     pub(super) fn binding(&self, key: Key) -> Option<(Now, Binding, u64)> {
         let now = self.changing.now();
         let (binding, qp) = self.read();
-        let is_it = now.is_valid() && now.generation() == key.generation() && self.changing.still(now);
+        let stale = now.generation() != key.generation()
+            && !planted!(WindowGenerationUnchecked, "an old token of a window opens its new binding");
+        let is_it = now.is_valid() && !stale && self.changing.still(now);
         is_it.then_some((now, binding, qp))
     }
 
@@ -85,14 +88,17 @@ impl Window {
         if pd != access.party.pd {
             return Err(Denied::OtherProtectionDomain);
         }
-        if qp != access.party.qp {
+        if qp != access.party.qp && !planted!(WindowOfAnyQp, "a window opens for peers of other queue pairs")
+        {
             return Err(Denied::OtherQueuePair);
         }
-        if !access.right.is_remote() || !binding.rights.contains(access.right) {
+        let open = planted!(WindowRightsUnchecked, "a window grants every right");
+        if !open && (!access.right.is_remote() || !binding.rights.contains(access.right)) {
             return Err(Denied::MissingRight);
         }
         let offset = access.address.wrapping_sub(binding.address);
-        if offset > binding.length || access.length as u64 > binding.length - offset {
+        let wide = planted!(WindowRangeUnchecked, "a window opens all of its region");
+        if !wide && (offset > binding.length || access.length as u64 > binding.length - offset) {
             return Err(Denied::OutOfRange);
         }
         let region = region(binding.region).filter(|region| region.serves_windows());

@@ -1,6 +1,7 @@
 //! What is polled from a completion queue.
 
 use super::{OperationType, Status};
+use crate::planted::planted;
 use crate::work::{self, CompletionFlags, CompletionKind};
 
 /// How a request ended (`NDK_RESULT_EX`).
@@ -10,7 +11,8 @@ use crate::work::{self, CompletionFlags, CompletionKind};
 pub struct Completion {
     /// How it ended.
     pub status: Status,
-    /// Which kind of request it was; a remote atomic completes as a read, an atomic write or flush as a write.
+    /// Which kind of request it was; a remote atomic completes as a read, an atomic write or flush as a
+    /// write.
     pub kind: OperationType,
     /// Bytes received, sent, read or written; 0 on failure.
     pub bytes_transferred: u32,
@@ -58,10 +60,17 @@ impl Completion {
             status: Status::of_completion(completion),
             kind: kind(completion.kind, invalidated),
             bytes_transferred: completion.length,
-            provider_error_code: completion.detail as u32,
+            provider_error_code: completion.detail as u32
+                + u32::from(planted!(CodeOnSuccess, "successes have a provider error code")),
             qp_context: completion.qp_context,
             request_context: completion.context,
-            type_specific_completion_output: if invalidated { completion.immediate_or_key.into() } else { 0 },
+            type_specific_completion_output: if invalidated
+                && !planted!(TokenNotNamed, "a receive with invalidation does not name the token")
+            {
+                completion.immediate_or_key.into()
+            } else {
+                0
+            },
             extension: Extension { immediate, kind: completion.kind },
         }
     }

@@ -9,6 +9,7 @@ use crate::device::callbacks::{self, InCallback};
 use crate::device::cq::{self, CqState};
 use crate::device::lifetime::Life;
 use crate::fabric::clock;
+use crate::planted::planted;
 use crate::ring::ArmLevel;
 use event_listener::Listener as _;
 use std::fmt;
@@ -314,6 +315,9 @@ impl Cq {
 #[inline]
 fn poll(cq: &cq::Cq, out: &mut [Completion], codes: bool) -> usize {
     let taken = cq.poll(out, Completion::of);
+    if planted!(PolledBackwards, "a poll gives the newest completion first") {
+        out[..taken].reverse();
+    }
     if !codes {
         out[..taken].iter_mut().for_each(|completion| completion.provider_error_code = 0);
     }

@@ -104,8 +104,8 @@ pub trait QpExt: sealed::Sealed {
 
     /// Posts an ATOMIC WRITE: stores eight bytes at `remote` in one piece; no reader sees a mixture.
     ///
-    /// The bytes lie in memory as they are given. The remote address must be a multiple of 8, else the request
-    /// fails as the peer finds it invalid, and nothing changed. The region grants
+    /// The bytes lie in memory as they are given. The remote address must be a multiple of 8, else the
+    /// request fails as the peer finds it invalid, and nothing changed. The region grants
     /// [`MrFlags::ALLOW_REMOTE_WRITE`]. Counts as a read in progress.
     ///
     /// # Errors
@@ -125,8 +125,8 @@ pub trait QpExt: sealed::Sealed {
     /// token and its rights are checked and nothing is done. Counts as a read in progress.
     ///
     /// Completes with REMOTE_RESOURCES where the peer's storage failed, or the range is
-    /// [in doubt](super::Memory::in_doubt) since an earlier failure; or where `placement` says nothing.
-    /// With ACCESS_VIOLATION where the region lacks a right or the range leaves it. Such a failure breaks the
+    /// [in doubt](super::Memory::in_doubt) since an earlier failure; or where `placement` says nothing
+    /// . With ACCESS_VIOLATION where the region lacks a right or the range leaves it. Such a failure breaks the
     /// connection as any other.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use super::limits::AdapterLimits;
 use super::{AdapterFlags, NdkVersion};
+use crate::planted::planted;
 
 /// What an adapter can do (`NDK_ADAPTER_INFO`).
 ///
@@ -82,7 +83,11 @@ impl AdapterInfo {
             device_id: 0,
             max_registration_size: limits.max_registration_size,
             max_window_size: limits.max_window_size,
-            frmr_page_count: limits.frmr_page_count,
+            frmr_page_count: if planted!(FewPages, "FRMRPageCount is 15") {
+                15
+            } else {
+                limits.frmr_page_count
+            },
             max_initiator_request_sge: limits.max_initiator_request_sge,
             max_receive_request_sge: limits.max_receive_request_sge,
             max_read_request_sge: limits.max_read_request_sge,

@@ -6,6 +6,7 @@
 use super::error::{Rule, Values};
 use super::{OpFlags, PostCall, PostError, Status};
 use crate::device::qp::PostRefused;
+use crate::planted::planted;
 use crate::work::RequestFlags;
 
 const fn rule(argument: &'static str, values: Values, hint: &'static str) -> Rule {
@@ -162,7 +163,9 @@ pub(super) fn refused(call: PostCall, refused: PostRefused) -> PostError {
         }
         PostRefused::TooManyEntries { got, max } => {
             let rule = if receive { &RECEIVE_ENTRIES } else { &INITIATOR_ENTRIES };
-            plain(Status::DATA_OVERRUN, rule).with_values(got as u64, max.into())
+            let other = planted!(TooManyEntriesStatus, "too many entries are INVALID_PARAMETER");
+            let status = if other { Status::INVALID_PARAMETER } else { Status::DATA_OVERRUN };
+            plain(status, rule).with_values(got as u64, max.into())
         }
         PostRefused::InlineTooLong { got, max } => {
             plain(Status::BUFFER_OVERFLOW, &INLINE_BYTES).with_values(got as u64, max.into())

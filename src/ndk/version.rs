@@ -7,6 +7,7 @@ use super::{
     Adapter, Connector, Cq, Error, FastRegisterMr, Listener, Mr, Mw, Pd, Qp, RawMr, SharedEndpoint, Srq,
     Status,
 };
+use crate::planted::planted;
 use std::fmt;
 
 /// A version of NDK (`NDK_VERSION`).
@@ -29,6 +30,9 @@ impl NdkVersion {
     /// The version that an instance reports which was opened with this one (ADP-2, Q-38); `None`: this major
     /// or this minor is not spoken (ADP-3).
     pub fn negotiated(self) -> Option<Self> {
+        if planted!(VersionEchoed, "an instance reports the version that was asked for") {
+            return Some(self);
+        }
         Self::HIGHEST.into_iter().find(|highest| self.major == highest.major && self.minor <= highest.minor)
     }
 
@@ -108,6 +112,9 @@ pub enum ExtensionInterface {}
 pub trait NdkObject: private::Described {
     /// Version and type of the object.
     fn header(&self) -> ObjectHeader {
+        if planted!(HeaderOfAnother, "each object says that it is a domain") {
+            return ObjectHeader { object_type: ObjectType::Pd, ..self.describe() };
+        }
         self.describe()
     }
 

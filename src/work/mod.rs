@@ -10,9 +10,7 @@ mod slot;
 mod status;
 
 pub use completion::{Completion, CompletionFlags, CompletionKind};
-pub use request::{
-    FlushPlacement, Opcode, RequestFlags, Selectivity, Sge, flush_header, read_flush_header,
-};
+pub use request::{FlushPlacement, Opcode, RequestFlags, Selectivity, Sge, flush_header, read_flush_header};
 pub use slot::{INLINE_MAX, ReceiveRequest, SGE_MAX, SendRequest, sge_from_words, sge_to_words};
 pub use status::{Detail, Status};
 

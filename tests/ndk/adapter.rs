@@ -2,8 +2,8 @@
 
 use crate::world::{ALL, End, PATIENCE, READS, adapter, connect, listen};
 use qpair::ndk::{
-    Adapter, AdapterFlags, AdapterLimits, CqNotify, Guid, Memory, MrFlags, NdkObject, NdkVersion, ObjectType,
-    OnDisconnect, OpFlags, QpDescription, Status,
+    Adapter, AdapterFlags, AdapterLimits, CqNotify, Memory, MrFlags, NdkObject, NdkVersion, OnDisconnect,
+    OpFlags, QpDescription, Status,
 };
 
 fn version(major: u16, minor: u16) -> NdkVersion {
@@ -29,54 +29,6 @@ fn adp_2_adp_3_versions() {
     }
     let error = Adapter::options("local/adp_2").ndk_enabled(false).open().unwrap_err();
     assert_eq!(error.status(), Status::ADAPTER_NOT_READY);
-}
-
-/// CREATE-4, ADP-5: type and version of every object; no extension interface on any.
-#[test]
-fn create_4_adp_5_headers_of_all_objects() {
-    let adapter = adapter("create_4");
-    let end = End::new(&adapter);
-    let srq = end.pd.create_srq(4, 1).wait().unwrap();
-    let connector = adapter.create_connector().wait().unwrap();
-    let listener = adapter.create_listener(drop).wait().unwrap();
-    let shared = adapter.create_shared_endpoint(adapter.addresses()[0]).wait().unwrap();
-    let objects: [(&dyn NdkObject, ObjectType, u32); 9] = [
-        (&adapter, ObjectType::Adapter, 1),
-        (&end.qp, ObjectType::Qp, 2),
-        (&end.cq, ObjectType::Cq, 3),
-        (&end.mr, ObjectType::Mr, 4),
-        (&end.pd, ObjectType::Pd, 6),
-        (&shared, ObjectType::SharedEndpoint, 7),
-        (&connector, ObjectType::Connector, 8),
-        (&listener, ObjectType::Listener, 9),
-        (&srq, ObjectType::Srq, 10),
-    ];
-    for (object, kind, number) in objects {
-        let header = object.header();
-        assert_eq!((header.object_type, header.object_type as u32), (kind, number));
-        assert_eq!(header.version, NdkVersion::V2_1);
-        let error = object.query_extension(Guid(1, 2, 3, [4; 8]), NdkVersion::V1_2).unwrap_err();
-        assert_eq!((error.status(), error.call()), (Status::NOT_SUPPORTED, "NdkQueryExtensionInterface"));
-    }
-}
-
-/// ADP-4, ADP-8: at least 16 pages; two instances on one device work.
-#[test]
-fn adp_4_adp_8_two_instances() {
-    let (one, other) = (adapter("adp_8"), adapter("adp_8"));
-    assert!(one.info().frmr_page_count >= 16);
-    let (a, b) = (End::new(&one), End::new(&other));
-    let (_listener, address, arrivals) = listen(&other);
-    let from = one.create_connector().wait().unwrap();
-    let connecting = from.connect(&a.qp, one.addresses()[0], address, READS, b"");
-    let to = arrivals.recv_timeout(PATIENCE).unwrap();
-    let accepting = to.accept(&b.qp, READS, b"", OnDisconnect::ignore());
-    connecting.wait().unwrap();
-    from.complete_connect(OnDisconnect::ignore()).wait().unwrap();
-    accepting.wait().unwrap();
-    b.qp.receive(1, &[b.sge(0, 8)]).unwrap();
-    a.qp.send(2, &[a.sge(0, 8)], OpFlags::NONE).unwrap();
-    assert_eq!((a.ends(1), b.ends(1)), (vec![(2, Status::SUCCESS)], vec![(1, Status::SUCCESS)]));
 }
 
 /// ADP-9: each limit of the info is granted exactly, also where the adapter is opened with less, and one more
@@ -181,15 +133,6 @@ fn limits_and_flags_that_the_engine_lacks() {
     assert_eq!((error.status(), error.argument()), (Status::INVALID_PARAMETER, Some("flags")));
     let hint = AdapterLimits::new().large_request_threshold(u32::MAX);
     assert!(Adapter::options("local/too_much").limits(hint).open().is_ok());
-}
-
-/// SRQ-13: without shared receive queues none can be created.
-#[test]
-fn srq_13_no_shared_receive_queues() {
-    let limits = AdapterLimits::new().max_srq_depth(0);
-    let adapter = Adapter::options("local/srq_13").limits(limits).open().unwrap();
-    let pd = adapter.create_pd().wait().unwrap();
-    assert_eq!(pd.create_srq(1, 1).wait().unwrap_err().status(), Status::NOT_SUPPORTED);
 }
 
 fn without(flag: AdapterFlags, net: &str) -> Adapter {

@@ -47,7 +47,7 @@ fn a_net_is_opened_with_the_same_options() {
 
 /// CQ-1, Q-30: no entries, or too many.
 #[test]
-fn cq_1_depths_are_judged() {
+fn depths_are_named() {
     let adapter = adapter("cq_1");
     let limit = adapter.info().max_cq_depth;
     for depth in [0, limit + 1, u32::MAX] {
@@ -60,7 +60,7 @@ fn cq_1_depths_are_judged() {
 
 /// QP-1: each of the five over its limit is named.
 #[test]
-fn qp_1_each_limit_is_judged() {
+fn each_size_over_its_limit_is_named() {
     let adapter = adapter("qp_1");
     let (pd, cq, info) = (adapter.create_pd().wait().unwrap(), cq(&adapter, 1), adapter.info().clone());
     let usual = || QpDescription::new(&cq);
@@ -114,7 +114,7 @@ fn objects_of_another_adapter() {
 
 /// FLAG-4: flags that a call does not take; the queue pair works on.
 #[test]
-fn flag_4_flags_that_a_call_does_not_take() {
+fn flags_that_a_call_does_not_take_are_named() {
     let pair = pair("flag_4");
     let (qp, sge, remote) = (&pair.a.qp, pair.a.sge(0, 8), pair.b.mr.remote(0).unwrap());
     let refused = |result: Result<(), PostError>, flags: OpFlags| {

@@ -2,8 +2,8 @@
 
 use crate::world::{ALL, End, all, pair};
 use qpair::ndk::{
-    Adapter, AdapterFlags, Data, FastRegister, FastRegisterMr, Lam, Memory, MrFlags, OpFlags, OperationType,
-    RemoteAddress, Sge, Status, Token,
+    Adapter, Data, FastRegister, FastRegisterMr, Lam, Memory, MrFlags, OpFlags, OperationType, RemoteAddress,
+    Sge, Status, Token,
 };
 
 const NONE: OpFlags = OpFlags::NONE;
@@ -125,30 +125,6 @@ fn mr_7_mr_9_mr_10_refused_inline() {
     let all_of_it = fbo(8, 8, 2 * 4096 - 8);
     end.qp.fast_register(2, &local, all_of_it, OpFlags::RDMA_READ_SINK).unwrap();
     assert_eq!(end.ends(1), all([2], Status::SUCCESS));
-}
-
-/// MR-8, MR-21: the token can be sent in the next request; invalidated, it is worthless.
-#[test]
-fn mr_8_mr_21_registered_and_invalidated() {
-    let pair = pair("mr_8");
-    let (lam, region) = (lam(&pair.adapter, 2), region(&pair.b, true));
-    pair.a.qp.receive(1, &[pair.a.sge(0, 16)]).unwrap();
-    let token = pair.b.qp.fast_register(2, &region, whole(lam.pages()), BOTH | OpFlags::DEFER).unwrap();
-    assert_eq!(region.remote_token(), token);
-    pair.b.qp.send(3, &[&at(4090, token).to_bytes()[..]], NONE).unwrap();
-    assert_eq!(pair.b.ends(2), all([2, 3], Status::SUCCESS));
-    pair.a.take(1);
-    let remote = RemoteAddress::from_bytes(pair.a.bytes(0, 12).try_into().unwrap());
-    pair.a.qp.write(4, Data::Inline(&[b"across pages"]), remote, NONE).unwrap();
-    assert_eq!(pair.a.ends(1), all([4], Status::SUCCESS));
-    assert_eq!(bytes(&lam, 4090, 12), b"across pages");
-    pair.b.qp.invalidate(5, &region, NONE).unwrap();
-    assert_eq!(pair.b.ends(1), all([5], Status::SUCCESS));
-    pair.b.qp.receive(6, &[]).unwrap();
-    pair.a.qp.write(7, Data::Inline(&[b"late"]), remote, NONE).unwrap();
-    assert_eq!(pair.a.ends(1), all([7], Status::ACCESS_VIOLATION));
-    assert_eq!(pair.b.ends(1), all([6], Status::CANCELLED));
-    assert_eq!(bytes(&lam, 4090, 12), b"across pages");
 }
 
 /// Pages of two mappings in any order are one region, locally and for the peer.
@@ -371,30 +347,6 @@ fn the_peer_invalidates_a_registration() {
     assert_eq!(pair.a.ends(1), all([2], Status::ACCESS_VIOLATION));
 }
 
-/// MR-22: a read that succeeds invalidates the token of its first entry; the adapter says that it can.
-#[test]
-fn mr_22_a_read_invalidates_its_sink() {
-    let pair = pair("mr_22");
-    let can = AdapterFlags::RDMA_READ_LOCAL_INVALIDATE_SUPPORTED;
-    assert!(pair.adapter.info().adapter_flags.contains(can));
-    let (lam, region) = (lam(&pair.adapter, 1), region(&pair.b, true));
-    let token = register(&pair.b, &region, lam.pages(), BOTH);
-    pair.a.mr.write(0, b"sunk").unwrap();
-    let entries = [sge(region.local_token(), 0, 4), pair.b.sge(0, 4)];
-    let flags = OpFlags::RDMA_READ_LOCAL_INVALIDATE;
-    pair.b.qp.read(1, &entries, pair.a.mr.remote(0).unwrap(), flags).unwrap();
-    let ended = pair.b.take(1)[0];
-    assert_eq!(
-        (ended.status, ended.kind, ended.bytes_transferred),
-        (Status::SUCCESS, OperationType::Read, 8)
-    );
-    assert_eq!(bytes(&lam, 0, 4), b"sunk");
-    let next = register(&pair.b, &region, lam.pages(), BOTH);
-    pair.a.qp.write(2, Data::Inline(&[b"x"]), at(0, next), NONE).unwrap();
-    pair.a.qp.write(3, Data::Inline(&[b"x"]), at(0, token), NONE).unwrap();
-    assert_eq!(pair.a.ends(2), [(2, Status::SUCCESS), (3, Status::ACCESS_VIOLATION)]);
-}
-
 /// A token that cannot be invalidated fails such a read before a byte moves.
 #[test]
 fn an_ordinary_token_fails_such_a_read() {
@@ -405,24 +357,6 @@ fn an_ordinary_token_fails_such_a_read() {
     pair.b.qp.read(2, &[pair.b.sge(0, 4)], pair.a.mr.remote(0).unwrap(), flags).unwrap();
     assert_eq!(pair.b.ends(2), [(1, Status::SUCCESS), (2, Status::INVALID_DEVICE_REQUEST)]);
     assert_eq!(pair.b.bytes(0, 4), [0; 4]);
-}
-
-/// MR-23: without the capability the flag is ignored.
-#[test]
-fn mr_23_ignored_without_the_capability() {
-    let all_flags = Adapter::open("local/mr_23").unwrap().info().adapter_flags;
-    let flags = all_flags.outside(AdapterFlags::RDMA_READ_LOCAL_INVALIDATE_SUPPORTED);
-    let adapter = Adapter::options("local/mr_23").flags(flags).open().unwrap();
-    let (a, b) = (End::new(&adapter), End::new(&adapter));
-    let _connection = crate::world::connect(&adapter, &a.qp, &b.qp);
-    let (lam, region) = (lam(&adapter, 1), region(&b, true));
-    let token = register(&b, &region, lam.pages(), BOTH);
-    let flags = OpFlags::RDMA_READ_LOCAL_INVALIDATE;
-    b.qp.read(1, &[sge(token, 0, 4)], a.mr.remote(0).unwrap(), flags).unwrap();
-    b.qp.read(2, &[b.sge(0, 4)], a.mr.remote(0).unwrap(), flags).unwrap();
-    assert_eq!(b.ends(2), all([1, 2], Status::SUCCESS));
-    a.qp.write(3, Data::Inline(&[b"valid"]), at(0, token), NONE).unwrap();
-    assert_eq!(a.ends(1), all([3], Status::SUCCESS));
 }
 
 /// MR-24: tokens of fast registrations of another domain; the rights that it does not grant.

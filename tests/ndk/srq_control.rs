@@ -1,9 +1,7 @@
 //! SRQ-3 to SRQ-8, SRQ-11: the threshold and its notification, and `NdkModifySrq`.
 
 use crate::world::{PATIENCE, adapter, connect, cq, take};
-use qpair::ndk::{
-    Adapter, AdapterLimits, Cq, Data, OpFlags, Pd, Qp, QpDescription, Srq, SrqDescription, Status,
-};
+use qpair::ndk::{Adapter, Cq, Data, OpFlags, Pd, Qp, QpDescription, Srq, SrqDescription, Status};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -55,50 +53,6 @@ impl Noted {
     }
 }
 
-/// SRQ-3, SRQ-4: called once when the number falls below the threshold, and not again.
-#[test]
-fn srq_3_falling_below_notifies_once() {
-    let noted = Noted::new("srq_3", 2, 4);
-    noted.take(2);
-    assert_eq!(noted.notes(), []);
-    noted.take(1);
-    assert_eq!(noted.notes(), [(Status::SUCCESS, 1)]);
-    noted.take(1);
-    noted.post(3);
-    noted.take(3);
-    assert_eq!(noted.notes(), [], "disarmed");
-    noted.post(3);
-    noted.srq.modify(0, 2).wait().unwrap();
-    noted.take(3);
-    assert_eq!(noted.notes(), [(Status::SUCCESS, 1)]);
-}
-
-/// SRQ-5: a threshold above the present number is below at once.
-#[test]
-fn srq_5_a_threshold_above_the_number_notifies_at_once() {
-    let noted = Noted::new("srq_5", 0, 2);
-    noted.take(1);
-    assert_eq!(noted.notes(), [], "no threshold");
-    noted.srq.modify(0, 1).wait().unwrap();
-    assert_eq!(noted.notes(), [], "one is queued");
-    noted.srq.modify(0, 9).wait().unwrap();
-    assert_eq!(noted.notes(), [(Status::SUCCESS, 1)]);
-    noted.take(1);
-    assert_eq!(noted.notes(), [], "the earlier one does not count any more");
-}
-
-/// SRQ-6: threshold 0 keeps threshold and arm.
-#[test]
-fn srq_6_threshold_0_keeps_the_arm() {
-    let noted = Noted::new("srq_6", 2, 3);
-    noted.srq.modify(8, 0).wait().unwrap();
-    noted.take(2);
-    assert_eq!((noted.notes().len(), noted.srq.depth()), (1, 8));
-    noted.srq.modify(9, 0).wait().unwrap();
-    noted.take(1);
-    assert_eq!(noted.notes(), [], "nor does it arm again");
-}
-
 /// SRQ-7: depth 0 keeps the depth. Over the limit is refused.
 #[test]
 fn srq_7_depth_0_keeps_the_depth() {
@@ -146,29 +100,6 @@ fn srq_8_receives_keep_their_order() {
     noted.srq.modify(64, 0).wait().unwrap();
     (6..70).for_each(|context| noted.srq.receive(context, &[]).unwrap());
     assert_eq!(contexts(64), (6..70).collect::<Vec<_>>());
-}
-
-/// SRQ-11, Q-23: created with a threshold, it calls only after so many were once queued.
-#[test]
-fn srq_11_a_threshold_of_creation_must_be_reached_first() {
-    let noted = Noted::new("srq_11", 3, 2);
-    noted.take(2);
-    assert_eq!(noted.notes(), [], "there were never three");
-    noted.post(3);
-    assert_eq!(noted.notes(), []);
-    noted.take(1);
-    assert_eq!(noted.notes(), [(Status::SUCCESS, 2)]);
-}
-
-/// SRQ-13: an adapter with MaxSrqDepth 0 makes none.
-#[test]
-fn srq_13_no_shared_receive_queues() {
-    let mut limits = AdapterLimits::default();
-    limits.max_srq_depth = 0;
-    let adapter = Adapter::options("local/srq_13").limits(limits).open().unwrap();
-    let pd = adapter.create_pd().wait().unwrap();
-    let error = pd.create_srq_with(SrqDescription::new(1, 1)).wait().unwrap_err();
-    assert_eq!(error.status(), Status::NOT_SUPPORTED);
 }
 
 /// SRQ-3, SRQ-4: the notification may post and arm again; the next one comes when it has returned.

@@ -1,10 +1,7 @@
 //! MW-*, and what is said of bind and invalidate.
 
-use crate::world::{ALL, End, Pair, all, connect, pair};
-use qpair::ndk::{
-    Completion, Data, MrFlags, Mw, NdkObject, ObjectType, OpFlags, OperationType, QpDescription,
-    RemoteAddress, Status, Token,
-};
+use crate::world::{ALL, End, Pair, all, pair};
+use qpair::ndk::{Completion, Data, MrFlags, Mw, OpFlags, OperationType, RemoteAddress, Status, Token};
 
 const NONE: OpFlags = OpFlags::NONE;
 const BOTH: OpFlags = OpFlags(OpFlags::ALLOW_REMOTE_READ.0 | OpFlags::ALLOW_REMOTE_WRITE.0);
@@ -26,39 +23,6 @@ fn bound(pair: &Pair, flags: OpFlags) -> (Mw, Token) {
     assert_eq!((ended.request_context, ended.status, ended.kind), (50, Status::SUCCESS, OperationType::Bind));
     assert_eq!(ended.bytes_transferred, 0);
     (window, token)
-}
-
-/// MW-1: a window that was never bound gives no access.
-#[test]
-fn mw_1_unbound_gives_no_access() {
-    let pair = pair("mw_1");
-    let window = window(&pair.b);
-    assert_eq!(window.header().object_type, ObjectType::Mw);
-    pair.a.qp.write(1, &pair.a.sge(0, 8), at(&pair.b, 64, window.remote_token()), NONE).unwrap();
-    assert_eq!(pair.a.ends(1), all([1], Status::ACCESS_VIOLATION));
-    assert_eq!(pair.b.bytes(64, 72), [0; 8]);
-}
-
-/// MW-2, QP-26: the token is there when the bind has returned, and a deferred bind is executed in order.
-#[test]
-fn mw_2_the_token_comes_before_the_completion() {
-    let pair = pair("mw_2");
-    let window = window(&pair.b);
-    let before = window.remote_token();
-    let token = pair.b.qp.bind(1, &pair.b.mr, &window, 0..64, BOTH | OpFlags::DEFER).unwrap();
-    assert_ne!(token, before);
-    assert_eq!(window.remote_token(), token);
-    assert!(pair.b.is_quiet());
-    // The token goes to the peer in the very next request, which also exposes the bind.
-    pair.a.qp.receive(2, &[pair.a.sge(0, 16)]).unwrap();
-    let address = at(&pair.b, 0, token).to_bytes();
-    pair.b.qp.send(3, &[&address[..]], NONE).unwrap();
-    assert_eq!(pair.b.ends(2), all([1, 3], Status::SUCCESS));
-    let received = pair.a.take(1)[0].bytes_transferred as usize;
-    let remote = RemoteAddress::from_bytes(pair.a.bytes(0, received).try_into().unwrap());
-    pair.a.qp.write(4, Data::Inline(&[b"bound"]), remote, NONE).unwrap();
-    assert_eq!(pair.a.ends(1), all([4], Status::SUCCESS));
-    assert_eq!(pair.b.bytes(0, 5), b"bound");
 }
 
 /// MW-3, MW-11: refused during the call, and the queue pair works on.
@@ -92,139 +56,6 @@ fn mw_3_mw_11_what_the_region_does_not_allow() {
     pair.a.qp.read(3, &[pair.a.sge(0, 8)], remote, NONE).unwrap();
     assert_eq!(pair.a.ends(1), all([3], Status::SUCCESS));
     assert_eq!(pair.a.bytes(0, 8), b"readable");
-}
-
-/// MW-4: a window for reads only; the peer's write fails and ends the connection.
-#[test]
-fn mw_4_a_window_for_reads_is_not_written() {
-    let pair = pair("mw_4");
-    pair.b.mr.write(64, b"window").unwrap();
-    let (_window, token) = bound(&pair, OpFlags::ALLOW_REMOTE_READ);
-    pair.b.qp.receive(9, &[]).unwrap();
-    pair.a.qp.read(1, &[pair.a.sge(0, 6)], at(&pair.b, 64, token), NONE).unwrap();
-    pair.a.qp.write(2, &pair.a.sge(0, 6), at(&pair.b, 70, token), NONE).unwrap();
-    assert_eq!(pair.a.ends(2), [(1, Status::SUCCESS), (2, Status::ACCESS_VIOLATION)]);
-    assert_eq!(pair.a.bytes(0, 6), b"window");
-    assert_eq!(pair.b.bytes(70, 76), [0; 6]);
-    assert_eq!(pair.b.ends(1), all([9], Status::CANCELLED));
-}
-
-/// MR-20: a remote access that leaves the window by one byte, though the region goes on.
-#[test]
-fn mr_20_beyond_the_window() {
-    for from in [63, 121] {
-        let pair = pair(&format!("mr_20_window_{from}"));
-        let (_window, token) = bound(&pair, BOTH);
-        pair.a.qp.write(1, &pair.a.sge(0, 8), at(&pair.b, 64, token), NONE).unwrap();
-        pair.a.qp.read(2, &[pair.a.sge(0, 8)], at(&pair.b, from, token), NONE).unwrap();
-        assert_eq!(pair.a.ends(2), [(1, Status::SUCCESS), (2, Status::ACCESS_VIOLATION)]);
-    }
-}
-
-/// MW-5: invalidated, it can be bound again, to another region and on another queue pair; old tokens fail.
-#[test]
-fn mw_5_invalidated_and_bound_again() {
-    let pair = pair("mw_5");
-    let (window, old) = bound(&pair, BOTH);
-    pair.b.qp.invalidate(1, &window, NONE).unwrap();
-    let ended = pair.b.take(1)[0];
-    assert_eq!((ended.status, ended.kind), (Status::SUCCESS, OperationType::Invalidate));
-    let other = pair.b.pd.register(vec![0; 64], ALL).wait().unwrap();
-    let usual = QpDescription::new(&pair.b.cq).initiator_sge(4);
-    let qp = pair.b.pd.create_qp(usual).wait().unwrap();
-    let peer = End::new(&pair.adapter);
-    let _second = connect(&pair.adapter, &peer.qp, &qp);
-    let token = qp.bind(2, &other, &window, 8..64, OpFlags::ALLOW_REMOTE_WRITE).unwrap();
-    assert_eq!(pair.b.ends(1), all([2], Status::SUCCESS));
-    let remote = RemoteAddress { token, ..other.remote(8).unwrap() };
-    peer.qp.write(3, Data::Inline(&[b"again"]), remote, NONE).unwrap();
-    assert_eq!(peer.ends(1), all([3], Status::SUCCESS));
-    let mut bytes = [0; 5];
-    other.read(8, &mut bytes).unwrap();
-    assert_eq!(&bytes, b"again");
-    pair.a.qp.write(4, &pair.a.sge(0, 8), at(&pair.b, 64, old), NONE).unwrap();
-    assert_eq!(pair.a.ends(1), all([4], Status::ACCESS_VIOLATION));
-}
-
-/// MW-6: peers of other queue pairs get no access.
-#[test]
-fn mw_6_only_through_its_own_queue_pair() {
-    let pair = pair("mw_6");
-    let (_window, token) = bound(&pair, BOTH);
-    let qp = pair.b.pd.create_qp(QpDescription::new(&pair.b.cq)).wait().unwrap();
-    let peer = End::new(&pair.adapter);
-    let _second = connect(&pair.adapter, &peer.qp, &qp);
-    peer.qp.read(1, &[peer.sge(0, 8)], at(&pair.b, 64, token), NONE).unwrap();
-    assert_eq!(peer.ends(1), all([1], Status::ACCESS_VIOLATION));
-    // Nor may such a peer invalidate it: the first connection is as it was.
-    pair.a.qp.read(2, &[pair.a.sge(0, 8)], at(&pair.b, 64, token), NONE).unwrap();
-    assert_eq!(pair.a.ends(1), all([2], Status::SUCCESS));
-}
-
-/// MW-7: two windows that overlap grant each its own rights.
-#[test]
-fn mw_7_windows_that_overlap() {
-    let pair = pair("mw_7");
-    let (_readable, read) = bound(&pair, OpFlags::ALLOW_REMOTE_READ);
-    let (_writable, write) = bound(&pair, OpFlags::ALLOW_REMOTE_WRITE);
-    pair.a.qp.write(1, Data::Inline(&[b"mine"]), at(&pair.b, 64, write), NONE).unwrap();
-    pair.a.qp.read(2, &[pair.a.sge(0, 4)], at(&pair.b, 64, read), NONE).unwrap();
-    pair.a.qp.read(3, &[pair.a.sge(0, 4)], at(&pair.b, 64, write), NONE).unwrap();
-    assert_eq!(pair.a.ends(3), [(1, Status::SUCCESS), (2, Status::SUCCESS), (3, Status::ACCESS_VIOLATION)]);
-    assert_eq!(pair.a.bytes(0, 4), b"mine");
-}
-
-/// MW-8: an unbound window is invalidated.
-#[test]
-fn mw_8_nothing_to_invalidate() {
-    let pair = pair("mw_8");
-    let window = window(&pair.b);
-    pair.b.qp.invalidate(1, &window, OpFlags::SILENT_SUCCESS).unwrap();
-    let ended = pair.b.take(1)[0];
-    assert_eq!((ended.request_context, ended.status), (1, Status::INVALID_DEVICE_REQUEST));
-    assert_eq!(ended.kind, OperationType::Invalidate);
-}
-
-/// MW-10, Q-27: a window without any right.
-#[test]
-fn mw_10_without_any_right() {
-    let pair = pair("mw_10");
-    let (_window, token) = bound(&pair, NONE);
-    pair.a.qp.read(1, &[pair.a.sge(0, 8)], at(&pair.b, 64, token), NONE).unwrap();
-    assert_eq!(pair.a.ends(1), all([1], Status::ACCESS_VIOLATION));
-}
-
-/// MW-12, Q-31: a bound window is bound again.
-#[test]
-fn mw_12_bound_already() {
-    let pair = pair("mw_12");
-    let (window, _) = bound(&pair, BOTH);
-    pair.b.qp.bind(1, &pair.b.mr, &window, 0..64, BOTH).unwrap();
-    pair.b.qp.receive(2, &[]).unwrap();
-    let mut ended = pair.b.ends(2);
-    ended.sort_unstable_by_key(|(context, _)| *context);
-    assert_eq!(ended, [(1, Status::INVALID_DEVICE_REQUEST), (2, Status::CANCELLED)]);
-}
-
-/// MR-11: a region with a bound window stays registered; unbound, it goes.
-#[test]
-fn mr_11_a_region_with_a_window_stays() {
-    let mut pair = pair("mr_11");
-    let (window, token) = bound(&pair, BOTH);
-    let mr = std::mem::replace(&mut pair.b.mr, pair.b.pd.register(vec![0; 8], ALL).wait().unwrap());
-    let own = mr.remote(64).unwrap();
-    let (mr, busy) = mr.try_deregister().unwrap_err();
-    assert_eq!(busy.status(), Status::DEVICE_BUSY);
-    pair.a.qp.write(1, Data::Inline(&[b"stays"]), own, NONE).unwrap();
-    pair.a.qp.read(2, &[pair.a.sge(0, 5)], RemoteAddress { token, ..own }, NONE).unwrap();
-    assert_eq!(pair.a.ends(2), all([1, 2], Status::SUCCESS));
-    assert_eq!(pair.a.bytes(0, 5), b"stays");
-    pair.b.qp.invalidate(3, &window, NONE).unwrap();
-    assert_eq!(pair.b.ends(1), all([3], Status::SUCCESS));
-    let memory = mr.deregister().wait().unwrap();
-    let mut bytes = [0; 5];
-    memory.read(64, &mut bytes).unwrap();
-    assert_eq!(&bytes, b"stays");
 }
 
 /// 1.3: the close of a region pends while a window is bound to it, and its own token is refused meanwhile.

@@ -91,7 +91,7 @@ pub fn take(cq: &Cq, count: usize) -> Vec<Completion> {
 /// Both connectors of a connection; dropped, they end it.
 pub struct Connection {
     pub active: Connector,
-    pub passive: Connector,
+    pub _passive: Connector,
     /// Listens as long as the connection lasts.
     pub _listener: Listener,
 }
@@ -128,7 +128,7 @@ pub fn connect_with(
     connecting.wait().unwrap();
     from.complete_connect(on_active).wait().unwrap();
     accepting.wait().unwrap();
-    Connection { active: from, passive: to, _listener: listener }
+    Connection { active: from, _passive: to, _listener: listener }
 }
 
 /// An adapter, and two ends that are connected.

@@ -4,6 +4,7 @@
 //! that every contributor runs. Not here: anything that only one machine can do.
 
 mod install;
+mod rdma_core;
 mod steps;
 
 use std::io::{BufRead, BufReader};
@@ -122,6 +123,9 @@ fn run(step: &Step, root: &Path) -> Outcome {
     };
     let mut command = Command::new(program);
     command.args(arguments).envs(step.env.iter().copied()).current_dir(root);
+    if matches!(step.needs, Needs::RdmaCore | Needs::SoftRoce) {
+        command.envs(rdma_core::environment());
+    }
     let result = if step.is_test() { run_tests(&mut command) } else { run_plain(&mut command) };
     let time = begin.elapsed();
     match result {
@@ -185,6 +189,8 @@ fn provide(needs: Needs, root: &Path) -> Result<(), String> {
             }
             rustup(&["component", "add", "miri", "rust-src", "--toolchain", "nightly"]).map(drop)
         }
+        Needs::RdmaCore => rdma_core::provide(),
+        Needs::SoftRoce => rdma_core::provide().and_then(|()| rdma_core::provide_guest(root)),
     }
 }
 

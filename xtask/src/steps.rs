@@ -38,6 +38,10 @@ pub enum Needs {
     Target(&'static str),
     /// Miri of the nightly toolchain; asked of rustup when it is not there.
     Miri,
+    /// Headers of rdma-core, and a libclang that rdma-sys can use.
+    RdmaCore,
+    /// The same, and what the guest of tests/softroce is made of; its script fetches what it may.
+    SoftRoce,
 }
 
 const NONE: &[(&str, &str)] = &[];
@@ -58,6 +62,9 @@ const MIRI: &[(&str, &str)] = &[
 
 /// Addresses of C go through numbers, which Miri is to follow without a warning each.
 const MIRI_C: &[(&str, &str)] = &[("MIRIFLAGS", "-Zmiri-permissive-provenance")];
+/// Cargo runs test programs through it; the guest is an x86-64 machine, as this one must be.
+const IN_THE_GUEST: &[(&str, &str)] =
+    &[("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER", "tests/softroce/run --")];
 
 const MUTATION_RUNNER: Needs =
     Needs::OneOf(&["loom-tests/src/bin/mutations.rs", "loom-tests/src/bin/mutations/main.rs"]);
@@ -69,7 +76,7 @@ type Row = (&'static str, &'static str, &'static str, &'static [(&'static str, &
 const TABLE: &[Row] = &[
     ("fmt", "every member", "cargo fmt --all --check", NONE, Needs::Nothing, true),
     ("tidy", "layers, sizes, comments", "cargo test -p qpair --test tidy", NONE, Needs::Nothing, true),
-    ("clippy", "every member, all features", "cargo clippy --workspace --all-targets --all-features -- -D warnings", NONE, Needs::Nothing, true),
+    ("clippy", "every member, all features", "cargo clippy --workspace --exclude qpair-rdma-core --all-targets --all-features -- -D warnings", NONE, Needs::Nothing, true),
     ("clippy", "the library alone", "cargo clippy -p qpair --lib --no-default-features -- -D warnings", NONE, Needs::Nothing, true),
     ("clippy", "what the models see", "cargo clippy -p qpair-loom-tests --all-targets --release --target-dir target/loom -- -D warnings", LOOM, Needs::Nothing, true),
     ("test", "default members", "cargo test --no-fail-fast", SNAPSHOTS, Needs::Nothing, true),
@@ -77,15 +84,21 @@ const TABLE: &[Row] = &[
     ("test", "xtask", "cargo test -p xtask", NONE, Needs::Nothing, true),
     ("ndk-c", "C programs on the C face", "cargo test -p qpair-ndk", NONE, Needs::Nothing, true),
     ("ndk-c", "installed, and linked both ways", "cargo xtask install-ndk --prefix target/ndk-c --check", NONE, Needs::Nothing, true),
-    ("doc", "every member", "cargo doc --workspace --no-deps --all-features", DENY_DOC_WARNINGS, Needs::Nothing, true),
+    ("doc", "every member", "cargo doc --workspace --exclude qpair-rdma-core --no-deps --all-features", DENY_DOC_WARNINGS, Needs::Nothing, true),
     ("loom", "every model, bound 2", "cargo test -p qpair-loom-tests --release --target-dir target/loom", LOOM, Needs::Nothing, true),
     ("mutations", "short batch", "cargo run -p qpair-loom-tests --release --target-dir target/loom --bin mutations -- --short", LOOM, MUTATION_RUNNER, true),
+    ("planted", "the conformance suite catches each known fault", "cargo run -p xtask --bin planted", NONE, Needs::Nothing, true),
     ("miri", "short batch: the rooms with unsafe code", "cargo +nightly miri test -p qpair --lib --no-default-features -- ring:: memory::", MIRI, Needs::Miri, true),
     ("miri", "the border of the C face", "cargo +nightly miri test -p qpair-ndk --lib -- border:: tests::", MIRI_C, Needs::Miri, true),
     ("cross", "Windows", "cargo check -p qpair --lib --no-default-features --target x86_64-pc-windows-gnu", NONE, Needs::Target("x86_64-pc-windows-gnu"), true),
     ("cross", "macOS", "cargo check -p qpair --lib --no-default-features --target aarch64-apple-darwin", NONE, Needs::Target("aarch64-apple-darwin"), true),
     // --allow-dirty: the habit is also run before a commit.
-    ("package", "every member", "cargo package --workspace --allow-dirty", NONE, Needs::Nothing, true),
+    ("package", "every member", "cargo package --workspace --exclude qpair-rdma-core --allow-dirty", NONE, Needs::Nothing, true),
+    ("rdma-core", "clippy", "cargo clippy -p qpair-rdma-core --all-targets -- -D warnings", NONE, Needs::RdmaCore, true),
+    ("rdma-core", "tests without a device", "cargo test -p qpair-rdma-core", NONE, Needs::RdmaCore, true),
+    ("rdma-core", "doc", "cargo doc -p qpair-rdma-core --no-deps", DENY_DOC_WARNINGS, Needs::RdmaCore, true),
+    ("rdma-core", "package", "cargo package -p qpair-rdma-core --allow-dirty", NONE, Needs::RdmaCore, true),
+    ("softroce", "rdma-core over rxe0 in a guest", "cargo test -p qpair-rdma-core --test device --test cycles --test removal", IN_THE_GUEST, Needs::SoftRoce, true),
     ("bench", "ratios to floors and peers", "cargo run --release -p qpair-benches --bin ratios", NONE, Needs::Nothing, false),
     ("bench", "figures by item, for two commits on one quiet machine", "cargo bench -p qpair-benches --benches", NONE, Needs::Nothing, false),
 ];

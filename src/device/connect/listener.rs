@@ -9,6 +9,7 @@ use crate::cm::{self, Arrival, Body, Message, ReadLimits, RejReason};
 use crate::device::callbacks::{self, Outbox};
 use crate::device::lifetime::{Hold, Life, Task};
 use crate::device::qp::QpId;
+use crate::planted::planted;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -79,6 +80,7 @@ impl Listener {
 
     /// Refuses requests from now on, or hands them over again; events that are under way go on.
     pub(crate) fn pause(&self, pause: bool) {
+        let pause = pause && !planted!(PauseIgnored, "a paused listener hands connects over");
         self.desk().gate.pause(pause);
     }
 

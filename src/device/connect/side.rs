@@ -9,6 +9,7 @@ use crate::device::callbacks::{self, Deliver, Outbox};
 use crate::device::lifetime::{Hold, Life, Task};
 use crate::device::qp::{Qp, QpId};
 use crate::device::state::QpState;
+use crate::planted::planted;
 use crate::time::Time;
 use std::fmt;
 use std::mem::replace;
@@ -154,6 +155,15 @@ impl Side {
             Some(book.on_disconnect.take())
         });
         let Some(unheard) = unheard else { return };
+        let tells = planted!(CloserHears, "who closes hears its own disconnect event");
+        let unheard = if tells {
+            unheard.and_then(|event| {
+                callbacks::call(event);
+                None::<Task>
+            })
+        } else {
+            unheard
+        };
         drop(unheard); // the consumer's closure: not below the lock
         // Not set before the close, since it keeps the side alive.
         let side = Arc::clone(self);
@@ -287,6 +297,9 @@ impl Side {
             Deed::Release { qp, untie } => {
                 qp.on_fatal(None); // before another connector can get it
                 qp.release();
+                if planted!(RefusalFlushes, "a connect that fails cancels the receives") {
+                    qp.flush();
+                }
                 drop(untie.then(|| self.life.untie(&qp.life)));
             }
             Deed::Error(qp) => qp.error(),

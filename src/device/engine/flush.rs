@@ -1,9 +1,9 @@
 //! RDMA FLUSH: in flight while the storage works, with everything behind it waiting.
 //!
-//! The request is judged in the pass that comes to it. If its promise takes more than a fence its slot goes in
-//! flight, the storage is asked, and its end finishes the slot and leaves the queue to the driver. Other queue
-//! pairs go on meanwhile. A flush, an error or a close of the queue cancels the request as any other; the
-//! storage works on, and keeps the memory until it is done.
+//! The request is judged in the pass that comes to it. If its promise takes more than a fence its slot goes
+//! in flight, the storage is asked, and its end finishes the slot and leaves the queue to the driver. Other
+//! queue pairs go on meanwhile. A flush, an error or a close of the queue cancels the request as any other;
+//! the storage works on, and keeps the memory until it is done.
 
 use super::SendEngine;
 use crate::device::qp::Qp;

@@ -7,6 +7,7 @@ use crate::device::pinned::{pins, with_pin};
 use crate::device::state::QpState;
 use crate::device::{Device, Frame};
 use crate::observe::{self, Event};
+use crate::planted::planted;
 use crate::ring::{Grace, HeldQueue, Link, Retired};
 use crate::sync::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -19,6 +20,9 @@ const USED_UP: u64 = 2;
 impl Qp {
     /// Takes the queue pair for a connector; false: another has it, or it is used up.
     pub(crate) fn tie(&self) -> bool {
+        if planted!(ConnectsTwice, "a queue pair is taken for a second connection") {
+            return true;
+        }
         // AcqRel: who gets it sees what the last connector left.
         self.tied.compare_exchange(0, TIED, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
@@ -68,10 +72,12 @@ impl Qp {
         observe::emit(Event::QpFlushed { qpn: self.qpn() });
         let mut frame = Frame::new();
         // The send queue first: its requests could still take receives that the flush cancels.
-        if let Some(held) = self.sq.flush() {
+        let skip = planted!(FlushSkipsInitiator, "a flush leaves initiator requests pending");
+        if let Some(held) = if skip { None } else { self.sq.flush() } {
             self.device.run_posted(self, held);
         }
-        if let Some(held) = self.rq.flush() {
+        let skip = planted!(FlushSkipsReceives, "a flush leaves receives pending");
+        if let Some(held) = if skip { None } else { self.rq.flush() } {
             with_pin(|pin| self.device.run_receive(pin, self, held, &mut frame));
         }
         self.device.settle(frame);

@@ -2,6 +2,7 @@
 
 use super::Qp;
 use crate::observe::{self, Event};
+use crate::planted::planted;
 use crate::ring::{NoRoom, Post};
 use crate::sync::Ordering;
 use crate::work::{
@@ -158,6 +159,11 @@ impl Qp {
         context: u64,
     ) -> Result<(), PostRefused> {
         let mut request = operation.request(context, flags);
+        if planted!(ErrorRefusesPosts, "after an error posts are refused, not cancelled")
+            && self.state() == crate::device::state::QpState::Error
+        {
+            return Err(PostRefused::NotConnected);
+        }
         if let Err(refused) = self.judge(operation, data, &mut request) {
             self.expose_deferred();
             return Err(refused);
@@ -236,7 +242,9 @@ impl Qp {
             return Err(PostRefused::TooManyEntries { got: entries, max });
         }
         // Relaxed: set before the queue opens; who sees it open, by the claim, sees this.
-        if self.outbound_reads.load(Ordering::Relaxed) == 0 && self.state().receives() {
+        let none = self.outbound_reads.load(Ordering::Relaxed) == 0;
+        let none = none && !planted!(ReadLimitUnchecked, "reads start although the limit is 0");
+        if none && self.state().receives() {
             return Err(PostRefused::NoReads);
         }
         Ok(())
@@ -244,6 +252,9 @@ impl Qp {
 
     /// Exposes what was deferred, as a call that fails must.
     pub(crate) fn expose_deferred(self: &Arc<Self>) {
+        if planted!(DeferredStays, "a refused post leaves deferred requests where they are") {
+            return;
+        }
         if let Some(held) = self.sq.doorbell() {
             self.device.run_posted(self, held);
         }
@@ -294,7 +305,8 @@ pub(in crate::device) fn put_entries(sgl: &[Sge], side: &mut [u64]) {
 fn put_inline(request: &SendRequest, pieces: &[&[u8]], payload: &mut [u64; 7], side: &mut [u64]) {
     let mut bytes = [0; INLINE_MAX];
     let mut at = 0;
-    for piece in pieces {
+    let cut = planted!(InlineCut, "inline data has only its first piece");
+    for piece in pieces.iter().take(if cut { 1 } else { usize::MAX }) {
         bytes[at..at + piece.len()].copy_from_slice(piece);
         at += piece.len();
     }

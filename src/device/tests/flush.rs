@@ -150,10 +150,10 @@ fn a_flush_completes_when_the_storage_is_done_and_what_is_behind_it_waits() {
     assert_eq!(bytes(&memory, 200), [0; 4]);
     shelf.end(Ok(()));
     let last = a.wait_for(2);
-    assert_eq!(last.iter().map(|of| (of.context, of.kind)).collect::<Vec<_>>(), [
-        (4, CompletionKind::Flush),
-        (5, CompletionKind::Write)
-    ]);
+    assert_eq!(
+        last.iter().map(|of| (of.context, of.kind)).collect::<Vec<_>>(),
+        [(4, CompletionKind::Flush), (5, CompletionKind::Write)]
+    );
     assert_eq!(bytes(&memory, 200), *b"more");
     assert_eq!(memory.in_doubt(), []);
 }
@@ -283,10 +283,10 @@ fn an_atomic_write_needs_the_right_to_write_and_a_read_in_progress() {
     let key = b.register(Rights::LOCAL_WRITE | Rights::REMOTE_ATOMIC, false);
     atomic_write(&a, 1, b.key(), 8, 5);
     atomic_write(&a, 2, key, 8, 6);
-    assert_eq!(ended(&a), [
-        (1, Status::Success, Detail::None),
-        (2, Status::RemoteAccess, Detail::MissingRight)
-    ]);
+    assert_eq!(
+        ended(&a),
+        [(1, Status::Success, Detail::None), (2, Status::RemoteAccess, Detail::MissingRight)]
+    );
     assert_eq!(b.memory.view().load_u64(8), Some(5));
     let (c, d) = pair_with(World { connected: false, ..World::default() });
     for (here, there) in [(&c, &d), (&d, &c)] {

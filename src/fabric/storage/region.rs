@@ -44,7 +44,9 @@ pub enum FileMemoryError {
         path: PathBuf,
     },
     /// The file would have to be longer than a file may be.
-    #[error("memory of {path}: {length} bytes from {offset} on end behind the last byte that a file can have")]
+    #[error(
+        "memory of {path}: {length} bytes from {offset} on end behind the last byte that a file can have"
+    )]
     TooLong {
         /// The file.
         path: PathBuf,
@@ -121,7 +123,7 @@ struct FileDurable {
     _mapped: Option<std::fs::File>,
 }
 
-/// Private memory with the content of a place of a file, which is made if it is not there. Blocks on the disk.
+/// Private memory with the content of a place of a file, which is made if need be. Blocks on the disk.
 pub(crate) fn private(storage: &Arc<dyn Storage>, place: Place) -> Result<Memory, FileMemoryError> {
     let file = prepare(storage, &place)?;
     let memory = Memory::zeroed(place.length)?;
@@ -154,8 +156,8 @@ pub(crate) unsafe fn mapped(storage: &Arc<dyn Storage>, place: Place) -> Result<
         Err(rustix::io::Errno::WOULDBLOCK) => return Err(FileMemoryError::Locked { path: path() }),
         locked => locked.map_err(|error| map(error.into()))?,
     }
-    // SAFETY: `prepare` has allocated the range, so the file is that long and has its blocks; that it stays so
-    // is the caller's promise.
+    // SAFETY: `prepare` has allocated the range, so the file is that long and has its blocks; that it stays
+    // so is the caller's promise.
     let mapping = unsafe { FileMapping::new(&opened, place.offset, place.length) }.map_err(map)?;
     let volatile = volatile(storage, &place)?;
     let durable = FileDurable::new(file, storage, place, Access::Mapped, volatile, Some(opened));

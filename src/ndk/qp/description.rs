@@ -4,6 +4,7 @@ use crate::device::qp;
 use crate::ndk::adapter::AdapterCore;
 use crate::ndk::pd::{self, PdCore};
 use crate::ndk::{AdapterFlags, AdapterInfo, Cq, Error, Srq, Status};
+use crate::planted::planted;
 use crate::time::Span;
 use std::sync::Arc;
 use std::time::Duration;
@@ -183,7 +184,8 @@ impl<'a> QpDescription<'a> {
             ("MaxInitiatorRequestSge", self.initiator_sge, limits.max_initiator_request_sge),
             ("InlineDataSize", self.inline, limits.max_inline_data_size),
         ];
-        match sizes.into_iter().find(|(_, got, limit)| got > limit) {
+        let more = u32::from(planted!(LimitOffByOne, "one more than a limit is granted"));
+        match sizes.into_iter().find(|(_, got, limit)| *got > limit + more) {
             Some((argument, got, limit)) => Err(Error::new(CREATE, Status::INVALID_PARAMETER)
                 .with_argument(argument, got)
                 .with_limit(limit)

@@ -1,5 +1,6 @@
 /*
- * What verbs has and NDK lacks, as extension interfaces of NDK: immediate data and remote atomics.
+ * What NDK lacks, as extension interfaces of NDK: immediate data and remote atomics, which verbs has, and
+ * faults on purpose, for programs that test their error paths.
  *
  *     GUID id = QPAIR_NDK_EXTENSION;
  *     NDK_VERSION version = {1, 0};
@@ -7,8 +8,8 @@
  *     status = qp->Dispatch->NdkQueryExtension(&qp->Header, &id, version, &interface);
  *     const QPAIR_QP_EXTENSION *more = interface.Dispatch;
  *
- * The same id asks a queue pair for a QPAIR_QP_EXTENSION and a completion queue for a QPAIR_CQ_EXTENSION; any
- * other object answers STATUS_NOT_SUPPORTED. A provider that is not qpair answers so as well.
+ * The same id asks a queue pair for a QPAIR_QP_EXTENSION, a completion queue for a QPAIR_CQ_EXTENSION, and an
+ * adapter that was opened for it for a QPAIR_ADAPTER_EXTENSION; any other object answers STATUS_NOT_SUPPORTED. A provider that is not qpair answers so as well.
  */
 #ifndef QPAIR_NDK_EXT_H
 #define QPAIR_NDK_EXT_H
@@ -74,6 +75,52 @@ typedef ULONG (*QPAIR_FN_GET_CQ_RESULTS)(NDK_CQ *pNdkCq, QPAIR_RESULT Results[],
 typedef struct _QPAIR_CQ_EXTENSION {
     QPAIR_FN_GET_CQ_RESULTS GetCqResults;
 } QPAIR_CQ_EXTENSION;
+
+/* ---- faults on purpose ---- */
+
+/*
+ * Opens an adapter as NdkOpenAdapter does, on which faults can be ordered; what is left to chance comes from
+ * the seed. The id above asks it for a QPAIR_ADAPTER_EXTENSION, which any other adapter refuses.
+ */
+NTSTATUS NdkOpenAdapterWithFaults(const char *device, NDK_VERSION version, UINT64 seed, NDK_ADAPTER **adapter);
+
+/* When calls that may pend come to their end: at once, after a time, in another order, when they are released. */
+#define QPAIR_HOLD_NO             0u
+#define QPAIR_HOLD_FOR            1u
+#define QPAIR_HOLD_SHUFFLED       2u
+#define QPAIR_HOLD_UNTIL_RELEASED 3u
+
+/* Requests of which queue an injected status is meant for. */
+#define QPAIR_QUEUE_ANY       0u
+#define QPAIR_QUEUE_INITIATOR 1u
+#define QPAIR_QUEUE_RECEIVE   2u
+
+typedef struct _QPAIR_ADAPTER_EXTENSION {
+    /* Every call that may pend does, closes included, and ends as Hold says; a time in nanoseconds. */
+    NTSTATUS (*HoldCalls)(NDK_ADAPTER *pNdkAdapter, ULONG Hold, UINT64 Nanoseconds);
+    /* Ends the call that is due first, else the oldest; FALSE: none is held back. */
+    BOOLEAN (*ReleaseOne)(NDK_ADAPTER *pNdkAdapter);
+    /* Ends all calls that are held back, and says how many. */
+    ULONG (*ReleaseAll)(NDK_ADAPTER *pNdkAdapter);
+    /* Completions show so many nanoseconds later; 0: at once. */
+    VOID (*DelayCompletions)(NDK_ADAPTER *pNdkAdapter, UINT64 Nanoseconds);
+    /* Chance cuts how much is executed at a time, and where. */
+    VOID (*CutPasses)(NDK_ADAPTER *pNdkAdapter, BOOLEAN On);
+    /*
+     * The Nth creation from now on fails for want of resources; Type undefined: of any kind. Late: by its
+     * callback, or inline if it has failed before the call returns.
+     */
+    NTSTATUS (*FailCreation)(NDK_ADAPTER *pNdkAdapter, NDK_OBJECT_TYPE Type, UINT64 Nth, BOOLEAN Late);
+    /* The Nth request that is meant ends with Status; no queue pair, queue or type (0): of any. */
+    NTSTATUS (*InjectStatus)(NDK_ADAPTER *pNdkAdapter, NTSTATUS Status, UINT64 Nth, NDK_QP *pNdkQp, ULONG Queue,
+                             ULONG Type);
+    /* What disconnect events of the _EX form tell from now on. */
+    VOID (*DisconnectReason)(NDK_ADAPTER *pNdkAdapter, ULONG Reason);
+    /* Takes the device away, for good: what pends ends with STATUS_DEVICE_REMOVED. */
+    VOID (*RemoveDevice)(NDK_ADAPTER *pNdkAdapter);
+    /* How many times a fault has fired, so that a test knows that it met the one it was written for. */
+    UINT64 (*FiredCount)(NDK_ADAPTER *pNdkAdapter);
+} QPAIR_ADAPTER_EXTENSION;
 
 #ifdef __cplusplus
 }

@@ -4,8 +4,9 @@ use crate::abi::{AdapterInfo, ExtensionInterface, GroupAffinity, Guid, NtStatus,
 use crate::border::{
     Bytes, Call, Callback, ConnectEvent, Context, CqNotification, CreateCompletion, Out, Refused, Wrong, told,
 };
+use crate::extension::Table;
 use crate::object::{AnyHandle, Handle, Kind, Shared};
-use crate::{address, extension, lam, requests};
+use crate::{address, extension, faults, lam, requests};
 use qpair::ndk::{Adapter, Connector, Cq, CqNotify, Listener, Pd, Request, SharedEndpoint, Status};
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -58,6 +59,10 @@ impl Kind for Adapter {
         build_lam: lam::build,
         release_lam: lam::release,
     };
+
+    fn extension(shared: &Shared) -> Option<Table> {
+        shared.faults.is_some().then_some(faults::ADAPTER)
+    }
 
     fn close(self) -> Request<()> {
         unreachable!("no table has a close of the adapter: NdkCloseAdapter takes the handle itself")

@@ -6,7 +6,7 @@ use crate::border::{
     told,
 };
 use crate::extension::Table;
-use crate::object::{AnyHandle, Entered, Handle, Kind};
+use crate::object::{AnyHandle, Entered, Handle, Kind, Shared};
 use crate::{extension, requests};
 use qpair::ndk::{Completion, Cq, NotifyType, Request};
 
@@ -35,7 +35,10 @@ impl Kind for Cq {
         control_interrupt_moderation,
         get_results_ex,
     };
-    const EXTENSION: Option<Table> = Some(extension::CQ);
+
+    fn extension(_shared: &Shared) -> Option<Table> {
+        Some(extension::CQ)
+    }
 
     fn close(self) -> Request<()> {
         Cq::close(self)

@@ -30,11 +30,11 @@ pub(crate) extern "C" fn query<K: Kind>(
 ) -> NtStatus {
     told((|| {
         let object = object.of::<K>();
-        let _object = object.enter(CALL.argument(1, "pNdkObject"))?;
+        let object = object.enter(CALL.argument(1, "pNdkObject"))?;
         let id = id.required(CALL.argument(2, "ExtensionInterfaceID"))?.get();
         let mut interface = interface.required(CALL.argument(4, "pExtensionInterface"))?;
         let spoken = version == VERSION;
-        let ours = (id == OURS && spoken).then_some(K::EXTENSION).flatten();
+        let ours = (id == OURS && spoken).then(|| K::extension(object.shared())).flatten();
         let Some(table) = ours else {
             return Err(CALL.unsupported("this object has no extension interface of that id and version"));
         };
@@ -47,10 +47,16 @@ pub(crate) extern "C" fn query<K: Kind>(
 #[derive(Clone, Copy)]
 pub(crate) struct Table(*const c_void);
 
+impl Table {
+    pub(crate) const fn of<T: Sync>(table: &'static T) -> Self {
+        Self(std::ptr::from_ref(table).cast())
+    }
+}
+
 /// The table of queue pairs.
-pub(crate) const QP: Table = Table((&raw const QP_TABLE).cast());
+pub(crate) const QP: Table = Table::of(&QP_TABLE);
 /// The table of completion queues.
-pub(crate) const CQ: Table = Table((&raw const CQ_TABLE).cast());
+pub(crate) const CQ: Table = Table::of(&CQ_TABLE);
 
 type Atomic1 = extern "C" fn(Handle<Qp>, Context, Sgl, u64, u32, u64, u32) -> NtStatus;
 type Atomic2 = extern "C" fn(Handle<Qp>, Context, Sgl, u64, u32, u64, u64, u32) -> NtStatus;

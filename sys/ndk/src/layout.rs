@@ -8,6 +8,7 @@ use crate::adapter::AdapterDispatch;
 use crate::connector::ConnectorDispatch;
 use crate::cq::CqDispatch;
 use crate::extension::{ATOMIC, CqExtension, HAS_IMMEDIATE, QpExtension, RECEIVE_OF_WRITE, ResultMore};
+use crate::faults::AdapterExtension;
 use crate::listener::ListenerDispatch;
 use crate::mr::MrDispatch;
 use crate::mw::MwDispatch;
@@ -58,13 +59,15 @@ fn table(lines: &mut Lines, name: &str, entries: &[(&str, usize)]) {
 
 macro_rules! tables {
     ($lines:ident: $($table:ty as $name:literal { $($field:ident $entry:literal),* $(,)? })*) => {$(
-        table(&mut $lines, $name, &[$(($entry, offset_of!($table, $field))),*]);
+        table($lines, $name, &[$(($entry, offset_of!($table, $field))),*]);
     )*};
 }
 
 fn tables() -> Lines {
     let mut lines = Lines::new();
-    tables! { lines:
+    ours(&mut lines);
+    let into = &mut lines;
+    tables! { into:
         AdapterDispatch as "NDK_ADAPTER_DISPATCH" {
             query_extension "NdkQueryExtension", query_adapter_info "NdkQueryAdapterInfo", create_cq "NdkCreateCq",
             create_pd "NdkCreatePd", create_shared_endpoint "NdkCreateSharedEndpoint",
@@ -112,13 +115,25 @@ fn tables() -> Lines {
             close "NdkCloseSharedEndpoint", query_extension "NdkQueryExtension",
             get_local_address "NdkGetLocalAddress",
         }
+    }
+    lines
+}
+
+/// The tables of `qpair_ndk_ext.h`.
+fn ours(lines: &mut Lines) {
+    tables! { lines:
         QpExtension as "QPAIR_QP_EXTENSION" {
             send_with_immediate "SendWithImmediate", write_with_immediate "WriteWithImmediate",
             compare_and_swap "CompareAndSwap", fetch_and_add "FetchAndAdd",
         }
         CqExtension as "QPAIR_CQ_EXTENSION" { get_results "GetCqResults" }
+        AdapterExtension as "QPAIR_ADAPTER_EXTENSION" {
+            hold_calls "HoldCalls", release_one "ReleaseOne", release_all "ReleaseAll",
+            delay_completions "DelayCompletions", cut_passes "CutPasses", fail_creation "FailCreation",
+            inject "InjectStatus", disconnect_reason "DisconnectReason", remove_device "RemoveDevice",
+            fired_count "FiredCount",
+        }
     }
-    lines
 }
 
 fn sizes() -> impl Iterator<Item = (&'static str, usize)> {

@@ -26,6 +26,7 @@ mod border;
 mod connector;
 mod cq;
 mod extension;
+mod faults;
 mod lam;
 #[cfg(test)]
 mod layout;
@@ -43,4 +44,4 @@ mod srq;
 #[cfg(test)]
 mod tests;
 
-pub use open::{NdkCloseAdapter, NdkLastError, NdkOpenAdapter};
+pub use open::{NdkCloseAdapter, NdkLastError, NdkOpenAdapter, NdkOpenAdapterWithFaults};

@@ -10,7 +10,7 @@ use crate::abi::{Face, ObjectType, Version};
 use crate::border::{Argument, Closed, Refused, Wrong};
 use crate::extension::Table;
 use crate::lam::Mappings;
-use qpair::ndk::Request;
+use qpair::ndk::{Faults, Request};
 use qpair::ring::Door;
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -27,8 +27,11 @@ pub(crate) trait Kind: Send + Sync + Sized + 'static {
     /// Its table.
     type Dispatch: Sync + 'static;
     const DISPATCH: &'static Self::Dispatch;
+
     /// What it has beside NDK, if anything.
-    const EXTENSION: Option<Table> = None;
+    fn extension(_shared: &Shared) -> Option<Table> {
+        None
+    }
 
     /// Begins its close.
     fn close(self) -> Request<()>;
@@ -42,11 +45,13 @@ pub(crate) struct Shared {
     objects: Mutex<Vec<Arc<dyn Any + Send + Sync>>>,
     /// Logical address mappings, which are no objects.
     pub(crate) mappings: Mappings,
+    /// If the adapter was opened for faults on purpose.
+    pub(crate) faults: Option<Faults>,
 }
 
 impl Shared {
-    pub(crate) fn new(version: Version) -> Arc<Self> {
-        Arc::new(Self { version, objects: Mutex::new(Vec::new()), mappings: Mappings::default() })
+    pub(crate) fn new(version: Version, faults: Option<Faults>) -> Arc<Self> {
+        Arc::new(Self { version, objects: Mutex::new(Vec::new()), mappings: Mappings::default(), faults })
     }
 
     /// Frees every object.
@@ -157,6 +162,14 @@ impl<K: Kind> Object<K> {
 pub(crate) struct Handle<K>(*mut c_void, PhantomData<K>);
 
 impl<K: Kind> Handle<K> {
+    /// The object, in use until the value is dropped; NULL is none.
+    pub(crate) fn optional(&self, argument: Argument) -> Result<Option<Entered<'_, K>>, Refused> {
+        if self.0.is_null() {
+            return Ok(None);
+        }
+        self.enter(argument).map(Some)
+    }
+
     /// The object, in use until the value is dropped.
     #[inline]
     pub(crate) fn enter(&self, argument: Argument) -> Result<Entered<'_, K>, Refused> {

@@ -3,7 +3,7 @@
 use crate::abi::{NtStatus, Version};
 use crate::border::{Call, Out, Refused, Text, Wrong, inside_callback, last_error, tell, told};
 use crate::object::{Object, Shared};
-use qpair::ndk::{Adapter, NdkVersion, Status};
+use qpair::ndk::{Adapter, Faults, NdkVersion, Status};
 use std::collections::BTreeMap;
 use std::ffi::{c_char, c_void};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,17 +21,42 @@ static OPEN: Mutex<BTreeMap<usize, Arc<Object<Adapter>>>> = Mutex::new(BTreeMap:
 pub extern "C" fn NdkOpenAdapter(device: Text, version: Version, mut adapter: Out<*mut c_void>) -> NtStatus {
     const CALL: Call = Call("NdkOpenAdapter");
     told((|| {
-        let name = device.read(CALL.argument(1, "device"))?;
         let mut out = adapter.required(CALL.argument(3, "adapter"))?;
-        let version = NdkVersion { major: version.major, minor: version.minor };
-        let handle = Adapter::options(name).version(version).open()?;
-        let NdkVersion { major, minor } = handle.info().version;
-        let object = Object::new(&Shared::new(Version { major, minor }), handle);
-        let pointer = object.as_c();
-        OPEN.lock().unwrap_or_else(PoisonError::into_inner).insert(pointer.addr(), object);
-        out.put(pointer);
+        out.put(open(device.read(CALL.argument(1, "device"))?, version, None)?);
         Ok(NtStatus::SUCCESS)
     })())
+}
+
+/// The same for a program that tests its error paths; `qpair_ndk_ext.h` has the documentation.
+#[unsafe(no_mangle)]
+#[expect(private_interfaces, reason = "only C makes the parameters")]
+pub extern "C" fn NdkOpenAdapterWithFaults(
+    device: Text,
+    version: Version,
+    seed: u64,
+    mut adapter: Out<*mut c_void>,
+) -> NtStatus {
+    const CALL: Call = Call("NdkOpenAdapterWithFaults");
+    told((|| {
+        let mut out = adapter.required(CALL.argument(4, "adapter"))?;
+        let name = device.read(CALL.argument(1, "device"))?;
+        out.put(open(name, version, Some(Faults::new(seed)))?);
+        Ok(NtStatus::SUCCESS)
+    })())
+}
+
+fn open(name: &str, version: Version, faults: Option<Faults>) -> Result<*mut c_void, Refused> {
+    let version = NdkVersion { major: version.major, minor: version.minor };
+    let mut options = Adapter::options(name).version(version);
+    if let Some(faults) = &faults {
+        options = options.faults(faults);
+    }
+    let handle = options.open()?;
+    let NdkVersion { major, minor } = handle.info().version;
+    let object = Object::new(&Shared::new(Version { major, minor }, faults), handle);
+    let pointer = object.as_c();
+    OPEN.lock().unwrap_or_else(PoisonError::into_inner).insert(pointer.addr(), object);
+    Ok(pointer)
 }
 
 /// Closes the adapter and frees its objects; the header has the documentation.
@@ -62,9 +87,10 @@ fn close(adapter: usize) -> Result<(), Refused> {
             None => std::thread::yield_now(),
         }
     };
-    let result = handle.close();
+    // Were it refused, callbacks could still run, and its objects would stay allocated for ever.
+    handle.close()?;
     object.shared().free();
-    Ok(result?)
+    Ok(())
 }
 
 /// Why the last call of this thread failed; the header has the documentation.

@@ -4,7 +4,7 @@ use crate::abi::{ExtensionInterface, Guid, NtStatus, ObjectType, Version};
 use crate::border::{Argument, Call, CloseCompletion, Context, Out, Pages, Refused, Sgl, tell, told};
 use crate::extension::Table;
 use crate::mr::{self, Region};
-use crate::object::{AnyHandle, Handle, Kind};
+use crate::object::{AnyHandle, Handle, Kind, Shared};
 use crate::{extension, requests};
 use qpair::ndk::{Data, FastRegister, Mr, Mw, OpFlags, PostError, Qp, RemoteAddress, Request, Token};
 use std::ops::Range;
@@ -44,7 +44,10 @@ impl Kind for Qp {
         write,
         send_and_invalidate,
     };
-    const EXTENSION: Option<Table> = Some(extension::QP);
+
+    fn extension(_shared: &Shared) -> Option<Table> {
+        Some(extension::QP)
+    }
 
     fn close(self) -> Request<()> {
         Qp::close(self)

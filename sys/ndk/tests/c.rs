@@ -150,3 +150,22 @@ fn connecting_tells_what_came() {
 fn queues_that_are_shared_resized_and_moderated() {
     run("tests/c/queues.c", Linked::Shared);
 }
+
+#[test]
+fn faults_on_purpose() {
+    run("tests/c/faults.c", Linked::Shared);
+}
+
+#[test]
+fn headers_are_those_of_cpp_too() {
+    let name = std::env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
+    let header = Path::new(env!("CARGO_MANIFEST_DIR")).join("include/qpair_ndk_ext.h");
+    let mut command = Command::new(&name);
+    command.args(["-std=c++17", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-x", "c++"]).arg(header);
+    match command.output() {
+        Ok(output) => expect_success(&format!("{command:?}"), &output),
+        Err(error) => {
+            println!("skipped: there is no C++ compiler `{name}` ({error}); set CXX or install one")
+        }
+    }
+}

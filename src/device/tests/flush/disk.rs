@@ -4,7 +4,7 @@ use super::*;
 use crate::fabric::storage::forget::chance::Chance;
 use crate::fabric::storage::forget::{Fails, Forgetful};
 use crate::fabric::storage::region::{self, FileMemoryError, Place};
-use crate::fabric::storage::{Cause, Done, File, Io, Open, Storage, StorageError, StorageMake};
+use crate::fabric::storage::{Cause, Done, File, Io, Lock, Open, Storage, StorageError, StorageMake};
 use std::path::Path;
 
 const PATH: &str = "/folder/region";
@@ -89,8 +89,7 @@ fn data_then_word(disk: &Forgetful, storage: impl Storage + 'static, cut: Option
     atomic_write(&a, 101, key, WORD, 1);
     flush(&a, 102, key, WORD..WORD + 8, PERSISTENT);
     let ended = a.wait_for(context as usize + 3);
-    let acknowledged =
-        |context| ended.iter().any(|of| of.context == context && of.status == Status::Success);
+    let acknowledged = |context| ended.iter().any(|of| of.context == context && of.status == Status::Success);
     let (first, second) = (acknowledged(100), acknowledged(102));
     let broken = |seed: &u64| {
         let content = found_of_mapping(disk, &memory, *seed);
@@ -141,6 +140,10 @@ impl Storage for Lying {
 
     fn identity(&self) -> Result<u128, StorageError> {
         self.0.identity()
+    }
+
+    fn lock(&self, path: &Path) -> Result<Lock, StorageError> {
+        self.0.lock(path)
     }
 
     fn sync_folder(&self, path: &Path, done: Done<()>) {

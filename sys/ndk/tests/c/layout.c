@@ -83,6 +83,16 @@ static void tables(void)
     FIELD(QPAIR_QP_EXTENSION, CompareAndSwap);
     FIELD(QPAIR_QP_EXTENSION, FetchAndAdd);
     FIELD(QPAIR_CQ_EXTENSION, GetCqResults);
+    FIELD(QPAIR_ADAPTER_EXTENSION, HoldCalls);
+    FIELD(QPAIR_ADAPTER_EXTENSION, ReleaseOne);
+    FIELD(QPAIR_ADAPTER_EXTENSION, ReleaseAll);
+    FIELD(QPAIR_ADAPTER_EXTENSION, DelayCompletions);
+    FIELD(QPAIR_ADAPTER_EXTENSION, CutPasses);
+    FIELD(QPAIR_ADAPTER_EXTENSION, FailCreation);
+    FIELD(QPAIR_ADAPTER_EXTENSION, InjectStatus);
+    FIELD(QPAIR_ADAPTER_EXTENSION, DisconnectReason);
+    FIELD(QPAIR_ADAPTER_EXTENSION, RemoveDevice);
+    FIELD(QPAIR_ADAPTER_EXTENSION, FiredCount);
 }
 
 static void structures(void)

@@ -33,7 +33,7 @@ static void adapters(NDK_ADAPTER *adapter)
 
     CHECK_STATUS(adapter->Dispatch->NdkQueryAdapterInfo(NULL, &info, &size), STATUS_INVALID_PARAMETER_1);
     CHECK_STATUS(adapter->Dispatch->NdkQueryAdapterInfo(adapter, &info, NULL), STATUS_INVALID_PARAMETER_3);
-    CHECK_STATUS(adapter->Dispatch->NdkQueryAdapterInfo(adapter, &info, &size), STATUS_BUFFER_TOO_SMALL);
+    CHECK_STATUS(adapter->Dispatch->NdkQueryAdapterInfo(adapter, &info, &size), STATUS_BUFFER_TOO_SMALL); /* ADP-1 */
     CHECK(size == sizeof info);
     CHECK_STATUS(adapter->Dispatch->NdkQueryAdapterInfo(adapter, NULL, &size), STATUS_INVALID_PARAMETER_2);
     CHECK_STATUS(adapter->Dispatch->NdkQueryAdapterInfo(adapter, &info, &size), STATUS_SUCCESS);

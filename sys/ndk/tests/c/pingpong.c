@@ -74,7 +74,7 @@ static void addresses(struct side *a, struct side *b)
     struct sockaddr_in here, there;
     ULONG length = 3;
     CHECK_STATUS(a->connector->Dispatch->NdkGetPeerAddress(a->connector, (PSOCKADDR)&there, &length),
-                 STATUS_BUFFER_TOO_SMALL);
+                 STATUS_BUFFER_TOO_SMALL); /* CONN-42 */
     CHECK(length == sizeof there);
     CHECK_STATUS(a->connector->Dispatch->NdkGetPeerAddress(a->connector, (PSOCKADDR)&there, &length), STATUS_SUCCESS);
     CHECK_STATUS(b->connector->Dispatch->NdkGetLocalAddress(b->connector, (PSOCKADDR)&here, &length), STATUS_SUCCESS);

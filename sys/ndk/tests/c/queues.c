@@ -86,6 +86,7 @@ static void depth_and_moderation(NDK_ADAPTER *adapter)
     for (n = 0; n < 4; n++)
         CHECK(results[n].Status == STATUS_CANCELLED && results[n].QPContext == &side);
 
+    /* CQ-33, and CQ-36: whatever it is given, the call never pends. */
     CHECK_STATUS(table->NdkControlCqInterruptModeration(side.cq, MAXULONG, MAXULONG), STATUS_INVALID_PARAMETER_MIX);
     CHECK_STATUS(table->NdkControlCqInterruptModeration(side.cq, MAXULONG, 2), STATUS_SUCCESS);
     table->NdkArmCq(side.cq, NDK_CQ_NOTIFY_ANY);

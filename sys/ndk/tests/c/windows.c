@@ -55,7 +55,7 @@ static NDK_LOGICAL_ADDRESS_MAPPING *map(NDK_ADAPTER *adapter, void *memory, ULON
     MDL mdl;
     MmInitializeMdl(&mdl, memory, length);
     CHECK_STATUS(adapter->Dispatch->NdkBuildLAM(adapter, &mdl, length, on_request, NULL, NULL, &size, first_byte_offset),
-                 STATUS_BUFFER_TOO_SMALL);
+                 STATUS_BUFFER_TOO_SMALL); /* MR-25 */
     needed = size;
     lam = calloc(1, size);
     REQUEST(STATUS_SUCCESS, adapter->Dispatch->NdkBuildLAM(adapter, &mdl, length, on_request, &end, lam, &size,
@@ -71,6 +71,7 @@ static void logical_addresses(NDK_ADAPTER *adapter, struct side *a, struct side 
     NDK_LOGICAL_ADDRESS_MAPPING *lam;
     NDK_LOGICAL_ADDRESS swapped[2];
     ULONG first_byte_offset;
+    MDL ordinary;
     NDK_MR *mr;
     NDK_SGE sge, into = sge_of(a, 0, 16);
     UINT32 privileged, token;
@@ -92,6 +93,12 @@ static void logical_addresses(NDK_ADAPTER *adapter, struct side *a, struct side 
 
     CREATE(mr, b->pd->Dispatch->NdkCreateMr(b->pd, TRUE, on_create, &end, &made));
     CHECK(mr->Dispatch->NdkGetLocalTokenFromMr(mr) == 0);
+    /* MR-5: a region is for fast registration or an ordinary one, never both. */
+    MmInitializeMdl(&ordinary, memory, PAGE);
+    CHECK_STATUS(mr->Dispatch->NdkRegisterMr(mr, &ordinary, PAGE, NDK_MR_FLAG_ALLOW_LOCAL_WRITE, on_request, NULL),
+                 STATUS_INVALID_DEVICE_REQUEST);
+    CHECK_STATUS(b->mr->Dispatch->NdkInitializeFastRegisterMr(b->mr, 16, TRUE, on_request, NULL),
+                 STATUS_INVALID_DEVICE_REQUEST);
     CHECK_STATUS(mr->Dispatch->NdkDeregisterMr(mr, on_request, NULL), STATUS_INVALID_DEVICE_REQUEST);
     CHECK_STATUS(mr->Dispatch->NdkInitializeFastRegisterMr(mr, 1u << 30, TRUE, on_request, NULL),
                  STATUS_IMPLEMENTATION_LIMIT);

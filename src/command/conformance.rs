@@ -1,0 +1,175 @@
+//! `qpair conformance`: a device held to the numbered statements about NDK.
+
+use super::output::Output;
+use super::{Verdict, usage};
+use clap::Args;
+use qpair::conformance::{self, Counts, Report, Row, Statement};
+use serde::Serialize;
+use std::cell::Cell;
+use std::fmt;
+
+/// What can be chosen.
+#[derive(Args, Debug)]
+pub struct Options {
+    /// The device that is held to them
+    #[arg(long, value_name = "NAME", default_value = "local")]
+    device: String,
+    /// Statements to check: a group (FLUSH) or a number (FLUSH-7); give it several times for several
+    #[arg(long, value_name = "FLUSH")]
+    filter: Vec<String>,
+    /// Stop at the first statement that fails
+    #[arg(long)]
+    fail_fast: bool,
+    /// List the statements, without checking them
+    #[arg(long)]
+    list: bool,
+}
+
+/// Runs the subcommand.
+pub fn run(options: &Options, output: Output) -> anyhow::Result<Verdict> {
+    let chosen = chosen(&options.filter)?;
+    if options.list {
+        output.print(&Listing::new(&chosen))?;
+        return Ok(Verdict::AsPromised);
+    }
+    let Some(device) = conformance::device(&options.device) else {
+        return Err(usage(
+            "--device",
+            format_args!("{:?}, which is not built in; there is `local`", options.device),
+        ));
+    };
+    let bar = output.is_watched().then(|| indicatif::ProgressBar::new(chosen.len() as u64));
+    let stopped = Cell::new(false);
+    let until_stopped = chosen.into_iter().take_while(|_| !stopped.get());
+    let report = Report::of(&device, until_stopped, |row| {
+        stopped.set(options.fail_fast && matches!(row.verdict, conformance::Verdict::Fail(_)));
+        if let Some(bar) = &bar {
+            bar.inc(1);
+            bar.set_message(row.statement.number());
+        }
+    });
+    if let Some(bar) = &bar {
+        bar.finish_and_clear();
+    }
+    output.print(&Told::new(&report))?;
+    Ok(if report.holds() { Verdict::AsPromised } else { Verdict::NotAsPromised })
+}
+
+/// The statements that some filter names, in the order of the reference; all without a filter.
+fn chosen(filters: &[String]) -> anyhow::Result<Vec<&'static Statement>> {
+    for filter in filters {
+        if !conformance::statements().any(|statement| statement.matches(filter)) {
+            let groups: Vec<_> = conformance::groups().collect();
+            let what = format!("{filter:?}, which names no statement; groups: {}", groups.join(", "));
+            return Err(usage("--filter", what));
+        }
+    }
+    let named =
+        |statement: &&Statement| filters.is_empty() || filters.iter().any(|filter| statement.matches(filter));
+    Ok(conformance::statements().filter(named).collect())
+}
+
+/// The document of a run; its text is the report's.
+#[derive(Serialize)]
+struct Told<'r> {
+    command: &'static str,
+    device: &'r str,
+    /// No statement failed.
+    as_promised: bool,
+    counts: Sums,
+    statements: Vec<Judged<'r>>,
+    #[serde(skip)]
+    report: &'r Report,
+}
+
+/// How many statements ended in which way.
+#[derive(Serialize)]
+struct Sums {
+    passed: usize,
+    failed: usize,
+    not_supported: usize,
+    not_shown: usize,
+}
+
+impl From<Counts> for Sums {
+    fn from(counts: Counts) -> Self {
+        let Counts { passed, failed, not_supported, not_shown } = counts;
+        Self { passed, failed, not_supported, not_shown }
+    }
+}
+
+/// A statement and its verdict.
+#[derive(Serialize)]
+struct Judged<'r> {
+    #[serde(flatten)]
+    statement: Listed,
+    /// `pass`, `fail`, `not supported` or `not shown`.
+    result: &'static str,
+    /// Why, unless it passed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'r str>,
+}
+
+impl<'r> Told<'r> {
+    fn new(report: &'r Report) -> Self {
+        Self {
+            command: "conformance",
+            device: report.device(),
+            as_promised: report.holds(),
+            counts: report.counts().into(),
+            statements: report.rows().iter().map(Judged::new).collect(),
+            report,
+        }
+    }
+}
+
+impl<'r> Judged<'r> {
+    fn new(row: &'r Row) -> Self {
+        let statement = Listed::new(row.statement);
+        let (result, reason) = (row.verdict.word(), row.verdict.reason());
+        Self { statement, result, reason }
+    }
+}
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.report.fmt(f)
+    }
+}
+
+/// The statements, unjudged.
+#[derive(Serialize)]
+struct Listing {
+    command: &'static str,
+    statements: Vec<Listed>,
+}
+
+#[derive(Serialize)]
+struct Listed {
+    number: &'static str,
+    /// `D` documented, `T` asserted by Microsoft's tests, `DT` both, `I` inferred.
+    mark: &'static str,
+    text: &'static str,
+}
+
+impl Listed {
+    fn new(statement: &Statement) -> Self {
+        Self { number: statement.number(), mark: statement.mark().letters(), text: statement.text() }
+    }
+}
+
+impl Listing {
+    fn new(statements: &[&'static Statement]) -> Self {
+        let statements = statements.iter().map(|statement| Listed::new(statement)).collect();
+        Self { command: "conformance", statements }
+    }
+}
+
+impl fmt::Display for Listing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Listed { number, mark, text } in &self.statements {
+            writeln!(f, "{number:<10}{mark:<4}{text}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,36 @@
+//! The conformance suite: one check for each numbered statement about NDK, for any device.
+//!
+//! A device is held to it by implementing [`Device`], which opens adapters and says what it promises beyond
+//! the statements; `qpair conformance` and `tests/conformance.rs` do so for the devices that are built in:
+//!
+//! ```
+//! use qpair::conformance::{self, Report};
+//!
+//! let device = conformance::device("local").expect("a built-in device");
+//! let report = Report::of(&device, conformance::statements().filter(|s| s.number() == "FLUSH-7"), |_| {});
+//! assert!(report.holds());
+//! ```
+//!
+//! The checks use the NDK face alone, as any other user would. Each opens a NET of its own, depends on no
+//! other, waits for what it awaits instead of sleeping, and reports what it expected and what came. One that
+//! panics has failed, and so has one that does not end in time. What a device lacks is *not supported*, which
+//! is no failure; what no caller of a Rust API could observe is *not shown*, with the reason.
+//!
+//! May come in: statements with numbers in the reference, and what several of their checks need. Not here:
+//! what a user of the suite asks for (`command`), and anything that must look behind the face.
+
+mod bench;
+mod device;
+mod pages;
+mod raw;
+mod report;
+mod run;
+mod statement;
+mod statements;
+mod world;
+
+pub use device::{Device, Host, Promises, device};
+pub use report::{Counts, Report, Row};
+pub use run::run;
+pub use statement::{Mark, Statement, Verdict};
+pub use statements::{groups, statements};

@@ -1,0 +1,86 @@
+//! Running one check: on a thread of its own, watched, with panics caught.
+
+use super::bench::Bench;
+use super::device::Device;
+use super::statement::{Evidence, Finding, Statement, Verdict};
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+/// Far above what any check needs: reached only by a device that hangs.
+///
+/// With planted faults many checks meet their limits, and the whole suite runs once for each fault.
+const WATCHDOG: Duration = Duration::from_secs(if cfg!(qpair_planted) { 15 } else { 60 });
+
+/// Holds `device` to `statement`.
+///
+/// The check runs on a thread of its own. One that panics has failed; one that does not end in time has
+/// failed too, and its thread is left behind.
+pub fn run(device: &Arc<dyn Device>, statement: &Statement) -> Verdict {
+    let check = match statement.evidence() {
+        Evidence::Check(check) => check,
+        Evidence::None(why) => return Verdict::NotShown(why),
+    };
+    let bench = Bench::new(device, statement.number());
+    let (done, ended) = mpsc::channel();
+    let body = move || {
+        let outcome = catch_unwind(AssertUnwindSafe(|| check(&bench)));
+        let verdict = match outcome {
+            Ok(Ok(())) => Verdict::Pass,
+            Ok(Err(Finding::Wrong(reason))) => Verdict::Fail(reason),
+            Ok(Err(Finding::Lacks(reason))) => Verdict::NotSupported(reason),
+            Err(panic) => Verdict::Fail(format!("the check panicked: {}", words(&*panic))),
+        };
+        // Nobody listens any more when the watchdog has gone off.
+        let _unheard = done.send(verdict);
+    };
+    let name = statement.number().to_owned();
+    let thread = match thread::Builder::new().name(name).spawn(body) {
+        Ok(thread) => thread,
+        Err(error) => return Verdict::Fail(format!("no thread for the check: {error}")),
+    };
+    match ended.recv_timeout(WATCHDOG) {
+        Ok(verdict) => {
+            // It has said its last word, so this takes no time; nothing of it runs beside the next check.
+            drop(thread.join());
+            verdict
+        }
+        Err(_) => Verdict::Fail(format!("the check did not end in {} s", WATCHDOG.as_secs())),
+    }
+}
+
+/// What a panic said.
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a word")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::device::device;
+    use super::super::statement::{Mark, lacks, wrong};
+    use super::*;
+
+    fn verdict(check: fn(&Bench) -> super::super::statement::Outcome) -> Verdict {
+        let device = device("local").expect("built in");
+        run(&device, &Statement::new("RUN-1", Mark::Inferred, "a check", check))
+    }
+
+    #[test]
+    fn a_check_passes_fails_lacks_or_panics() {
+        assert_eq!(verdict(|_| Ok(())), Verdict::Pass);
+        assert_eq!(verdict(|_| wrong("so it is")), Verdict::Fail("so it is".to_owned()));
+        assert_eq!(verdict(|_| lacks("that")), Verdict::NotSupported("that".to_owned()));
+        let fallen = verdict(|_| panic!("fell over"));
+        assert_eq!(fallen, Verdict::Fail("the check panicked: fell over".to_owned()));
+    }
+
+    #[test]
+    fn what_cannot_be_shown_is_not_run() {
+        let device = device("local").expect("built in");
+        let statement = Statement::not_shown("RUN-2", Mark::Documented, "hidden", "no window");
+        assert_eq!(run(&device, &statement), Verdict::NotShown("no window"));
+    }
+}

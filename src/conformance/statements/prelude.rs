@@ -1,0 +1,17 @@
+//! What the files of statements have in common: names, not behaviour.
+
+pub(super) use crate::conformance::bench::{
+    Bench, Ended, PATIENCE, all, cq, ends_of, failed, joined, notes, refused, take, yields,
+};
+pub(super) use crate::conformance::statement::Mark::{
+    Documented as D, DocumentedAndTested as DT, Inferred as I, Tested as T,
+};
+pub(super) use crate::conformance::statement::{Outcome, Statement, ensure, ensure_eq, lacks, wrong};
+pub(super) use crate::conformance::world::{
+    ALL, Asked, Door, End, NONE, Noted, Pair, Plan, READS, SIZE, connect, connect_at, connect_with,
+    connector, home, ignore, knock, later, listen, listen_at, polled, zeroed,
+};
+pub(super) use crate::ndk::{
+    Adapter, AdapterFlags, Completion, Connector, Cq, CqNotify, Data, MrFlags, NotifyType, OnDisconnect,
+    OpFlags, OperationType, Qp, QpDescription, ReadLimits, RemoteAddress, Sge, Status, Token,
+};
