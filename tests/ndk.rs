@@ -34,6 +34,9 @@ mod lifetimes;
 mod listeners;
 #[path = "ndk/memory.rs"]
 mod memory;
+#[cfg(all(feature = "storage", unix))]
+#[path = "ndk/persistence.rs"]
+mod persistence;
 #[path = "ndk/posting.rs"]
 mod posting;
 #[path = "ndk/shared_endpoints.rs"]
