@@ -127,6 +127,7 @@ fn meet(a: &Range<usize>, b: &Range<usize>) -> Option<Range<usize>> {
 }
 
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "a list of one range is what is meant")]
 mod tests {
     use super::*;
 

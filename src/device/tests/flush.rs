@@ -3,6 +3,8 @@
 //! Here the storage is the test itself, which ends flushes when it likes; `flush/disk.rs` has the disk that
 //! forgets.
 
+#![expect(clippy::single_range_in_vec_init, reason = "a list of one range is what is meant")]
+
 #[cfg(all(feature = "storage", unix))]
 mod disk;
 

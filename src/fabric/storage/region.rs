@@ -134,7 +134,7 @@ pub(crate) fn private(storage: &Arc<dyn Storage>, place: Place) -> Result<Memory
         debug_assert!(all.is_some(), "the memory is as long as its place");
     }
     let volatile = volatile(storage, &place)?;
-    Ok(memory.durable(FileDurable::new(file, storage, place, Access::Private, volatile, None)))
+    Ok(memory.durable(FileDurable::tied(file, storage, place, Access::Private, volatile, None)))
 }
 
 /// A place of a file, mapped; the file is made if it is not there. Blocks on the disk.
@@ -160,7 +160,7 @@ pub(crate) unsafe fn mapped(storage: &Arc<dyn Storage>, place: Place) -> Result<
     // so is the caller's promise.
     let mapping = unsafe { FileMapping::new(&opened, place.offset, place.length) }.map_err(map)?;
     let volatile = volatile(storage, &place)?;
-    let durable = FileDurable::new(file, storage, place, Access::Mapped, volatile, Some(opened));
+    let durable = FileDurable::tied(file, storage, place, Access::Mapped, volatile, Some(opened));
     Ok(Memory::mapped(mapping).durable(durable))
 }
 
@@ -232,7 +232,8 @@ fn volatile(storage: &Arc<dyn Storage>, place: &Place) -> Result<Option<&'static
 }
 
 impl FileDurable {
-    fn new(
+    /// What a memory is tied to.
+    fn tied(
         file: Arc<dyn File>,
         storage: &Arc<dyn Storage>,
         place: Place,

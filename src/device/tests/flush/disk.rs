@@ -96,7 +96,8 @@ fn data_then_word(disk: &Forgetful, storage: impl Storage + 'static, cut: Option
         let data = content[DATA.start as usize..DATA.end as usize] == [7; 2000];
         let word = u64::from_ne_bytes(content[WORD as usize..][..8].try_into().unwrap());
         assert!(word <= 1, "torn");
-        word == 1 && !data || first && !data || second && word != 1
+        let unfounded = word == 1 && !data;
+        unfounded || (first && !data) || (second && word != 1)
     };
     ((0..40).filter(broken).count(), second)
 }
