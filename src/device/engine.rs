@@ -163,7 +163,7 @@ impl<'p> SendEngine<'p> {
     ) -> Step<Outcome> {
         // Relaxed: written in this role only.
         let receive = self.qp.progress.receive.load(Ordering::Relaxed);
-        let piece = self.budget.piece;
+        let (piece, failures) = (self.budget.piece, self.device.keys.failures());
         let mut message =
             Message { request, words, side, progress, receive, piece, ended: None, partly: false };
         let mut engine = ReceiveEngine::new(self.device, self.pin, peer, self.frame);
@@ -172,6 +172,10 @@ impl<'p> SendEngine<'p> {
         engine.end();
         if offered.wake && !offered.done {
             self.frame.push(Task::Send(self.qp.id()));
+        }
+        if failures != 0 && request.opcode == Opcode::WriteWithImmediate {
+            let executed = message.ended.map_or(Executed::Partly(message.progress), Executed::Done);
+            self.written(request, progress, executed, failures);
         }
         match message.ended {
             Some(outcome) => {

@@ -2,8 +2,8 @@
 
 use crate::world::{ALL, End, Pair, all, connect, pair};
 use qpair::ndk::ext::{
-    ALLOW_FLUSH_GLOBAL, ALLOW_FLUSH_PERSISTENT, CompletionExt, FileMemoryError, FileStorage, FlushPlacement,
-    QpExt, StorageChoice, StorageMake,
+    ALLOW_FLUSH_GLOBAL, ALLOW_FLUSH_PERSISTENT, Cause, CompletionExt, FileMemoryError, FileStorage,
+    FlushPlacement, QpExt, StorageChoice, StorageMake,
 };
 use qpair::ndk::{Data, Memory, Mr, MrFlags, OpFlags, OperationType, Status};
 use std::path::{Path, PathBuf};
@@ -235,4 +235,59 @@ fn a_region_goes_while_it_is_flushed() {
             assert_eq!(bytes, [round; 8]);
         }
     });
+}
+
+const FULL_DISK: &str = "QPAIR_FULL_DISK";
+
+/// RFLUSH-14: When the region is registered on a full file system, then registration fails with ENOSPC; later
+/// no remote write raises SIGBUS. In a small file system of its own; skipped where that is forbidden.
+#[test]
+#[cfg(target_os = "linux")]
+fn rflush_14_a_full_disk_shows_before_anything_is_registered() {
+    use std::process::{Command, Stdio};
+    if let Some(folder) = std::env::var_os(FULL_DISK) {
+        return on_a_full_disk(Path::new(&folder));
+    }
+    let folder = std::env::temp_dir().join(format!("qpair-{}-rflush-14", std::process::id()));
+    std::fs::create_dir(&folder).unwrap();
+    let mount = ["-Urm", "mount", "-t", "tmpfs", "-o", "size=1m", "none"];
+    let possible = Command::new("unshare").args(mount).arg(&folder).stderr(Stdio::null()).status();
+    if possible.is_ok_and(|status| status.success()) {
+        const MOUNTED: &str = "mount -t tmpfs -o size=1m none \"$QPAIR_FULL_DISK\" && exec \"$0\" \"$@\"";
+        let mut program = Command::new("unshare");
+        program.args(["-Urm", "sh", "-c", MOUNTED]).arg(std::env::current_exe().unwrap());
+        program.args(["--exact", "persistence::rflush_14_a_full_disk_shows_before_anything_is_registered"]);
+        let run = program.env(FULL_DISK, &folder).output().unwrap();
+        assert!(run.status.success(), "{}: {}", run.status, String::from_utf8_lossy(&run.stdout));
+        assert!(String::from_utf8_lossy(&run.stdout).contains("1 passed"), "it ran there");
+    } else {
+        eprintln!("skipped: rflush_14: no user name space with a mount of its own");
+    }
+    std::fs::remove_dir(&folder).unwrap();
+}
+
+/// On a file system of 1 MiB.
+#[cfg(target_os = "linux")]
+fn on_a_full_disk(folder: &Path) {
+    const ENOSPC: i32 = 28;
+    let storage = FileStorage::open(StorageChoice::Threads).unwrap();
+    let (scratch, others) = (Scratch::new(folder, "region"), folder.join("others"));
+    let memory = memory(&storage, &scratch, Access::Mapped).unwrap();
+    let full = std::fs::write(&others, vec![1; 1 << 20]).unwrap_err();
+    assert_eq!(full.raw_os_error(), Some(ENOSPC));
+    let second = Scratch::new(folder, "second");
+    let error = storage.memory(&second.0, LENGTH).open().unwrap_err();
+    let FileMemoryError::Storage(error) = error else { panic!("{error}") };
+    assert_eq!(error.cause(), Cause::System(ENOSPC));
+    assert!(!second.0.exists(), "nothing is left behind");
+    let pair = pair("rflush-14");
+    let region = pair.b.pd.register(memory, rights()).wait().unwrap();
+    for page in 0..LENGTH / 4096 {
+        let place = region.remote(page * 4096).unwrap();
+        pair.a.qp.write(1, Data::Inline(&[b"no SIGBUS"]), place, NONE).unwrap();
+        pair.a.qp.flush_remote(2, place, 9, PERSISTENT, NONE).unwrap();
+        assert_eq!(pair.a.ends(2), all([1, 2], Status::SUCCESS));
+    }
+    std::fs::remove_file(others).unwrap();
+    storage.memory(&second.0, LENGTH).open().unwrap();
 }

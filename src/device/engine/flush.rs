@@ -46,8 +46,8 @@ impl<'p> SendEngine<'p> {
             Executed::Done(_) => return,
             Executed::Partly(to) => to,
         };
-        let writes = matches!(request.opcode, Opcode::Write | Opcode::AtomicWrite | Opcode::FetchAndAdd);
-        if writes && to > from {
+        let reads = matches!(request.opcode, Opcode::Read | Opcode::CompareAndSwap); // which may change nothing
+        if !reads && to > from {
             let address = request.remote_address.wrapping_add(from);
             self.device.keys.written(self.pin, request.rkey, address, to - from, known);
         }

@@ -107,6 +107,12 @@ fn write(end: &End, context: u64, key: Key, offset: u64, bytes: &[u8]) {
     end.qp.post_send(&operation, Data::Inline(&[bytes]), RequestFlags::NONE, false, context).unwrap();
 }
 
+fn write_with_immediate(end: &End, peer: &End, context: u64, key: Key, offset: u64, bytes: &[u8]) {
+    peer.receive(context, 0..0).unwrap();
+    let operation = Operation::WriteWithImmediate { address: BASE + offset, key, immediate: 1 };
+    end.qp.post_send(&operation, Data::Inline(&[bytes]), RequestFlags::NONE, false, context).unwrap();
+}
+
 fn atomic_write(end: &End, context: u64, key: Key, offset: u64, value: u64) {
     post(end, context, Operation::AtomicWrite { address: BASE + offset, key, value }).unwrap();
 }
@@ -340,19 +346,16 @@ fn rflush_12_and_13_a_failure_breaks_the_connection_and_leaves_doubt() {
     assert_eq!((failed[0].status, failed[0].detail), (Status::RemoteOperation, Detail::StorageFailed));
     assert_eq!((failed[1].context, failed[1].status), (2, Status::Flushed));
     assert_eq!((memory.in_doubt(), bytes(&memory, 0)), (vec![0..100], [0; 6]));
-    let again = || {
-        let (c, _d) = pair_beside(&a, &World { pd: Some(b.pd), ..World::default() });
-        c
-    };
-    let c = again();
+    let again = || pair_beside(&a, &World { pd: Some(b.pd), ..World::default() });
+    let (c, _) = again();
     flush(&c, 1, key, 99..200, PERSISTENT);
     assert_eq!(ended(&c), [(1, Status::RemoteOperation, Detail::InDoubt)]);
-    let c = again();
+    let (c, d) = again();
     flush(&c, 1, key, 100..200, PERSISTENT);
     shelf.end(Ok(()));
     assert_eq!(c.wait_for(1)[0].status, Status::Success);
     write(&c, 2, key, 0, &[1; 50]);
-    write(&c, 3, key, 50, &[2; 50]);
+    write_with_immediate(&c, &d, 3, key, 50, &[2; 50]);
     flush(&c, 4, key, 0..100, PERSISTENT);
     shelf.end(Ok(()));
     assert!(c.wait_for(3).iter().all(|of| of.status == Status::Success));
