@@ -149,6 +149,10 @@ impl Flight {
     }
 
     /// Ends it: done, or the bytes of the memory that are in doubt now.
+    #[cfg_attr(
+        not(any(test, all(feature = "storage", unix))),
+        expect(dead_code, reason = "storage calls it")
+    )]
     pub(crate) fn end(mut self, result: Result<(), Range<usize>>) {
         self.finish(result);
     }

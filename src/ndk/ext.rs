@@ -126,8 +126,8 @@ pub trait QpExt: sealed::Sealed {
     ///
     /// Completes with REMOTE_RESOURCES where the peer's storage failed, or the range is
     /// [in doubt](super::Memory::in_doubt) since an earlier failure; or where `placement` says nothing
-    /// . With ACCESS_VIOLATION where the region lacks a right or the range leaves it. Such a failure breaks the
-    /// connection as any other.
+    /// . With ACCESS_VIOLATION where the region lacks a right or the range leaves it. Such a failure
+    /// breaks the connection as any other.
     ///
     /// # Errors
     /// As [`Qp::read`].

@@ -219,8 +219,9 @@ impl Mr {
     /// The ranges of the region whose last flush failed, until they were written again and flushed.
     ///
     /// In order. A failed sync leaves their content on the disk unknown, so a flush that touches one fails
-    /// until its bytes were written anew: by a write, an atomic write or a fetch and add of a peer under the region's own
-    /// token, or by [`write`](Self::write). They can be read meanwhile. Always empty for memory that is in no file.
+    /// until its bytes were written anew: by a write, an atomic write or a fetch and add of a peer under the
+    /// region's own token, or by [`write`](Self::write). They can be read meanwhile. Always empty for memory
+    /// that is in no file.
     pub fn in_doubt(&self) -> Vec<Range<usize>> {
         self.memory().in_doubt()
     }

@@ -46,7 +46,8 @@ impl<'p> SendEngine<'p> {
             Executed::Done(_) => return,
             Executed::Partly(to) => to,
         };
-        let reads = matches!(request.opcode, Opcode::Read | Opcode::CompareAndSwap); // which may change nothing
+        // A compare and swap may have changed nothing.
+        let reads = matches!(request.opcode, Opcode::Read | Opcode::CompareAndSwap);
         if !reads && to > from {
             let address = request.remote_address.wrapping_add(from);
             self.device.keys.written(self.pin, request.rkey, address, to - from, known);

@@ -74,7 +74,8 @@ impl FileMemory<'_> {
     /// Private memory with the bytes of the file; a flush writes them there, and syncs if it is to persist.
     ///
     /// Blocks on the disk: the blocks are allocated, so a full disk shows here. Costs a copy of the range
-    /// with each flush, and every error of the disk is one of the flush. Other processes see what was flushed.
+    /// with each flush, and every error of the disk is one of the flush. Other processes see what was
+    /// flushed.
     ///
     /// # Errors
     /// The disk's, ENOSPC among them; no bytes; an end that no file can have; no memory.
