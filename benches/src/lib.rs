@@ -17,6 +17,7 @@
 
 pub mod floor;
 pub mod lines;
+pub mod log;
 pub mod memory;
 pub mod pairs;
 pub mod rings;

@@ -1,11 +1,14 @@
 //! Carriers: what drives devices, moves their packets and keeps their time.
 //!
 //! - [`local`]: within the process. Ordinary traffic runs on the callers' threads.
+//! - `storage`: bytes that outlive the process; with the feature of that name, on Unix.
 //!
 //! The only room with clocks, sleeps, sockets and threads of its own. May come in: sockets (udp), virtual
-//! time (sim), disks (storage), packet faults and captures that wrap a packet fabric. Not here: protocol.
+//! time (sim), packet faults and captures that wrap a packet fabric. Not here: protocol.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub(crate) mod clock;
 pub(crate) mod local;
+#[cfg(all(feature = "storage", unix))]
+pub(crate) mod storage;

@@ -3,8 +3,12 @@
 //! NDK's flush cancels. The flushes here complete what is held back, each with a promise of its own:
 //!
 //! - [`mod@file`]: multimedia file I/O (`mmioFlush`): a buffer is written back to its file.
+//! - `log`: a log in the manner of CLFS (`ClfsFlushBuffers`): records are made stable; with the feature
+//!   `storage`, on Unix.
 //!
-//! May come in: protocols on queue pairs and files, on the public NDK face only. Not here: rings, memory,
-//! devices, and what a face of NDK does.
+//! May come in: protocols on queue pairs and files, on the public NDK face and on `fabric::storage` only. Not
+//! here: rings, memory, devices, and what a face of NDK does.
 
 pub mod file;
+#[cfg(all(feature = "storage", unix))]
+pub mod log;

@@ -5,7 +5,7 @@ use qpair_benches::rings::{
     self, Completions, Peer, PlainWork, QuietCompletions, ReceiveWork, Rtrb, SharedArray, WIDE_DEPTH,
 };
 use qpair_benches::rounds::{Aim, Contender, Group, Ratio, Spread};
-use qpair_benches::{floor, timing};
+use qpair_benches::{floor, log, timing};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -15,9 +15,9 @@ type Run<'w> = Box<dyn FnMut(u64) -> Duration + 'w>;
 
 /// Every group that is wanted, its peers checked by a short run; one measurement takes about `milliseconds`.
 pub fn all(wanted: &dyn Fn(&str) -> bool, milliseconds: f64) -> Vec<Group<'static>> {
-    let makers: [fn(&'static str) -> Vec<Made>; 5] =
-        [ring_groups, ping_pong_groups, write_groups, post_to_poll_groups, many_groups];
-    let names = ["rings", "ping-pong", "write", "post-to-poll", "many"];
+    let makers: [fn(&'static str) -> Vec<Made>; 6] =
+        [ring_groups, ping_pong_groups, write_groups, post_to_poll_groups, many_groups, log_groups];
+    let names = ["rings", "ping-pong", "write", "post-to-poll", "many", "log"];
     let named = makers.into_iter().zip(names).filter(|(_, name)| wanted(name));
     let made = named.flat_map(|(make, name)| make(name));
     made.map(|made| made.group(milliseconds)).collect()
@@ -90,6 +90,30 @@ fn one_to_one<P: Peer>(batch: usize, aim: Aim) -> (Contender, Run<'static>) {
         let (push, pop) = ring.ends();
         rings::one_to_one(push, pop, batch, items)
     })
+}
+
+/// Appends of a log against one `fdatasync` for each, in the folder that is current.
+fn log_groups(name: &'static str) -> Vec<Made> {
+    let bench = match log::Bench::new() {
+        Ok(bench) => Rc::new(bench),
+        Err(error) => {
+            eprintln!("log: left out: {error}");
+            return Vec::new();
+        }
+    };
+    let one = Rc::clone(&bench);
+    let mut contenders =
+        vec![contender("write + fdatasync each", Aim::None, move |items| one.one_sync_each(items))];
+    for (name, appenders, aim) in [
+        ("log, 1 appender", 1, Aim::None),
+        ("log, 16 appenders", 16, Aim::None),
+        ("log, 256 appenders", 256, Aim::AtLeast(50.0)),
+    ] {
+        let bench = Rc::clone(&bench);
+        contenders.push(contender(name, aim, move |items| bench.group_commit(appenders, items)));
+    }
+    let about = "records of 100 bytes made stable, appenders as tasks";
+    vec![Made { name, about, ratio: Ratio::Speed, contenders }]
 }
 
 fn ring_groups(name: &'static str) -> Vec<Made> {

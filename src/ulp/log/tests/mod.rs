@@ -1,0 +1,174 @@
+//! The log against its statements, on the disk that forgets.
+//!
+//! - `statements`, `reading`, `failing`: one test for each LOG statement, by its number.
+//! - `crash`: power cut at every boundary of random lives of a log.
+//! - `planted`: each planted fault fails some of these.
+
+mod crash;
+mod failing;
+#[cfg(qpair_planted)]
+mod planted;
+mod reading;
+mod statements;
+
+use super::container::Folder;
+use super::{
+    Append, AreaOptions, Force, Log, LogError, LogOptions, LogStatus, Lsn, MarshallingArea, ReadMode,
+    RecordFilter, RecordKind,
+};
+use crate::fabric::storage::forget::Forgetful;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What a check comes to; the words say what was not as promised.
+pub(super) type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+/// Returns the words as an error unless the condition holds.
+macro_rules! ensure {
+    ($condition:expr, $($words:tt)+) => {
+        if !$condition {
+            return Err(format!($($words)+).into());
+        }
+    };
+}
+
+/// Makes a test of each check.
+macro_rules! checks {
+    ($($(#[$doc:meta])* $name:ident $body:block)*) => {
+        $(
+            $(#[$doc])*
+            #[test]
+            fn $name() -> $crate::ulp::log::tests::Outcome {
+                $body
+                Ok(())
+            }
+        )*
+    };
+}
+
+pub(super) use {checks, ensure};
+
+/// A small container, so that tests fill many of them.
+pub(super) const CONTAINER: u64 = 4096;
+/// The blocks of these tests: two sectors.
+pub(super) const BLOCK: u64 = 1024;
+
+/// A disk that forgets with a folder for one log.
+#[derive(Clone, Debug)]
+pub(super) struct Bed {
+    pub(super) disk: Forgetful,
+}
+
+impl Bed {
+    pub(super) fn new(seed: u64) -> Self {
+        Self { disk: Forgetful::new(seed) }
+    }
+
+    /// The disk after a loss of power.
+    pub(super) fn crash(&self, seed: u64) -> Self {
+        Self { disk: self.disk.crash(seed) }
+    }
+
+    pub(super) fn options() -> LogOptions {
+        LogOptions::default().granule(CONTAINER)
+    }
+
+    pub(super) fn medium(&self) -> Arc<Folder> {
+        Arc::new(Folder::new(Arc::new(self.disk.clone()), PathBuf::from("/log")))
+    }
+
+    pub(super) fn file(name: &str) -> PathBuf {
+        Path::new("/log").join(name)
+    }
+
+    pub(super) fn create_with(&self, options: LogOptions) -> Result<Log, LogError> {
+        Log::create_on(self.medium(), options)
+    }
+
+    /// A new log of so many small containers, with its area.
+    pub(super) fn create(&self, containers: u32) -> Result<(Log, MarshallingArea), LogError> {
+        let log = self.create_with(Self::options())?;
+        log.add_containers(containers, Some(CONTAINER))?;
+        let area = log.area(area_options())?;
+        Ok((log, area))
+    }
+
+    pub(super) fn open(&self) -> Result<(Log, MarshallingArea), LogError> {
+        let log = Log::open_on(self.medium(), Self::options())?;
+        let area = log.area(area_options())?;
+        Ok((log, area))
+    }
+}
+
+pub(super) fn area_options() -> AreaOptions {
+    AreaOptions::default().block_length(BLOCK)
+}
+
+/// Appends one plain record.
+pub(super) fn append(area: &MarshallingArea, data: &[u8]) -> Result<Lsn, LogError> {
+    area.append(&[data], Append::default())
+}
+
+/// Appends records of `size` bytes until the log is full; how many there were.
+pub(super) fn fill(area: &MarshallingArea, size: usize) -> Result<Vec<Lsn>, LogError> {
+    let mut lsns = Vec::new();
+    loop {
+        match append(area, &vec![lsns.len() as u8; size]) {
+            Ok(lsn) => lsns.push(lsn),
+            Err(error) if error.status() == LogStatus::LOG_FULL => return Ok(lsns),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// All records of a kind from an LSN on, which is a record of any kind or the next one.
+pub(super) fn records(
+    log: &Log,
+    area: &MarshallingArea,
+    from: Lsn,
+    filter: RecordFilter,
+) -> Result<Vec<(Lsn, Vec<u8>)>, LogError> {
+    let mut found = Vec::new();
+    if log.info().next == from {
+        return Ok(found);
+    }
+    let mut context = super::ReadContext::at_any(&log.core(), from)?;
+    loop {
+        let takes = match filter {
+            RecordFilter::Any => true,
+            RecordFilter::Data => context.kind() == RecordKind::Data,
+            RecordFilter::Restart => context.kind() == RecordKind::Restart,
+        };
+        if takes {
+            found.push((context.lsn(), context.data().to_vec()));
+        }
+        match context.next(RecordFilter::Any, None) {
+            Ok(()) => {}
+            Err(error) if error.status() == LogStatus::END_OF_FILE => break,
+            Err(error) => return Err(error),
+        }
+    }
+    let _area_in_use = area; // reading goes through an area
+    Ok(found)
+}
+
+/// The data of all data records from the base on.
+pub(super) fn data(log: &Log, area: &MarshallingArea) -> Result<Vec<Vec<u8>>, LogError> {
+    let found = records(log, area, log.info().base, RecordFilter::Data)?;
+    Ok(found.into_iter().map(|(_, data)| data).collect())
+}
+
+/// The status with which a call was refused.
+pub(super) fn status<T>(result: Result<T, LogError>) -> Option<LogStatus> {
+    result.err().map(|error| error.status())
+}
+
+/// Appends and makes stable.
+pub(super) fn append_stable(area: &MarshallingArea, data: &[u8]) -> Result<Lsn, LogError> {
+    area.append(&[data], Append { force: Force::Flush, ..Append::default() })
+}
+
+/// Reads one record.
+pub(super) fn read(area: &MarshallingArea, lsn: Lsn) -> Result<Vec<u8>, LogError> {
+    Ok(area.read(lsn, ReadMode::Forward)?.data().to_vec())
+}
