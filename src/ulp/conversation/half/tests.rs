@@ -413,5 +413,6 @@ fn wire_1_2_credit() {
 /// Enough for each run of the tests; `PROPTEST_CASES` asks for more.
 fn config() -> ProptestConfig {
     let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
-    ProptestConfig { cases: asked.unwrap_or(400), ..ProptestConfig::default() }
+    let failure_persistence = None; // what it finds becomes a test of its own
+    ProptestConfig { cases: asked.unwrap_or(400), failure_persistence, ..ProptestConfig::default() }
 }
