@@ -1,6 +1,7 @@
 //! The statements about CPI-C, each by its number.
 
 use crate::world::*;
+use qpair::ulp::conversation::Options;
 use qpair::ulp::conversation::cpic::codes::*;
 use qpair::ulp::conversation::cpic::{ConversationId, Program, ReturnCode};
 
@@ -183,6 +184,19 @@ pub fn cpic_12() -> Check {
     same("cmaccp", two.right.cmaccp(), Err(CM_PROGRAM_STATE_CHECK))?;
     same("cmflus", two.left.cmflus(&id), CM_OK)?;
     done("cmaccp", two.right.cmaccp()).map(drop)
+}
+
+/// CPIC-12: without a session cmallc says so, and the conversation is gone (3.3).
+pub fn cpic_12_refused() -> Check {
+    let two = Two::with(World::with("cpic_12b", Options { sessions: 1, ..options() })?)?;
+    let _first = two.pair(false)?;
+    let id = two.initialize(false)?;
+    same("cmallc", two.left.cmallc(&id), CM_ALLOCATE_FAILURE_RETRY)?;
+    same("cmecs", two.left.cmecs(&id), Err(CM_PROGRAM_PARAMETER_CHECK))?;
+    let id = two.initialize(false)?;
+    same("cmspln", two.left.cmspln(&id, "NOBODY"), CM_OK)?;
+    same("cmallc", two.left.cmallc(&id), CM_PARAMETER_ERROR)?;
+    same("cmecs", two.left.cmecs(&id), Ok(CM_INITIALIZE_STATE))
 }
 
 /// CPIC-13: cmserr in SEND sends what was buffered before; the notice is there after cmflus.
@@ -436,7 +450,7 @@ pub fn cpic_29() -> Check {
 }
 
 checks! {
-    cpic_1, cpic_2, cpic_3, cpic_4, cpic_5, cpic_6_8, cpic_7, cpic_9, cpic_10, cpic_11, cpic_12, cpic_13,
+    cpic_1, cpic_2, cpic_3, cpic_4, cpic_5, cpic_6_8, cpic_7, cpic_9, cpic_10, cpic_11, cpic_12, cpic_12_refused, cpic_13,
     cpic_14, cpic_15, cpic_16, cpic_17, cpic_18, cpic_19, cpic_20_21, cpic_22, cpic_23, cpic_24, cpic_25,
     cpic_26, cpic_27, cpic_28, cpic_29,
 }

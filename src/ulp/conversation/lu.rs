@@ -218,6 +218,11 @@ impl LuCore {
         lock(&self.sessions).insert(session.number, Arc::clone(session));
     }
 
+    /// One more session would be too many.
+    pub(super) fn is_full(&self) -> bool {
+        lock(&self.sessions).len() >= self.options.sessions
+    }
+
     pub(super) fn let_go(&self, session: &Session) {
         let kept = lock(&self.sessions).remove(&session.number);
         drop(kept); // not below the lock: it may be the last

@@ -22,13 +22,15 @@ pub struct Options {
     pub window: u32,
     /// Attaches that may wait for one program; more are refused, to be tried again. Default 64.
     pub attaches: usize,
+    /// Sessions that partners may begin with one unit; more are rejected. Default 1,024.
+    pub sessions: usize,
     /// How long a RECEIVE_ALLOCATE waits for an attach; `None`, the default: for ever.
     pub receive_allocate_limit: Option<Duration>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { frame_size: 4096, window: 16, attaches: 64, receive_allocate_limit: None }
+        Self { frame_size: 4096, window: 16, attaches: 64, sessions: 1024, receive_allocate_limit: None }
     }
 }
 

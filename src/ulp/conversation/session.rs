@@ -91,7 +91,8 @@ impl Session {
     /// Takes a connection that came in; what cannot be taken is rejected.
     pub(super) fn accept(lu: &Arc<LuCore>, connector: Connector) {
         let agreed = connector.connection_data().ok().and_then(|data| lu.options.agree(&data.private_data));
-        let session = Self::create(lu, None).ok().filter(|_| lu.node.is_up());
+        let takes = lu.node.is_up() && !lu.is_full();
+        let session = takes.then(|| Self::create(lu, None).ok()).flatten();
         let (Some(terms), Some(session)) = (agreed, session) else {
             // Refused already, or given up: there is nobody left to tell.
             let _told = connector.reject(b"");

@@ -64,15 +64,18 @@ struct Conversation {
     operation: Option<Operation>,
     /// A blocking call of another thread gets the session.
     allocating: bool,
+    /// There was no session to be had.
+    refused: bool,
 }
 
 impl Conversation {
     fn new(characteristics: Characteristics, share: Option<Share>) -> Self {
-        Self { characteristics, share, operation: None, allocating: false }
+        Self { characteristics, share, operation: None, allocating: false, refused: false }
     }
 
     fn state(&self) -> State {
-        self.share.as_ref().map_or(State::Initialize, |share| share.session.state())
+        let without = if self.refused { State::Reset } else { State::Initialize };
+        self.share.as_ref().map_or(without, |share| share.session.state())
     }
 
     /// An operation is outstanding, in whatever mode.

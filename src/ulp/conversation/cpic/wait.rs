@@ -7,7 +7,7 @@ use crate::ulp::conversation::allocation::Share;
 use crate::ulp::conversation::code::{Abend, Code};
 use crate::ulp::conversation::half::{Outcome, Verb};
 use crate::ulp::conversation::node::lock;
-use crate::ulp::conversation::state::{Action, Face, Move, State, next};
+use crate::ulp::conversation::state::{Action, Face, Move, State, after_code, next};
 
 /// What an operation has come to.
 pub(super) enum Done {
@@ -128,6 +128,7 @@ impl Program {
             }
             Done::Allocated(Err(code)) => {
                 conversation.allocating = false;
+                conversation.refused = after_code(code) == Some(State::Reset);
                 Ended::of(self.told(call, code))
             }
             Done::Ended(outcome) => Ended { code: self.told(call, outcome.code), outcome },
