@@ -22,6 +22,8 @@ macro_rules! checks {
 mod appc;
 #[path = "conversation/appc_turns.rs"]
 mod appc_turns;
+#[path = "conversation/blocks.rs"]
+mod blocks;
 #[path = "conversation/cpic.rs"]
 mod cpic;
 #[path = "conversation/random.rs"]
