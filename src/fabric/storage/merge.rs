@@ -1,7 +1,8 @@
 //! Syncs of one file, merged: those that wait while one runs are covered by the next.
 
 use super::descriptor::{Closable, Descriptor};
-use super::{Done, StorageError, planted};
+use super::{Done, StorageError};
+use crate::planted::planted;
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -53,7 +54,9 @@ impl Merger {
             return done.call(Ok(()));
         }
         let mut syncs = self.lock();
-        if planted!("sync_joins_running") && syncs.running {
+        if planted!(SyncJoinsRunning, "a sync that was asked for while another ran ends with that one")
+            && syncs.running
+        {
             syncs.joined.push(done);
             return;
         }
