@@ -263,6 +263,6 @@ fn conformance_lists_all_statements() {
 fn conformance_of_nothing_is_wrongly_asked() {
     let complaint = refused(&["conformance", "--filter", "FLUSHED"]);
     assert!(complaint.contains("--filter") && complaint.contains("SRQ"), "{complaint}");
-    let complaint = refused(&["conformance", "--device", "mlx5_0"]);
+    let complaint = refused(&["conformance", "--fail-fast", "--device", "mlx5_0"]);
     assert!(complaint.contains("--device") && complaint.contains("local"), "{complaint}");
 }

@@ -19,6 +19,10 @@ const WATCHDOG: Duration = Duration::from_secs(if cfg!(qpair_planted) { 15 } els
 /// The check runs on a thread of its own. One that panics has failed; one that does not end in time has
 /// failed too, and its thread is left behind.
 pub fn run(device: &Arc<dyn Device>, statement: &Statement) -> Verdict {
+    watched(device, statement, WATCHDOG)
+}
+
+fn watched(device: &Arc<dyn Device>, statement: &Statement, limit: Duration) -> Verdict {
     let check = match statement.evidence() {
         Evidence::Check(check) => check,
         Evidence::None(why) => return Verdict::NotShown(why),
@@ -41,13 +45,13 @@ pub fn run(device: &Arc<dyn Device>, statement: &Statement) -> Verdict {
         Ok(thread) => thread,
         Err(error) => return Verdict::Fail(format!("no thread for the check: {error}")),
     };
-    match ended.recv_timeout(WATCHDOG) {
+    match ended.recv_timeout(limit) {
         Ok(verdict) => {
             // It has said its last word, so this takes no time; nothing of it runs beside the next check.
             drop(thread.join());
             verdict
         }
-        Err(_) => Verdict::Fail(format!("the check did not end in {} s", WATCHDOG.as_secs())),
+        Err(_) => Verdict::Fail(format!("the check did not end in {limit:?}")),
     }
 }
 
@@ -75,6 +79,19 @@ mod tests {
         assert_eq!(verdict(|_| lacks("that")), Verdict::NotSupported("that".to_owned()));
         let fallen = verdict(|_| panic!("fell over"));
         assert_eq!(fallen, Verdict::Fail("the check panicked: fell over".to_owned()));
+    }
+
+    #[test]
+    fn a_check_that_hangs_has_failed() {
+        let device = device("local").expect("built in");
+        let hangs = |_: &Bench| -> super::super::statement::Outcome {
+            loop {
+                thread::park();
+            }
+        };
+        let statement = Statement::new("RUN-3", Mark::Inferred, "a check", hangs);
+        let verdict = watched(&device, &statement, Duration::from_millis(5));
+        assert_eq!(verdict, Verdict::Fail("the check did not end in 5ms".to_owned()));
     }
 
     #[test]

@@ -48,6 +48,14 @@ pub(crate) enum Event {
     CqFailed,
     /// A shared receive queue failed.
     SrqFailed,
+    /// A verb or call of a conversation failed through no fault of its program.
+    ConversationFailed { call: &'static str, cause: &'static str, system_error: i32 },
+    /// A program on a conversation should do something otherwise.
+    ConversationHint { what: &'static str },
+    /// The partner of a conversation broke the protocol.
+    ProtocolBreach { what: &'static str },
+    /// The partner of a conversation sent log data with an error.
+    ErrorLogReceived { length: usize },
 }
 
 /// Tells of an event at trace level: one a request, built only where somebody listens.
@@ -106,6 +114,16 @@ pub(crate) fn emit(event: Event) {
         }
         Event::SrqFailed => {
             tracing::warn!(target: "qpair", "shared receive queue failed; it and its queue pairs are dead");
+        }
+        Event::ConversationFailed { call, cause, system_error } => {
+            tracing::error!(target: "qpair", call, cause, system_error, "conversation failed below its program");
+        }
+        Event::ConversationHint { what } => tracing::warn!(target: "qpair", "{what}"),
+        Event::ProtocolBreach { what } => {
+            tracing::warn!(target: "qpair", what, "the partner of a conversation broke the protocol");
+        }
+        Event::ErrorLogReceived { length } => {
+            tracing::debug!(target: "qpair", length, "the partner of a conversation sent log data");
         }
     }
 }

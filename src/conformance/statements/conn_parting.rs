@@ -1,7 +1,7 @@
 //! CONN-29 to CONN-44: disconnecting, what the peer hears, and what holds afterwards.
 
 use super::prelude::*;
-use crate::ndk::{Clock, ManualClock, Timeouts};
+use crate::ndk::{Clock, ManualClock, Mr, Timeouts};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -137,7 +137,47 @@ fn conn_35(bench: &Bench) -> Outcome {
     ensure!(pair.a.qp.send(3, Data::NONE, NONE).is_err(), "a send was taken after it");
     bench.settle();
     ensure_eq!(pair.b.bytes(0, 10)?, b"mine again", "the buffer");
+    in_full_swing(bench)
+}
+
+/// The same with a read under way that takes far longer than a disconnect: how far its bytes have come at the
+/// disconnect's end is how far they come.
+fn in_full_swing(bench: &Bench) -> Outcome {
+    const LENGTH: usize = 64 << 20;
+    for round in 0..20 {
+        let pair = Pair::new(bench)?;
+        let source = pair.b.pd.register(vec![0xFF; LENGTH], ALL).done("NdkRegisterMr")?;
+        let sink = pair.a.pd.register(zeroed(LENGTH)?, ALL).done("NdkRegisterMr")?;
+        pair.a.qp.read(1, &[sink.sge(0..LENGTH)?], source.remote(0)?, NONE)?;
+        let begun = (0..10_000_000).any(|_| {
+            std::thread::yield_now();
+            sink.load_u8(LENGTH / 3).is_ok_and(|byte| byte != 0)
+        });
+        ensure!(begun, "a read of 64 MiB does not get to a third of it");
+        let (here, there) = (pair.connection.active.disconnect(), pair.connection.passive.disconnect());
+        here.done("the disconnect under a read")?;
+        let at_the_end = frontier(&sink)?;
+        pair.a.take(1, "the read")?;
+        (0..100).for_each(|_| bench.settle());
+        let later = frontier(&sink)?;
+        ensure_eq!(later, at_the_end, "round {round}: bytes of the sink when the disconnect has completed");
+        there.done("the peer's disconnect")?;
+    }
     Ok(())
+}
+
+/// How many bytes from the beginning on are not 0.
+fn frontier(region: &Mr) -> Outcome<usize> {
+    let (mut low, mut high) = (0, region.len());
+    while low < high {
+        let middle = (low + high) / 2;
+        if region.load_u8(middle)? == 0 {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    Ok(low)
 }
 
 fn conn_36(bench: &Bench) -> Outcome {

@@ -9,7 +9,7 @@ use std::time::Duration;
 pub(super) const STATEMENTS: &[Statement] = &[
     Statement::new("CONN-17", D, "read limits above the adapter's are capped silently", conn_17),
     Statement::new("CONN-18", D, "each limit is the least of what both sides ask for and can do", conn_18),
-    Statement::new("CONN-19", DT, "limits of 0 make a connection", conn_19),
+    Statement::new("CONN-19", D, "limits of 0 make a connection", conn_19),
     Statement::new("CONN-20", I, "reads beyond the outbound limit wait, and all succeed", conn_20),
     Statement::new("CONN-21", T, "a second connect of connector or queue pair is CONNECTION_ACTIVE", conn_21),
     Statement::new(

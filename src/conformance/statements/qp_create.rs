@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 pub(super) const STATEMENTS: &[Statement] = &[
-    Statement::new("QP-1", DT, "each of the five sizes over its limit is INVALID_PARAMETER", qp_1),
+    Statement::new("QP-1", D, "each of the five sizes over its limit is INVALID_PARAMETER", qp_1),
     Statement::new("QP-2", T, "all depths and counts at their maxima are granted", qp_2),
     Statement::new("QP-3", D, "a receive is taken unconnected", qp_3),
     Statement::new("QP-4", D, "an initiator request unconnected is CONNECTION_INVALID", qp_4),

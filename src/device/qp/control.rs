@@ -117,6 +117,9 @@ impl Qp {
             frame.push(Task::Receive(self.id));
         });
         let mut done = Some(done);
+        if planted!(DisconnectEarly, "a disconnect does not wait for copies that are going on") {
+            done.take().into_iter().for_each(crate::device::callbacks::call);
+        }
         self.when_untouched(move || {
             if let Some(done) = done.take() {
                 crate::device::callbacks::call(done);

@@ -1,7 +1,8 @@
 //! Syncs of one file, merged: those that wait while one runs are covered by the next.
 
 use super::descriptor::{Closable, Descriptor};
-use super::{Done, StorageError, planted};
+use super::{Done, StorageError};
+use crate::planted::planted;
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -53,7 +54,9 @@ impl Merger {
             return done.call(Ok(()));
         }
         let mut syncs = self.lock();
-        if planted!("sync_joins_running") && syncs.running {
+        if planted!(SyncJoinsRunning, "a sync that was asked for while another ran ends with that one")
+            && syncs.running
+        {
             syncs.joined.push(done);
             return;
         }
@@ -80,18 +83,17 @@ impl Merger {
     }
 
     fn end(self: &Arc<Self>, waiters: Vec<Done<()>>, result: &Result<(), StorageError>) {
+        // The system reports a failure once for the file: who waits for the next sync, which may find nothing
+        // wrong, must be able to know of it before that begins. Otherwise the disk shall have no pause.
+        let (before, after) = if result.is_ok() { (Vec::new(), waiters) } else { (waiters, Vec::new()) };
+        before.into_iter().for_each(|done| done.call(result.clone()));
         let joined = {
             let mut syncs = self.lock();
             syncs.running = false;
             std::mem::take(&mut syncs.joined)
         };
-        if result.is_ok() {
-            self.begin(); // before the waiters are told, so that the disk has no pause
-        }
-        waiters.into_iter().chain(joined).for_each(|done| done.call(result.clone()));
-        // After a failure, when they have been told: the system reports it once for the file, and who waits
-        // for the next sync, which may find nothing wrong, must be able to know of it.
         self.begin();
+        after.into_iter().chain(joined).for_each(|done| done.call(result.clone()));
     }
 }
 

@@ -24,7 +24,6 @@ mod error;
 #[cfg(test)]
 pub(crate) mod forget;
 mod merge;
-mod planted;
 mod pool;
 pub(crate) mod region;
 #[cfg(test)]
@@ -35,7 +34,6 @@ mod uring;
 pub(crate) use descriptor::Lock;
 pub(crate) use done::{Done, wait};
 pub use error::{Cause, StorageError};
-pub(crate) use planted::planted;
 
 use std::fmt;
 use std::io;

@@ -250,7 +250,10 @@ impl MarshallingArea {
             reservations: &[],
         };
         let lsn = core.append(CALL, &entry)?;
-        if planted!("header_with_data") {
+        if planted!(
+            HeaderWithData,
+            "a restart area's metadata are made stable before the record that they name"
+        ) {
             self.queue();
         } else {
             core.flush_record(CALL, lsn).wait()?;

@@ -68,7 +68,7 @@ impl Folder {
             offset += piece;
         }
         wait(|done| file.start(vec![Io::Sync { range: 0..length, done }]))?;
-        if planted!("folder_not_synced") {
+        if planted!(FolderNotSynced, "the name of a new container is not made stable") {
             return Ok(());
         }
         wait(|done| self.storage.sync_folder(&self.path, done))

@@ -225,7 +225,7 @@ impl Core {
             }
             (syncs, end)
         };
-        if planted!("flush_returns_early") {
+        if planted!(FlushReturnsEarly, "a flush tells success when the blocks are written, before any sync") {
             return self.synced(Ok(()), end);
         }
         let core = Arc::clone(self);
@@ -245,7 +245,7 @@ impl Core {
                 }
                 (state.flushed, state.stable) = (flushed, stable);
             }
-            if planted!("flush_covers_late_comers") {
+            if planted!(FlushCoversLateComers, "a flush acknowledges what was appended while it ran") {
                 state.flushed = state.next();
             }
             state.running = false;
@@ -274,7 +274,7 @@ impl Core {
         let last = {
             let mut state = self.state();
             state.failed = None;
-            if !planted!("retry_without_rewrite") {
+            if !planted!(RetryWithoutRewrite, "after a failed sync the sync alone is tried again") {
                 let again = state.unstable.iter_mut().filter(|block| block.stage != Stage::Closed);
                 again.for_each(|block| block.stage = Stage::Closed);
             }

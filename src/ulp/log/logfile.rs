@@ -189,7 +189,10 @@ impl Log {
         // The incarnation is raised durably before the first append, so that no block of this life can be
         // taken for one of another.
         let mut next = slots.stable.clone();
-        if !super::planted!("incarnation_not_raised") {
+        if !super::planted!(
+            IncarnationNotRaised,
+            "a new life of the log writes blocks like those of the last one"
+        ) {
             next.incarnation += 1;
         }
         (next.stable, next.horizon) = (found.last, found.end);

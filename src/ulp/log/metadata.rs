@@ -199,7 +199,7 @@ impl Slots {
         }
         let Some((newest, stable)) = found else { return Ok(None) };
         let slots = Self { file, newest, stable };
-        if !planted!("recovery_trusts_cache") {
+        if !planted!(RecoveryTrustsCache, "what recovery found is not written again and synced") {
             let failed = |error| LogError::storage("Log::open", LogStatus::LOG_METADATA_FLUSH_FAILED, error);
             slots.write(newest, &slots.stable).and_then(|()| slots.sync(newest)).map_err(failed)?;
         }
@@ -220,9 +220,17 @@ impl Slots {
     pub(super) fn commit(&mut self, call: &'static str, mut next: Metadata) -> Result<(), LogError> {
         let failed = |error| LogError::storage(call, LogStatus::LOG_METADATA_FLUSH_FAILED, error);
         next.count = self.stable.count + 1;
-        let slot = if planted!("metadata_one_slot") { self.newest } else { 1 - self.newest };
+        let slot = if planted!(MetadataOneSlot, "the metadata are written over the only good copy") {
+            self.newest
+        } else {
+            1 - self.newest
+        };
         self.write(slot, &next).map_err(failed)?;
-        if !planted!("recycled_too_soon") || next.base == self.stable.base {
+        if !planted!(
+            RecycledTooSoon,
+            "a container is reused before the metadata with the base above it are stable"
+        ) || next.base == self.stable.base
+        {
             self.sync(slot).map_err(failed)?;
         }
         (self.newest, self.stable) = (slot, next);

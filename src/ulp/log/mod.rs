@@ -49,8 +49,8 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use crate::fabric::storage::planted;
 pub use crate::fabric::storage::{Cause, StorageChoice, StorageError, StorageMake};
+use crate::planted::planted;
 pub use area::{Append, AreaOptions, Force, MarshallingArea, Restarted};
 pub use error::{LogError, LogStatus};
 pub use flush::Flush;

@@ -59,7 +59,11 @@ pub(super) fn recover(metadata: &Metadata, containers: &Containers) -> Result<Fo
             let at = Lsn::of(lsn.container(), u64::from(lsn.block_offset()), sequence);
             seen |= at == metadata.restart;
             // A restart area carries its base, so that both survive or neither does (LOG-18).
-            let newer = at >= metadata.horizon || planted!("failed_restart_is_news");
+            let newer = at >= metadata.horizon
+                || planted!(
+                    FailedRestartIsNews,
+                    "recovery takes a restart area for the newest whose call has failed before others"
+                );
             if let Some((base, _)) = restart_area(&block.records[record.data]).filter(|_| newer) {
                 found.restart = at;
                 found.base = found.base.max(base);
@@ -84,7 +88,7 @@ fn next(
     incarnation: u64,
 ) -> Result<Option<super::block::Block>, LogError> {
     let block = scanner.after(found.end, found.last, incarnation)?;
-    if block.is_none() && planted!("searches_beyond_the_end") {
+    if block.is_none() && planted!(SearchesBeyondTheEnd, "recovery goes on behind a torn block") {
         let beyond = Lsn::from_u64(found.end.as_u64() + super::lsn::SECTOR);
         return Ok(scanner.at(beyond)?.ok());
     }
@@ -118,7 +122,7 @@ fn check(metadata: &Metadata, found: &Found, reached: bool, restart_seen: bool) 
 /// Writes the blocks once more that may be in the system's memory only, and syncs them: a sync alone would
 /// say success after one that failed.
 fn settle(metadata: &Metadata, containers: &Containers, blocks: &[(Lsn, u64)]) -> Result<(), LogError> {
-    if planted!("recovery_trusts_cache") {
+    if planted!(RecoveryTrustsCache, "what recovery found is not written again and synced") {
         return Ok(());
     }
     let failed = |error| LogError::storage(CALL, LogStatus::LOG_CONTAINER_WRITE_FAILED, error);

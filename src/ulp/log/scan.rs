@@ -83,7 +83,9 @@ impl Scanner {
             }
             let Ok(block) = self.at(place)? else { continue };
             let linked = block.header.before == before && block.header.incarnation >= incarnation;
-            if linked || planted!("links_unchecked") {
+            if linked
+                || planted!(LinksUnchecked, "recovery takes any whole block at the right place for the next")
+            {
                 return Ok(Some(block));
             }
         }
@@ -110,7 +112,14 @@ impl Scanner {
         if !self.window.as_ref().is_some_and(inside) {
             let wanted = length.max(WINDOW).min(end - offset);
             let bytes = match container.read(offset, wanted as usize) {
-                Err(_) if planted!("read_error_is_the_end") => return Ok(None),
+                Err(_)
+                    if planted!(
+                        ReadErrorIsTheEnd,
+                        "a container that cannot be read is taken for the end of the log"
+                    ) =>
+                {
+                    return Ok(None);
+                }
                 read => read.map_err(|error| {
                     LogError::storage(self.call, LogStatus::LOG_CONTAINER_READ_FAILED, error)
                 })?,
