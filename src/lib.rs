@@ -36,8 +36,8 @@
 //! once, at a shared receive queue, may allocate; a flush to persistence (`ndk::ext`) is handed to storage,
 //! which takes short locks, allocates and makes a system call. No such call waits for another thread. As
 //! *queues* they are not lock-free: a thread that the scheduler stops between claiming and publishing a slot
-//! holds back later entries of that queue until it runs again, and one that is stopped while it executes holds
-//! back its queue.
+//! holds back later entries of that queue until it runs again, and one that is stopped while it executes
+//! holds back its queue.
 
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("qpair needs a 64-bit target: addresses, tickets and counters are 64 bits wide");
