@@ -39,11 +39,13 @@ enum Subcommands {
     /// that of the round trip. read and cas are driven by one side alone, and the time is that from post to
     /// completion.
     Pingpong(pingpong::Options),
-    /// A flush cancels what is pending, once and in order, and what is posted later lives
+    /// What the flush of each system promises, step by step, and whether it is so
     ///
-    /// Requests of every kind that can be pending are posted, flushed and polled. Fails unless each of them
-    /// completes once, in posting order for each queue, with STATUS_CANCELLED.
-    Flush,
+    /// Something is held back or pending, a flush is called, and the other side is looked at before and after.
+    /// NDK's flush cancels: it fails unless each pending request completes once, in posting order for each
+    /// queue, with STATUS_CANCELLED. The others complete what is held back; each fails, with the step, if a
+    /// promise of its own is not kept.
+    Flush(flush::Options),
     /// A device is held to the numbered statements about NDK, one check each
     ///
     /// Prints a line for each group and what did not pass, with its reason. A statement about what the device
@@ -85,7 +87,7 @@ impl Command {
         let output = Output::new(self.common.json);
         match self.subcommand {
             Subcommands::Pingpong(options) => pingpong::run(&options, output),
-            Subcommands::Flush => flush::run(output),
+            Subcommands::Flush(options) => flush::run(&options, output),
             Subcommands::Conformance(options) => conformance::run(&options, output),
         }
     }

@@ -1,123 +1,94 @@
-//! `qpair flush`: what NDK's flush promises, step by step, and whether it is so.
+//! `qpair flush`: what the flush of each system promises, step by step, and whether it is so.
 //!
-//! A and B are connected. A gets requests of every kind that can be pending, is flushed, and is polled; then
-//! each sends to the other. [`story`] holds what is posted and what must come of it; [`report`] judges and
-//! tells it.
+//! Each kind is a story that runs the real thing and looks at the other side. NDK's flush cancels, and has a
+//! [`ndk::Report`] of its own; the others complete what is held back, and are told as a [`tale::Tale`]. Every
+//! line comes from a call's result or from looking; a promise that is not kept is told with its step.
+//! [`page`] draws any of them.
 //!
-//! May come in: other promises of this flush. Not here: the flush of other systems, which completes in place
-//! of cancelling.
+//! May come in: a file for each flush. Not here: what the library could not show to any other program.
 
-mod report;
-mod story;
+mod appc;
+#[cfg(unix)]
+mod clfs;
+mod conversation;
+mod cpic;
+mod mmio;
+mod ndk;
+mod page;
+mod tale;
 
 use super::Verdict;
 use super::output::Output;
-use super::world::{ADAPTER, End, Link, Shape};
-use anyhow::{Context, ensure};
-use qpair::ndk::{Adapter, Completion, OpFlags};
-use report::{Later, Report};
-use std::time::Duration;
-use story::{Act, STORY, Step};
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use tale::Tale;
 
-/// Bytes of each message buffer: the longer of these texts.
-const SIZE: usize = BEFORE.len();
-const BEFORE: &str = "posted before the flush";
-const AFTER: &str = "posted after the flush";
-/// How long a completion may take that is promised.
-const LIMIT: Duration = Duration::from_secs(10);
+/// What is shown, and where.
+#[derive(Args, Debug)]
+pub struct Options {
+    /// Whose flush
+    #[arg(long, value_enum, default_value_t = Kind::Ndk)]
+    kind: Kind,
+    /// Write it to FILE as one page with a picture, too
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// NdkFlush: what is pending is cancelled
+    Ndk,
+    /// FLUSH of APPC: the send buffer of a conversation is sent
+    Appc,
+    /// cmflus of CPI-C: the same by calls, which need not block
+    Cpic,
+    /// mmioFlush: an I/O buffer is written to its file
+    Mmio,
+    /// ClfsFlushToLsn, ClfsFlushBuffers: records of a log are made stable
+    Clfs,
+    /// RDMA FLUSH: bytes in a peer's memory are made visible, or stable
+    Rdma,
+}
 
 /// Runs the subcommand.
-pub fn run(output: Output) -> anyhow::Result<Verdict> {
-    let adapter = Adapter::open(ADAPTER)?;
-    let report = observe(&adapter)?;
-    adapter.close()?;
-    output.print(&report)?;
-    Ok(if report.is_as_promised() { Verdict::AsPromised } else { Verdict::NotAsPromised })
-}
-
-fn observe(adapter: &Adapter) -> anyhow::Result<Report> {
-    let requests = STORY.len() as u32 + 1; // one more afterwards
-    let shape = Shape { memory_bytes: 2 * SIZE, receives: requests, initiators: requests };
-    let (a, b) = (End::new(adapter, shape)?, End::new(adapter, shape)?);
-    let link = Link::connect(adapter, &a, &b)?;
-
-    receive(&b, 0).context("B's receive")?;
-    a.region.write(OUTGOING, BEFORE.as_bytes())?;
-    for step in STORY {
-        post(&a, &link, step).with_context(|| format!("A's {step}"))?;
-    }
-    one(&b).context("B's receive of what was sent before the flush")?;
-
-    let pending_before = pending(&a);
-    a.qp.flush();
-    let completions = drain(&a)?;
-    let pending_after = pending(&a);
-
-    let later = vec![pass(("A", &a), ("B", &b))?, pass(("B", &b), ("A", &a))?];
-    link.part()?;
-    Ok(Report::new(pending_before, &completions, pending_after, later))
-}
-
-/// Where messages lie in the region of an end: first the one that it sends, then the one that it takes.
-const OUTGOING: usize = 0;
-const INCOMING: usize = SIZE;
-
-fn receive(end: &End, context: u64) -> anyhow::Result<()> {
-    Ok(end.qp.receive(context, &[end.region.sge(INCOMING..INCOMING + SIZE)?])?)
-}
-
-fn post(a: &End, link: &Link, step: &Step) -> anyhow::Result<()> {
-    let data = a.region.sge(OUTGOING..OUTGOING + SIZE)?;
-    let place = link.passive_memory.plus(OUTGOING as u64);
-    let (n, flags) = (step.number, step.flags);
-    match step.act {
-        Act::Receive => receive(a, n)?,
-        Act::Send => a.qp.send(n, &data, flags)?,
-        Act::Write => a.qp.write(n, &data, place, flags)?,
-        Act::Read => a.qp.read(n, &[data], place, flags)?,
-    }
-    Ok(())
-}
-
-/// Requests posted and not completed.
-fn pending(end: &End) -> u64 {
-    let counters = end.qp.counters();
-    counters.receives_pending + counters.initiator_requests_pending
-}
-
-/// Polls until as much has completed as was posted, and once more for what should not be there.
-fn drain(a: &End) -> anyhow::Result<Vec<Completion>> {
-    let mut completions = Vec::new();
-    let mut batch = [Completion::default(); STORY.len()];
-    while completions.len() < STORY.len() {
-        match a.cq.wait(&mut batch, Some(LIMIT))? {
-            0 => return Ok(completions), // the report says what is missing
-            count => completions.extend_from_slice(&batch[..count]),
+pub fn run(options: &Options, output: Output) -> anyhow::Result<Verdict> {
+    let html = options.html.as_deref();
+    match options.kind {
+        Kind::Ndk => {
+            let report = ndk::report()?;
+            tell(&report, || report.tale(), report.is_as_promised(), html, output)
         }
+        Kind::Appc => told(appc::tale()?, html, output),
+        Kind::Cpic => told(cpic::tale()?, html, output),
+        Kind::Mmio => told(mmio::tale()?, html, output),
+        #[cfg(unix)]
+        Kind::Clfs => told(clfs::tale()?, html, output),
+        #[cfg(not(unix))]
+        Kind::Clfs => anyhow::bail!("--kind clfs needs the log, which is for Unix only"),
+        Kind::Rdma => anyhow::bail!(
+            "--kind rdma cannot be shown: this version of qpair has no RDMA FLUSH; nothing was flushed"
+        ),
     }
-    let surplus = a.cq.poll(&mut batch);
-    completions.extend_from_slice(&batch[..surplus]);
-    Ok(completions)
 }
 
-/// The next completion.
-fn one(end: &End) -> anyhow::Result<Completion> {
-    let mut completion = [Completion::default()];
-    let count = end.cq.wait(&mut completion, Some(LIMIT))?;
-    ensure!(count == 1, "no completion within {LIMIT:?}");
-    Ok(completion[0])
+fn told(tale: Tale, html: Option<&Path>, output: Output) -> anyhow::Result<Verdict> {
+    tell(&tale, || &tale, tale.is_as_promised(), html, output)
 }
 
-/// A message that is posted after the flush.
-fn pass((sender, from): (&'static str, &End), (taker, to): (&'static str, &End)) -> anyhow::Result<Later> {
-    let length = AFTER.len();
-    from.region.write(OUTGOING, AFTER.as_bytes())?;
-    to.region.write(INCOMING, &[0; SIZE])?;
-    receive(to, 0)?;
-    from.qp.send(0, &from.region.sge(OUTGOING..OUTGOING + length)?, OpFlags::NONE)?;
-    let sent = one(from).with_context(|| format!("{sender}'s send after the flush"))?;
-    let received = one(to).with_context(|| format!("{taker}'s receive after the flush"))?;
-    let mut bytes = vec![0; received.bytes_transferred as usize];
-    to.region.read(INCOMING, &mut bytes)?;
-    Ok(Later::new(sender, taker, &sent, &received, &String::from_utf8_lossy(&bytes)))
+fn tell<T: std::borrow::Borrow<Tale>>(
+    answer: &(impl fmt::Display + Serialize),
+    tale: impl Fn() -> T,
+    as_promised: bool,
+    html: Option<&Path>,
+    output: Output,
+) -> anyhow::Result<Verdict> {
+    if let Some(file) = html {
+        let page = page::page(tale().borrow());
+        std::fs::write(file, page).with_context(|| format!("--html {}", file.display()))?;
+    }
+    output.print(answer)?;
+    Ok(if as_promised { Verdict::AsPromised } else { Verdict::NotAsPromised })
 }

@@ -2,6 +2,8 @@
 
 use super::story::{Act, Queue, STORY, Step};
 use super::{AFTER, LIMIT};
+use crate::command::clock::Duration;
+use crate::command::flush::tale::{Part, Tale};
 use qpair::ndk::{Completion, Status};
 use serde::Serialize;
 use std::fmt;
@@ -11,6 +13,8 @@ use std::fmt;
 pub struct Report {
     /// Which subcommand this is of.
     command: &'static str,
+    /// Whose flush it is.
+    kind: &'static str,
     /// Everything is as NdkFlush promises.
     as_promised: bool,
     /// What is not; empty, if `as_promised`.
@@ -21,6 +25,8 @@ pub struct Report {
     pending_before: u64,
     /// The same, when its completion queue had been drained.
     pending_after: u64,
+    /// Until the flush returned, in nanoseconds.
+    took_ns: u64,
     /// What was polled from A's completion queue: its receive queue's, then its initiator queue's, each as
     /// they came.
     completions: Vec<Ended>,
@@ -106,6 +112,7 @@ impl Later {
 impl Report {
     pub fn new(
         pending_before: u64,
+        took: Duration,
         completions: &[Completion],
         pending_after: u64,
         later: Vec<Later>,
@@ -123,11 +130,13 @@ impl Report {
         broken.extend(later.iter().filter_map(Later::broken));
         Self {
             command: "flush",
+            kind: "ndk",
             as_promised: broken.is_empty(),
             broken_promises: broken,
             posted: STORY.iter().map(posted).collect(),
             pending_before,
             pending_after,
+            took_ns: took.as_nanos() as u64, // 584 years at most
             completions: queues.iter().flat_map(|queue| of(*queue).map(ended)).collect(),
             later,
         }
@@ -135,6 +144,38 @@ impl Report {
 
     pub fn is_as_promised(&self) -> bool {
         self.as_promised
+    }
+
+    /// The same, as the flushes that complete are told: for a page.
+    pub fn tale(&self) -> Tale {
+        let lanes = ["requests pending", "completions polled"];
+        let mut tale = Tale::new("ndk", "NdkFlush", &lanes);
+        tale.step(Part::Before, "A, connected to B, posts", format!("{} requests", self.posted.len()));
+        for Posted { request, number, before_flush, .. } in &self.posted {
+            tale.saw(&format!("{request:?} {number}").to_lowercase(), before_flush);
+        }
+        tale.amounts(&[self.pending_before, 0]);
+        tale.step(Part::Flush, "A: NdkFlush", "it returns nothing: it cannot fail");
+        tale.took(Duration::from_nanos(self.took_ns));
+        tale.step(Part::After, "A polls its completion queue", format!("{} entries", self.completions.len()));
+        for Ended { request, status, .. } in &self.completions {
+            tale.saw(request, status.status);
+        }
+        tale.amounts(&[self.pending_after, self.completions.len() as u64]);
+        for Later { from, to, send, receive, text } in &self.later {
+            tale.step(Part::After, &format!("{from} sends to {to}"), send.status);
+            tale.saw(&format!("{to}'s receive"), receive.status).saw("what arrived", format!("{text:?}"));
+        }
+        if self.as_promised {
+            tale.means(
+                true,
+                "each request that was pending is cancelled, once, in posting order per queue",
+                "",
+            );
+            tale.denies(true, "what is posted later is cancelled, or the connection is over", "");
+        }
+        self.broken_promises.iter().for_each(|broken| tale.holds(false, broken, "so it was seen"));
+        tale
     }
 }
 
@@ -222,7 +263,7 @@ mod tests {
     fn broken(change: impl FnOnce(&mut Vec<Completion>)) -> Vec<String> {
         let mut completions = as_due();
         change(&mut completions);
-        Report::new(8, &completions, 0, Vec::new()).broken_promises
+        Report::new(8, Duration::ZERO, &completions, 0, Vec::new()).broken_promises
     }
 
     #[test]
@@ -261,7 +302,7 @@ mod tests {
             Later::new("A", "B", &dead, &dead, ""),
             Later::new("B", "A", &ended(Status::SUCCESS), &ended(Status::SUCCESS), AFTER),
         ];
-        let report = Report::new(7, &as_due(), 1, later);
+        let report = Report::new(7, Duration::ZERO, &as_due(), 1, later);
         assert!(!report.is_as_promised());
         assert_eq!(report.broken_promises.len(), 3);
         assert!(report.to_string().contains("Not as promised:\n\n     7 requests were pending"));

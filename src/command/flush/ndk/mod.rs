@@ -1,0 +1,123 @@
+//! What NDK's flush promises, step by step, and whether it is so: what is pending is cancelled.
+//!
+//! A and B are connected. A gets requests of every kind that can be pending, is flushed, and is polled; then
+//! each sends to the other. [`story`] holds what is posted and what must come of it; [`report`] judges and
+//! tells it.
+//!
+//! May come in: other promises of this flush. Not here: the flush of other systems, which completes in place
+//! of cancelling; they are told as a [`Tale`](super::tale::Tale).
+
+mod report;
+mod story;
+
+use crate::command::clock::{self, Duration};
+use crate::command::world::{ADAPTER, End, Link, Shape};
+use anyhow::{Context, ensure};
+use qpair::ndk::{Adapter, Completion, OpFlags};
+use report::Later;
+pub use report::Report;
+use story::{Act, STORY, Step};
+
+/// Bytes of each message buffer: the longer of these texts.
+const SIZE: usize = BEFORE.len();
+const BEFORE: &str = "posted before the flush";
+const AFTER: &str = "posted after the flush";
+/// How long a completion may take that is promised.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Shows it on the adapter of this process.
+pub fn report() -> anyhow::Result<Report> {
+    let adapter = Adapter::open(ADAPTER)?;
+    let report = observe(&adapter)?;
+    adapter.close()?;
+    Ok(report)
+}
+
+fn observe(adapter: &Adapter) -> anyhow::Result<Report> {
+    let requests = STORY.len() as u32 + 1; // one more afterwards
+    let shape = Shape { memory_bytes: 2 * SIZE, receives: requests, initiators: requests };
+    let (a, b) = (End::new(adapter, shape)?, End::new(adapter, shape)?);
+    let link = Link::connect(adapter, &a, &b)?;
+
+    receive(&b, 0).context("B's receive")?;
+    a.region.write(OUTGOING, BEFORE.as_bytes())?;
+    for step in STORY {
+        post(&a, &link, step).with_context(|| format!("A's {step}"))?;
+    }
+    one(&b).context("B's receive of what was sent before the flush")?;
+
+    let pending_before = pending(&a);
+    let before = clock::now();
+    a.qp.flush();
+    let took = before.elapsed();
+    let completions = drain(&a)?;
+    let pending_after = pending(&a);
+
+    let later = vec![pass(("A", &a), ("B", &b))?, pass(("B", &b), ("A", &a))?];
+    link.part()?;
+    Ok(Report::new(pending_before, took, &completions, pending_after, later))
+}
+
+/// Where messages lie in the region of an end: first the one that it sends, then the one that it takes.
+const OUTGOING: usize = 0;
+const INCOMING: usize = SIZE;
+
+fn receive(end: &End, context: u64) -> anyhow::Result<()> {
+    Ok(end.qp.receive(context, &[end.region.sge(INCOMING..INCOMING + SIZE)?])?)
+}
+
+fn post(a: &End, link: &Link, step: &Step) -> anyhow::Result<()> {
+    let data = a.region.sge(OUTGOING..OUTGOING + SIZE)?;
+    let place = link.passive_memory.plus(OUTGOING as u64);
+    let (n, flags) = (step.number, step.flags);
+    match step.act {
+        Act::Receive => receive(a, n)?,
+        Act::Send => a.qp.send(n, &data, flags)?,
+        Act::Write => a.qp.write(n, &data, place, flags)?,
+        Act::Read => a.qp.read(n, &[data], place, flags)?,
+    }
+    Ok(())
+}
+
+/// Requests posted and not completed.
+fn pending(end: &End) -> u64 {
+    let counters = end.qp.counters();
+    counters.receives_pending + counters.initiator_requests_pending
+}
+
+/// Polls until as much has completed as was posted, and once more for what should not be there.
+fn drain(a: &End) -> anyhow::Result<Vec<Completion>> {
+    let mut completions = Vec::new();
+    let mut batch = [Completion::default(); STORY.len()];
+    while completions.len() < STORY.len() {
+        match a.cq.wait(&mut batch, Some(LIMIT))? {
+            0 => return Ok(completions), // the report says what is missing
+            count => completions.extend_from_slice(&batch[..count]),
+        }
+    }
+    let surplus = a.cq.poll(&mut batch);
+    completions.extend_from_slice(&batch[..surplus]);
+    Ok(completions)
+}
+
+/// The next completion.
+fn one(end: &End) -> anyhow::Result<Completion> {
+    let mut completion = [Completion::default()];
+    let count = end.cq.wait(&mut completion, Some(LIMIT))?;
+    ensure!(count == 1, "no completion within {LIMIT:?}");
+    Ok(completion[0])
+}
+
+/// A message that is posted after the flush.
+fn pass((sender, from): (&'static str, &End), (taker, to): (&'static str, &End)) -> anyhow::Result<Later> {
+    let length = AFTER.len();
+    from.region.write(OUTGOING, AFTER.as_bytes())?;
+    to.region.write(INCOMING, &[0; SIZE])?;
+    receive(to, 0)?;
+    from.qp.send(0, &from.region.sge(OUTGOING..OUTGOING + length)?, OpFlags::NONE)?;
+    let sent = one(from).with_context(|| format!("{sender}'s send after the flush"))?;
+    let received = one(to).with_context(|| format!("{taker}'s receive after the flush"))?;
+    let mut bytes = vec![0; received.bytes_transferred as usize];
+    to.region.read(INCOMING, &mut bytes)?;
+    Ok(Later::new(sender, taker, &sent, &received, &String::from_utf8_lossy(&bytes)))
+}
