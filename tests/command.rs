@@ -40,8 +40,8 @@ fn refused(arguments: &[&str]) -> String {
     text(&output.stderr).to_owned()
 }
 
-fn number(document: &Value, field: &str) -> f64 {
-    document[field].as_f64().unwrap_or_else(|| panic!("{field} is a number in {document}"))
+fn number(document: &Value, field: impl serde_json::value::Index + std::fmt::Display) -> f64 {
+    document[&field].as_f64().unwrap_or_else(|| panic!("{field} is a number in {document}"))
 }
 
 #[track_caller]
@@ -143,6 +143,114 @@ fn flush_writes_a_document() {
     );
 }
 
+/// The kinds whose flush completes what is held back, and how many promises each looks at.
+const COMPLETING: [(&str, usize); 4] = [("appc", 12), ("cpic", 14), ("mmio", 10), ("clfs", 11)];
+
+/// The text with each time that a flush took left out.
+fn timeless(text: &str) -> String {
+    const TOOK: &str = ", returned after ";
+    let line = |line: &str| match line.split_once(TOOK) {
+        Some((before, time)) => {
+            assert!(time.split(' ').count() == 2 && time.ends_with('s'), "{line}");
+            format!("{before}{TOOK}TIME\n")
+        }
+        None => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
+}
+
+#[test]
+fn each_flush_that_completes_shows_its_promises_step_by_step() {
+    for (kind, promises) in COMPLETING {
+        let output = run(&["flush", "--kind", kind]);
+        assert_eq!(output.status.code(), Some(0), "{kind}: {}{}", text(&output.stdout), text(&output.stderr));
+        let told = timeless(text(&output.stdout));
+        assert!(
+            told.ends_with(&format!("As promised: {promises} promises were looked at, and kept.\n")),
+            "{told}"
+        );
+        insta::assert_snapshot!(format!("flush_of_{kind}"), told);
+    }
+}
+
+#[test]
+fn each_flush_that_completes_writes_a_document() {
+    for (kind, promises) in COMPLETING {
+        let document = document(&["flush", "--kind", kind, "--json"]);
+        assert_eq!((&document["command"], &document["kind"]), (&"flush".into(), &kind.into()));
+        assert_eq!((&document["as_promised"], &document["promises"]), (&true.into(), &promises.into()));
+        assert_eq!(document["broken_promises"], serde_json::json!([]));
+        let list = |field: &str| document[field].as_array().expect("a list").clone();
+        let (lanes, steps) = (list("lanes"), list("steps"));
+        assert!(!list("means").is_empty() && !list("does_not_mean").is_empty(), "{document}");
+        for (step, number) in steps.iter().zip(1..) {
+            assert_eq!(step["step"], number, "{kind}");
+            assert_eq!(step["part"] == "flush", step["took_ns"].is_u64(), "{kind}: {step}");
+            let amounts = step["amounts"].as_array().expect("a list").len();
+            assert!(amounts == 0 || amounts == lanes.len(), "{kind}: {step}");
+        }
+        assert!(steps.iter().any(|step| step["part"] == "flush"), "{document}");
+    }
+}
+
+#[test]
+fn what_is_held_back_goes_over_at_the_flush() {
+    for (kind, held, there, before) in
+        [("appc", 0, 1, 4), ("cpic", 0, 1, 4), ("mmio", 0, 1, 1), ("clfs", 0, 1, 3)]
+    {
+        let document = document(&["flush", "--kind", kind, "--json"]);
+        let amount = |step: usize, lane: usize| number(&document["steps"][step - 1]["amounts"], lane);
+        let flush = before + 1;
+        assert_eq!(document["steps"][flush - 1]["part"], "flush", "{kind}");
+        if kind == "cpic" {
+            // CPI-C does not tell what it holds back; frames do.
+            assert_eq!((amount(before, held), amount(before, there)), (0.0, 0.0));
+            assert!(amount(flush, held) > 0.0 && amount(flush, there) == 0.0);
+            continue;
+        }
+        assert!(amount(before, held) > 0.0 && amount(before, there) == 0.0, "{kind}: {document}");
+        assert!(amount(flush, held) == 0.0 && amount(flush, there) > 0.0, "{kind}: {document}");
+    }
+}
+
+#[test]
+fn a_flush_is_written_as_a_page_that_stands_alone() {
+    let folder = std::env::temp_dir().join(format!("qpair-pages-{}", std::process::id()));
+    std::fs::create_dir(&folder).expect("a folder for the pages");
+    for kind in ["ndk", "appc", "cpic", "mmio", "clfs"] {
+        let file = folder.join(format!("{kind}.html"));
+        let name = file.to_str().expect("a name in UTF-8");
+        let document = document(&["flush", "--kind", kind, "--html", name, "--json"]);
+        let page = std::fs::read_to_string(&file).expect("the page");
+        assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>\n"), "{kind}");
+        assert_eq!((page.matches("<svg ").count(), page.matches("</svg>").count()), (1, 1), "{kind}");
+        assert!(page.contains("As promised") && !page.contains("Not as promised"), "{kind}");
+        assert!(page.contains("returned after"), "{kind}");
+        for from_elsewhere in ["src=", "href=", "url(", "@import", "<script", "http:", "https:"] {
+            assert!(!page.contains(from_elsewhere), "{kind}: {from_elsewhere}");
+        }
+        for step in document["steps"].as_array().into_iter().flatten() {
+            let call = step["call"].as_str().expect("a text").replace('"', "&quot;");
+            assert!(page.contains(&call), "{kind}: {call}");
+        }
+    }
+    let nowhere = folder.join("none").join("page.html");
+    let output = run(&["flush", "--html", nowhere.to_str().expect("a name in UTF-8")]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("--html") && text(&output.stderr).contains("none"));
+    std::fs::remove_dir_all(&folder).expect("the folder goes");
+}
+
+#[test]
+fn what_is_not_there_does_not_look_like_success() {
+    for form in [&["flush", "--kind", "rdma"][..], &["flush", "--kind", "rdma", "--json"]] {
+        let output = run(form);
+        assert_eq!(output.status.code(), Some(1), "{form:?}");
+        assert_eq!(text(&output.stdout), "", "{form:?}");
+        assert!(text(&output.stderr).contains("no RDMA FLUSH"), "{}", text(&output.stderr));
+    }
+}
+
 #[test]
 fn a_wrong_argument_is_named() {
     for (arguments, names) in [
@@ -156,6 +264,7 @@ fn a_wrong_argument_is_named() {
         (&["pingpong", "--op", "read", "--threads", "2"], &["--threads 2", "leave it out"]),
         (&["pingpong", "--op", "cas", "--size", "64"], &["--size", "64", "8 bytes"]),
         (&["flush", "--size", "64"], &["--size"]),
+        (&["flush", "--kind", "stdio"], &["--kind", "stdio", "appc"]),
         (&["polish"], &["polish"]),
         (&[], &["Usage", "pingpong", "flush"]),
     ] {

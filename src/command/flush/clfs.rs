@@ -38,7 +38,7 @@ impl Drop for Folder {
 }
 
 struct Scene {
-    // Before the folder: it writes there until it is gone.
+    // Before the folder goes: it writes there until it is gone itself.
     area: MarshallingArea,
     log: Log,
     folder: Folder,
@@ -59,6 +59,9 @@ pub fn tale() -> anyhow::Result<Tale> {
     scene.append_later(&mut tale)?;
     scene.flush_together(&mut tale)?;
     scene.flush_beyond(&mut tale)?;
+    tale.leaves_open(
+        "what a power failure leaves; files are looked at as the death of the process would leave them",
+    );
     Ok(tale)
 }
 

@@ -52,6 +52,15 @@ fn ok(call: &str, code: ReturnCode) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The state that `cmecs` tells.
+fn state_name(state: i32) -> String {
+    match state {
+        CM_SEND_STATE => "CM_SEND_STATE".to_owned(),
+        CM_RECEIVE_STATE => "CM_RECEIVE_STATE".to_owned(),
+        other => other.to_string(),
+    }
+}
+
 impl Scene {
     fn frames(&self) -> u64 {
         self.units.here.frames_sent()
@@ -91,7 +100,7 @@ impl Scene {
     fn flush(&self, tale: &mut Tale) -> anyhow::Result<()> {
         let code = self.timed_flush(tale, "here: cmflus");
         let state = self.state()?;
-        tale.saw("conversation state", state);
+        tale.saw("conversation state", state_name(state));
         let frames = self.frames();
         tale.holds(code.is_ok() && frames > 0, "something is sent", format!("{frames} frames were sent"));
         tale.holds(state == CM_SEND_STATE, "the state is SEND", format!("it is {state}"));
@@ -149,10 +158,11 @@ impl Scene {
 
     fn flush_without_the_turn(&self, tale: &mut Tale) -> anyhow::Result<()> {
         let Some(partner) = self.partner else { bail!("the partner has no conversation") };
+        let before = clock::now();
         let code = self.there.cmflus(&partner);
-        tale.step(Part::Flush, "there: cmflus without the turn", code);
+        tale.step(Part::Flush, "there: cmflus without the turn", code).took(before.elapsed());
         let state = self.there.cmecs(&partner).map_err(|code| anyhow!("cmecs returned {code}"))?;
-        tale.saw("conversation state", state);
+        tale.saw("conversation state", state_name(state));
         let kept = code == CM_PROGRAM_STATE_CHECK && state == CM_RECEIVE_STATE;
         tale.holds(kept, "it is refused, and the state stays RECEIVE", format!("the state is {state}"));
         Ok(())

@@ -36,11 +36,13 @@ pub fn page(tale: &Tale) -> String {
     };
     let means = list("Completion means that", &tale.means);
     let denied = list("Completion does not mean that", &tale.does_not_mean);
+    let open = tale.not_seen.iter().map(|what| format!("<p>Not seen here: {}.</p>\n", escaped(what)));
+    let open: String = open.collect();
     let picture = picture(tale);
     let title = escaped(&title);
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{title}</title>\n\
-         <style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n{verdict}{picture}{means}{denied}\
+         <style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n{verdict}{picture}{means}{denied}{open}\
          <h2>The steps</h2>\n<ol>\n{steps}</ol>\n</body>\n</html>\n"
     )
 }

@@ -30,6 +30,8 @@ pub struct Tale {
     pub means: Vec<Kept>,
     /// What it was seen not to mean.
     pub does_not_mean: Vec<Kept>,
+    /// What cannot be seen in this way, so that nothing is claimed about it.
+    pub not_seen: Vec<&'static str>,
 }
 
 /// One call, or one look.
@@ -87,6 +89,7 @@ impl Tale {
             steps: Vec::new(),
             means: Vec::new(),
             does_not_mean: Vec::new(),
+            not_seen: Vec::new(),
         }
     }
 
@@ -152,6 +155,11 @@ impl Tale {
         }
     }
 
+    /// What this way of looking leaves open.
+    pub fn leaves_open(&mut self, what: &'static str) {
+        self.not_seen.push(what);
+    }
+
     pub fn is_as_promised(&self) -> bool {
         self.as_promised
     }
@@ -173,6 +181,9 @@ impl fmt::Display for Tale {
                 writeln!(f, "     {text} (step {step})")?;
             }
             writeln!(f)?;
+        }
+        for what in &self.not_seen {
+            writeln!(f, "Not seen here: {what}.\n")?;
         }
         if self.as_promised {
             return writeln!(f, "As promised: {} promises were looked at, and kept.", self.promises);
