@@ -41,7 +41,7 @@ enum Subcommands {
     Pingpong(pingpong::Options),
     /// What the flush of each system promises, step by step, and whether it is so
     ///
-    /// Something is held back or pending, a flush is called, and the other side is looked at before and after.
+    /// Something is held back or pending; a flush is called, and the other side looked at before and after.
     /// NDK's flush cancels: it fails unless each pending request completes once, in posting order for each
     /// queue, with STATUS_CANCELLED. The others complete what is held back; each fails, with the step, if a
     /// promise of its own is not kept.

@@ -5,6 +5,7 @@
 
 use super::tale::{Kept, Part, Step, Tale};
 use crate::command::output::Nanoseconds;
+use std::cmp::Ordering;
 
 /// Pixels of the picture: a row, the space left of the bars, a column, and the longest bar in it.
 const ROW: usize = 34;
@@ -86,41 +87,57 @@ fn picture(tale: &Tale) -> String {
     let most: Vec<u64> = (0..tale.lanes.len())
         .map(|n| counted.iter().filter_map(|step| step.amounts.get(n).copied()).max().unwrap_or(0).max(1))
         .collect();
-    let rows: String =
-        counted.iter().enumerate().map(|(n, step)| row(step, HEAD + n * ROW, width, &most)).collect();
+    let mut rows = String::new();
+    let mut before: &[u64] = &[];
+    for (n, step) in counted.iter().enumerate() {
+        rows += &row(step, before, HEAD + n * ROW, width, &most);
+        before = if step.amounts.is_empty() { before } else { &step.amounts };
+    }
     format!(
         "<svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"What was held back and what the flush \
          moved, step by step\">\n{heads}{rows}</svg>\n"
     )
 }
 
-/// One step of the picture, from `top` downwards.
-fn row(step: &Step, top: usize, width: usize, most: &[u64]) -> String {
+/// One step of the picture, from `top` downwards; `before` was counted at the one above.
+fn row(step: &Step, before: &[u64], top: usize, width: usize, most: &[u64]) -> String {
     let flush = step.part == Part::Flush;
     let class = if flush { "row flush" } else { "row" };
     let mut row = format!(
-        "<rect class=\"{class}\" x=\"0\" y=\"{}\" width=\"{width}\" height=\"{}\"/>\n<text x=\"6\" y=\"{}\">{}. {}</text>\n",
+        "<rect class=\"{class}\" x=\"0\" y=\"{}\" width=\"{width}\" height=\"{}\"/>\n\
+         <text x=\"6\" y=\"{}\">{}. {}</text>\n",
         top + 1,
         ROW - 2,
         top + 14,
         step.step,
         escaped(&shortened(&step.call)),
     );
-    let returned = returned(step);
-    let below = if flush { format!("{}{returned}", step.result) } else { step.result.clone() };
+    let took = step.took_ns.map(|took| format!("returned after {}: ", Nanoseconds(took as f64)));
+    let below = took.unwrap_or_default() + &step.result;
     row +=
         &format!("<text x=\"20\" y=\"{}\" fill=\"#555\">{}</text>\n", top + 28, escaped(&shortened(&below)));
     for (n, (amount, most)) in step.amounts.iter().zip(most).enumerate() {
         let (x, length) = (LEFT + n * COLUMN, amount * BAR / most);
         let class = if n == 0 { "bar first" } else { "bar" };
+        let change = before.get(n).filter(|_| flush).map_or_else(String::new, |was| changed(*was, *amount));
         row += &format!(
-            "<rect class=\"{class}\" x=\"{x}\" y=\"{}\" width=\"{length}\" height=\"14\"/>\n<text x=\"{}\" y=\"{}\">{amount}</text>\n",
+            "<rect class=\"{class}\" x=\"{x}\" y=\"{}\" width=\"{length}\" height=\"14\"/>\n\
+             <text x=\"{}\" y=\"{}\">{amount}{change}</text>\n",
             top + 10,
             x + length as usize + 6,
             top + 22,
         );
     }
     row
+}
+
+/// What a flush has taken from a place, or brought there.
+fn changed(was: u64, is: u64) -> String {
+    match is.cmp(&was) {
+        Ordering::Less => format!(" (−{} →)", was - is),
+        Ordering::Equal => String::new(),
+        Ordering::Greater => format!(" (→ +{})", is - was),
+    }
 }
 
 /// As much of a line as has room beside the bars; the whole line is in the list below.
@@ -168,6 +185,8 @@ mod tests {
         assert!(page.contains("0, returned after 3.00 µs"), "{page}");
         // 12 of 12 is the longest bar, in either column.
         assert_eq!(page.matches("width=\"130\" height=\"14\"").count(), 2, "{page}");
+        assert!(page.contains(">0 (−12 →)<") && page.contains(">12 (→ +12)<"), "{page}");
+        assert!(page.contains(">returned after 3.00 µs: 0<"), "{page}");
         assert!(!page.contains("src=") && !page.contains("href=") && !page.contains("url("));
     }
 }
