@@ -144,7 +144,7 @@ fn flush_writes_a_document() {
 }
 
 /// The kinds whose flush completes what is held back, and how many promises each looks at.
-const COMPLETING: [(&str, usize); 4] = [("appc", 12), ("cpic", 14), ("mmio", 10), ("clfs", 11)];
+const COMPLETING: [(&str, usize); 5] = [("appc", 12), ("cpic", 14), ("mmio", 10), ("clfs", 11), ("rdma", 13)];
 
 /// The text with each time that a flush took left out.
 fn timeless(text: &str) -> String {
@@ -195,29 +195,28 @@ fn each_flush_that_completes_writes_a_document() {
 
 #[test]
 fn what_is_held_back_goes_over_at_the_flush() {
-    for (kind, held, there, before) in
-        [("appc", 0, 1, 4), ("cpic", 0, 1, 4), ("mmio", 0, 1, 1), ("clfs", 0, 1, 3)]
-    {
+    // CPI-C does not tell what it holds back: its first lane is frames that left, and it is no part of this.
+    for (kind, before) in [("appc", 4), ("mmio", 1), ("clfs", 3), ("rdma", 1)] {
         let document = document(&["flush", "--kind", kind, "--json"]);
-        let amount = |step: usize, lane: usize| number(&document["steps"][step - 1]["amounts"], lane);
-        let flush = before + 1;
-        assert_eq!(document["steps"][flush - 1]["part"], "flush", "{kind}");
-        if kind == "cpic" {
-            // CPI-C does not tell what it holds back; frames do.
-            assert_eq!((amount(before, held), amount(before, there)), (0.0, 0.0));
-            assert!(amount(flush, held) > 0.0 && amount(flush, there) == 0.0);
-            continue;
-        }
-        assert!(amount(before, held) > 0.0 && amount(before, there) == 0.0, "{kind}: {document}");
-        assert!(amount(flush, held) == 0.0 && amount(flush, there) > 0.0, "{kind}: {document}");
+        let steps = &document["steps"];
+        let amount = |step: usize, lane: usize| number(&steps[step - 1]["amounts"], lane);
+        assert_eq!(steps[before]["part"], "flush", "{kind}");
+        assert!(amount(before, 0) > 0.0 && amount(before, 1) == 0.0, "{kind}: {document}");
+        assert!(amount(before + 1, 0) == 0.0 && amount(before + 1, 1) > 0.0, "{kind}: {document}");
     }
+    let document = document(&["flush", "--kind", "cpic", "--json"]);
+    let results =
+        |step: usize| (&document["steps"][step - 1]["result"], &document["steps"][step - 1]["amounts"]);
+    assert_eq!(results(4), (&"CM_PROGRAM_STATE_CHECK".into(), &serde_json::json!([0, 0])));
+    assert_eq!(results(5), (&"CM_OK".into(), &serde_json::json!([2, 0])));
+    assert_eq!(results(8).1, &serde_json::json!([2, 28]));
 }
 
 #[test]
 fn a_flush_is_written_as_a_page_that_stands_alone() {
     let folder = std::env::temp_dir().join(format!("qpair-pages-{}", std::process::id()));
     std::fs::create_dir(&folder).expect("a folder for the pages");
-    for kind in ["ndk", "appc", "cpic", "mmio", "clfs"] {
+    for kind in ["ndk", "appc", "cpic", "mmio", "clfs", "rdma"] {
         let file = folder.join(format!("{kind}.html"));
         let name = file.to_str().expect("a name in UTF-8");
         let document = document(&["flush", "--kind", kind, "--html", name, "--json"]);
@@ -239,16 +238,6 @@ fn a_flush_is_written_as_a_page_that_stands_alone() {
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("--html") && text(&output.stderr).contains("none"));
     std::fs::remove_dir_all(&folder).expect("the folder goes");
-}
-
-#[test]
-fn what_is_not_there_does_not_look_like_success() {
-    for form in [&["flush", "--kind", "rdma"][..], &["flush", "--kind", "rdma", "--json"]] {
-        let output = run(form);
-        assert_eq!(output.status.code(), Some(1), "{form:?}");
-        assert_eq!(text(&output.stdout), "", "{form:?}");
-        assert!(text(&output.stderr).contains("no RDMA FLUSH"), "{}", text(&output.stderr));
-    }
 }
 
 #[test]

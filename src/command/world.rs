@@ -35,6 +35,11 @@ pub struct End {
 impl End {
     /// An end whose peer may read, write and work on its memory, and whose sends wait as long as it takes.
     pub fn new(adapter: &Adapter, shape: Shape) -> anyhow::Result<Self> {
+        Self::of(adapter, shape, Memory::zeroed(shape.memory_bytes)?, MrFlags::default())
+    }
+
+    /// The same with that memory, on which the peer has more rights.
+    pub fn of(adapter: &Adapter, shape: Shape, memory: Memory, more: MrFlags) -> anyhow::Result<Self> {
         let pd = adapter.create_pd().wait()?;
         let cq = adapter.create_cq(shape.receives + shape.initiators, CqNotify::Waiters).wait()?;
         let description = QpDescription::new(&cq)
@@ -43,7 +48,7 @@ impl End {
             .receiver_not_ready(None);
         let qp = pd.create_qp(description).wait()?;
         let rights = MrFlags::ALLOW_REMOTE_READ | MrFlags::ALLOW_REMOTE_WRITE | ext::ALLOW_REMOTE_ATOMIC;
-        let region = pd.register(Memory::zeroed(shape.memory_bytes)?, rights).wait()?;
+        let region = pd.register(memory, rights | more).wait()?;
         Ok(Self { qp, cq, region, _pd: pd })
     }
 }

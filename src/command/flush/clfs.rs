@@ -3,6 +3,7 @@
 //! What would be left is looked at by opening a log from a copy of the files as they are at that moment: so
 //! the death of the process would leave them. What a power failure leaves is not seen in this way.
 
+use super::Folder;
 use super::tale::{Part, Tale};
 use crate::command::clock;
 use anyhow::Context;
@@ -10,32 +11,13 @@ use qpair::ulp::log::{
     Append, AreaOptions, Log, LogError, LogOptions, LogStatus, Lsn, MarshallingArea, ReadMode, RecordFilter,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const LANES: &[&str] = &["records not flushed", "records in the files"];
 /// Bytes of a container: the smallest.
 const CONTAINER: u64 = 512 * 1024;
 /// How many flushes are asked for at once.
 const TOGETHER: usize = 16;
-
-/// A folder that goes with the story.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> anyhow::Result<Self> {
-        let path = std::env::temp_dir().join(format!("qpair-flush-{}-{name}", std::process::id()));
-        std::fs::create_dir(&path).with_context(|| format!("the folder {}", path.display()))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            tracing::warn!(%error, folder = %self.0.display(), "a folder for temporary files stays");
-        }
-    }
-}
 
 struct Scene {
     // Before the folder goes: it writes there until it is gone itself.

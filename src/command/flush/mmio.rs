@@ -106,8 +106,13 @@ struct Scene {
 
 /// Runs the story.
 pub fn tale() -> anyhow::Result<Tale> {
+    on_disk_of(DISK)
+}
+
+/// The story on a disk of so many bytes at first.
+fn on_disk_of(size: usize) -> anyhow::Result<Tale> {
     let disk = Served::default();
-    disk.with(|disk| disk.size = DISK);
+    disk.with(|disk| disk.size = size);
     let info = OpenInfo {
         procedure: Some(Box::new(disk.clone())),
         buffer: Buffer::Own(BUFFER),
@@ -227,5 +232,25 @@ impl Scene {
             && self.is_there();
         tale.holds(kept, "the buffer is written, then empty, and the position stays", "it is not so");
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flush_that_does_not_do_as_promised_is_told_with_its_step() {
+        // No room for the first flush.
+        let tale = on_disk_of(FIRST.len() - 1).expect("the story is told to its end");
+        assert!(!tale.is_as_promised());
+        let first = &tale.broken_promises[0];
+        assert!(first.starts_with("step 2, mmioFlush") && first.contains("has all bytes"), "{first}");
+        assert!(tale.means.iter().all(|kept| kept.step != 2), "{tale}");
+        // Room for all: the flush to a full disk, which must fail, does not.
+        let tale = on_disk_of(LARGER_DISK).expect("the story is told to its end");
+        assert_eq!(tale.broken_promises.len(), 1, "{tale}");
+        assert!(tale.broken_promises[0].starts_with("step 5, mmioFlush to a disk that is full"), "{tale}");
+        assert!(on_disk_of(DISK).expect("the story is told to its end").is_as_promised());
     }
 }

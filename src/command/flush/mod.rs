@@ -15,6 +15,8 @@ mod cpic;
 mod mmio;
 mod ndk;
 mod page;
+#[cfg(unix)]
+mod rdma;
 mod tale;
 
 use super::Verdict;
@@ -68,9 +70,10 @@ pub fn run(options: &Options, output: Output) -> anyhow::Result<Verdict> {
         Kind::Clfs => told(clfs::tale()?, html, output),
         #[cfg(not(unix))]
         Kind::Clfs => anyhow::bail!("--kind clfs needs the log, which is for Unix only"),
-        Kind::Rdma => anyhow::bail!(
-            "--kind rdma cannot be shown: this version of qpair has no RDMA FLUSH; nothing was flushed"
-        ),
+        #[cfg(unix)]
+        Kind::Rdma => told(rdma::tale()?, html, output),
+        #[cfg(not(unix))]
+        Kind::Rdma => anyhow::bail!("--kind rdma needs memory of a file, which is for Unix only"),
     }
 }
 
@@ -91,4 +94,26 @@ fn tell<T: std::borrow::Borrow<Tale>>(
     }
     output.print(answer)?;
     Ok(if as_promised { Verdict::AsPromised } else { Verdict::NotAsPromised })
+}
+
+/// A folder that goes with the story.
+#[cfg(unix)]
+struct Folder(PathBuf);
+
+#[cfg(unix)]
+impl Folder {
+    fn new(name: &str) -> anyhow::Result<Self> {
+        let path = std::env::temp_dir().join(format!("qpair-flush-{}-{name}", std::process::id()));
+        std::fs::create_dir(&path).with_context(|| format!("the folder {}", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            tracing::warn!(%error, folder = %self.0.display(), "a folder for temporary files stays");
+        }
+    }
 }
