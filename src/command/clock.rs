@@ -11,3 +11,8 @@ pub use std::time::{Duration, Instant};
 pub fn now() -> Instant {
     Instant::now()
 }
+
+/// How long ago that was.
+pub fn since(before: Instant) -> Duration {
+    now().duration_since(before)
+}

@@ -65,7 +65,7 @@ impl Scene {
     fn timed_flush(&self, tale: &mut Tale, call: &str) -> anyhow::Result<Reply> {
         let before = clock::now();
         let reply = returned(call, self.appc.flush(self.tp, self.conv))?;
-        tale.step(Part::Flush, call, reply.rc).took(before.elapsed());
+        tale.step(Part::Flush, call, reply.rc).took(clock::since(before));
         Ok(reply)
     }
 

@@ -113,7 +113,7 @@ impl Scene {
     fn flush_to(&self, tale: &mut Tale, call: &str, lsn: Lsn) -> Result<Lsn, LogError> {
         let before = clock::now();
         let result = self.area.flush_to(lsn).wait();
-        tale.step(Part::Flush, call, told(&result)).took(before.elapsed());
+        tale.step(Part::Flush, call, told(&result)).took(clock::since(before));
         result
     }
 
@@ -167,7 +167,7 @@ impl Scene {
         let before = clock::now();
         let flushes: Vec<_> = lsns.iter().map(|lsn| self.area.flush_to(*lsn)).collect();
         let results: Vec<_> = flushes.into_iter().map(|flush| flush.wait()).collect();
-        let took = before.elapsed();
+        let took = clock::since(before);
         let ok = results.iter().filter(|result| result.is_ok()).count();
         let call = "ClfsFlushToLsn, each client for its record";
         tale.step(Part::Flush, call, format!("{ok} times STATUS_SUCCESS")).took(took);
@@ -186,7 +186,7 @@ impl Scene {
         self.add("the last one")?;
         let before = clock::now();
         let result = self.area.flush_buffers().wait();
-        tale.step(Part::Flush, "ClfsFlushBuffers", told(&result)).took(before.elapsed());
+        tale.step(Part::Flush, "ClfsFlushBuffers", told(&result)).took(clock::since(before));
         let found = self.look(tale)?;
         let kept = result.is_ok() && found == self.appended;
         tale.holds(kept, "every record of the marshalling area is in the files", "some are not");

@@ -44,7 +44,7 @@ pub fn returned<T>(verb: &str, mut pending: Pending<T>) -> anyhow::Result<T> {
     loop {
         match pending.now() {
             Ok(reply) => return Ok(reply),
-            Err(_) if begin.elapsed() > LIMIT => bail!("{verb} has not returned within {LIMIT:?}"),
+            Err(_) if clock::since(begin) > LIMIT => bail!("{verb} has not returned within {LIMIT:?}"),
             Err(still) => pending = still,
         }
         thread::yield_now();
@@ -56,7 +56,7 @@ pub fn soon<T, E>(mut ask: impl FnMut() -> Result<T, E>) -> Result<T, E> {
     let begin = clock::now();
     loop {
         match ask() {
-            Err(_) if begin.elapsed() <= LIMIT => thread::yield_now(),
+            Err(_) if clock::since(begin) <= LIMIT => thread::yield_now(),
             answer => return answer,
         }
     }

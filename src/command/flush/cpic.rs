@@ -73,7 +73,7 @@ impl Scene {
     fn timed_flush(&self, tale: &mut Tale, call: &str) -> ReturnCode {
         let before = clock::now();
         let code = self.here.cmflus(&self.id);
-        tale.step(Part::Flush, call, code).took(before.elapsed());
+        tale.step(Part::Flush, call, code).took(clock::since(before));
         self.look(tale);
         code
     }
@@ -160,7 +160,7 @@ impl Scene {
         let Some(partner) = self.partner else { bail!("the partner has no conversation") };
         let before = clock::now();
         let code = self.there.cmflus(&partner);
-        tale.step(Part::Flush, "there: cmflus without the turn", code).took(before.elapsed());
+        tale.step(Part::Flush, "there: cmflus without the turn", code).took(clock::since(before));
         let state = self.there.cmecs(&partner).map_err(|code| anyhow!("cmecs returned {code}"))?;
         tale.saw("conversation state", state_name(state));
         let kept = code == CM_PROGRAM_STATE_CHECK && state == CM_RECEIVE_STATE;

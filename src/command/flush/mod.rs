@@ -117,3 +117,19 @@ impl Drop for Folder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::tale::Part;
+    use super::*;
+
+    #[test]
+    fn a_broken_promise_is_a_failure() {
+        let told_with = |kept| {
+            let mut tale = Tale::new("mmio", "mmioFlush", &[]);
+            tale.step(Part::Flush, "mmioFlush", "0").holds(kept, "all was written", "some was");
+            told(tale, None, Output::new(true)).expect("it is printed")
+        };
+        assert_eq!((told_with(true), told_with(false)), (Verdict::AsPromised, Verdict::NotAsPromised));
+    }
+}

@@ -1,7 +1,7 @@
 //! RDMA FLUSH: bytes that were written into a peer's memory reach its file, or its disk.
 //!
-//! The peer's memory is private, with the bytes of a file: a write reaches the memory, and a flush takes it on to
-//! the file. So the file tells, to anybody who reads it, what was flushed.
+//! The peer's memory is private, with the bytes of a file: a write reaches the memory, and a flush takes it on
+//! to the file. So the file tells, to anybody who reads it, what was flushed.
 
 use super::Folder;
 use super::tale::{Part, Tale};
@@ -125,7 +125,7 @@ impl Scene {
         let before = clock::now();
         self.a.qp.flush_remote(0, self.place(RECORDS), length as u32, placement, OpFlags::NONE)?;
         let completion = self.completion("the FLUSH")?;
-        let took = before.elapsed();
+        let took = clock::since(before);
         let call = format!("FLUSH of {length} bytes, {kind}");
         tale.step(Part::Flush, &call, completion.status).took(took);
         let in_file = self.look(tale, RECORDS + last * RECORD, &record(last))?;
@@ -149,7 +149,7 @@ impl Scene {
         self.a.qp.atomic_write(0, count, self.place(COUNT), silent)?;
         self.a.qp.flush_remote(4, self.place(COUNT), 8, persistent, OpFlags::NONE)?;
         let completion = self.completion("the last FLUSH")?;
-        let took = before.elapsed();
+        let took = clock::since(before);
         tale.step(Part::Flush, "WRITE, FLUSH, ATOMIC WRITE of a count, FLUSH in one go", completion.status);
         tale.took(took);
         let counted = self.look(tale, COUNT, &count)?;
@@ -167,7 +167,7 @@ impl Scene {
         let before = clock::now();
         self.a.qp.flush_remote(0, place, length, FlushPlacement::PERSISTENT, OpFlags::NONE)?;
         let completion = self.completion("the FLUSH beyond the region")?;
-        let took = before.elapsed();
+        let took = clock::since(before);
         tale.step(Part::Flush, "FLUSH of a byte more than the region has", completion.status).took(took);
         let same = self.held()?.1 == file;
         tale.saw("the file is as before", same);

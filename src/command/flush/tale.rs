@@ -110,20 +110,20 @@ impl Tale {
     /// What was seen when one looked.
     pub fn saw(&mut self, what: &str, is: impl fmt::Display) -> &mut Self {
         let seen = Seen { what: what.to_owned(), is: is.to_string() };
-        self.steps.iter_mut().last().map(|step| step.seen.push(seen));
+        self.newest(|step| step.seen.push(seen));
         self
     }
 
     /// What was counted in each lane.
     pub fn amounts(&mut self, amounts: &[u64]) -> &mut Self {
-        self.steps.iter_mut().last().map(|step| step.amounts = amounts.to_vec());
+        self.newest(|step| step.amounts = amounts.to_vec());
         self
     }
 
     /// How long the flush of this step took to return.
     pub fn took(&mut self, took: Duration) -> &mut Self {
         let nanoseconds = took.as_nanos() as u64; // 584 years at most
-        self.steps.iter_mut().last().map(|step| step.took_ns = Some(nanoseconds));
+        self.newest(|step| step.took_ns = Some(nanoseconds));
         self
     }
 
@@ -162,6 +162,13 @@ impl Tale {
 
     pub fn is_as_promised(&self) -> bool {
         self.as_promised
+    }
+
+    /// Adds to the step that is told now.
+    fn newest(&mut self, add: impl FnOnce(&mut Step)) {
+        if let Some(step) = self.steps.last_mut() {
+            add(step);
+        }
     }
 
     fn place(&self) -> (usize, &str) {

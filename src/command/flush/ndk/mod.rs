@@ -49,7 +49,7 @@ fn observe(adapter: &Adapter) -> anyhow::Result<Report> {
     let pending_before = pending(&a);
     let before = clock::now();
     a.qp.flush();
-    let took = before.elapsed();
+    let took = clock::since(before);
     let completions = drain(&a)?;
     let pending_after = pending(&a);
 
