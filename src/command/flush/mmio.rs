@@ -247,8 +247,7 @@ mod tests {
         let first = &tale.broken_promises[0];
         assert!(first.starts_with("step 2, mmioFlush") && first.contains("has all bytes"), "{first}");
         assert!(tale.means.iter().all(|kept| kept.step != 2), "{tale}");
-        // Room for all: the flush to a full disk, which must fail, does not; and the one behind it finds nothing
-        // to write.
+        // Room for all: the flush to a full disk, which must fail, does not, and the next has nothing to do.
         let tale = on_disk_of(LARGER_DISK).expect("the story is told to its end");
         assert_eq!(tale.broken_promises.len(), 2, "{tale}");
         assert!(tale.broken_promises[0].starts_with("step 5, mmioFlush to a disk that is full"), "{tale}");

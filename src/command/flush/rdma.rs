@@ -1,7 +1,7 @@
 //! RDMA FLUSH: bytes that were written into a peer's memory reach its file, or its disk.
 //!
-//! The peer's memory is private, with the bytes of a file: a write reaches the memory, and a flush takes it on
-//! to the file. So the file tells, to anybody who reads it, what was flushed.
+//! The peer's memory is private, with the bytes of a file: a write reaches the memory, and a flush takes it
+//! on to the file. So the file tells, to anybody who reads it, what was flushed.
 
 use super::Folder;
 use super::tale::{Part, Tale};
