@@ -61,6 +61,9 @@ groups! { every_group_has_a_test, conformance::groups:
 }
 
 groups! { every_group_of_the_flush_family_has_a_test, conformance::family_groups:
+    appc: "APPC";
+    cpic: "CPIC";
+    wire: "WIRE";
     mmio: "MMIO";
 }
 

@@ -16,14 +16,15 @@
 //! are about the protocols of this library on the device of this process; the device under test does not
 //! matter to them.
 //!
-//! The checks use the NDK face alone, as any other user would. Each opens a NET of its own, depends on no
-//! other, waits for what it awaits instead of sleeping, and reports what it expected and what came. One that
-//! panics has failed, and so has one that does not end in time. What a device lacks is *not supported*, which
-//! is no failure; what no caller of a Rust API could observe is *not shown*, with the reason; what waits for a part
-//! that is not built yet is *waiting*, and says for which.
+//! The checks use public faces alone, as any other user would; those of the log stand beside it, on a disk
+//! that forgets, which no user has. Each opens a NET of its own, depends on no other, waits for what it awaits
+//! instead of sleeping, and reports what it expected and what came. One that panics has failed, and so has one
+//! that does not end in time. What a device lacks is *not supported*, which is no failure; what no caller of a
+//! Rust API could observe is *not shown*, with the reason; what needs a part that is not built yet is
+//! *waiting*, and says for which.
 //!
 //! May come in: statements with numbers in the reference, and what several of their checks need. Not here:
-//! what a user of the suite asks for (`command`), and anything that must look behind the face.
+//! what a user of the suite asks for (`command`), and anything that must look behind a face.
 
 mod bench;
 mod device;

@@ -8,12 +8,21 @@
 //! faces of the protocols. Not here: statements about NDK (`statements`), and checks that a program of its
 //! own must make, such as a writer that is killed (`tests/log.rs`).
 
+mod appc;
+mod cpic;
+mod lus;
 mod mmio;
+mod wire;
 
 use super::statement::{Mark, Plain, Statement};
 
 /// Each group and its statements.
-const GROUPS: &[(&str, &[Statement])] = &[("MMIO", mmio::STATEMENTS)];
+const GROUPS: &[(&str, &[Statement])] = &[
+    ("APPC", appc::STATEMENTS),
+    ("CPIC", cpic::STATEMENTS),
+    ("WIRE", wire::STATEMENTS),
+    ("MMIO", mmio::STATEMENTS),
+];
 
 /// All statements about the flush family, in the order of the reference.
 ///
@@ -54,7 +63,17 @@ macro_rules! holds {
     };
 }
 
-use {holds, same};
+/// `told!(number, mark, text, checks...)` is a statement that these checks show, which tell by a sentence.
+macro_rules! told {
+    ($number:literal, $mark:ident, $text:literal, $($check:path),+) => {
+        Statement::plain($number, $mark, $text, || {
+            $($check()?;)+
+            Ok(())
+        })
+    };
+}
+
+use {holds, same, told};
 
 #[cfg(test)]
 mod tests {
@@ -62,7 +81,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     /// The numbers of statements in each group of the reference.
-    const COUNTS: [(&str, usize); 1] = [("MMIO", 32)];
+    const COUNTS: [(&str, usize); 4] = [("APPC", 42), ("CPIC", 30), ("WIRE", 5), ("MMIO", 32)];
 
     #[test]
     fn every_statement_of_the_reference_is_there_once_and_in_order() {

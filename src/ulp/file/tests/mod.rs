@@ -1,4 +1,6 @@
-//! Multimedia file I/O apart from its numbered statements, which stand in the conformance suite with the disk.
+//! Multimedia file I/O apart from its numbered statements, which stand in the conformance suite.
+//!
+//! The disk is the suite's: it says what it was asked, and can be full.
 
 mod chunks;
 #[path = "../../../conformance/family/mmio/disk.rs"]
