@@ -65,6 +65,8 @@ groups! { every_group_of_the_flush_family_has_a_test, conformance::family_groups
     cpic: "CPIC";
     wire: "WIRE";
     mmio: "MMIO";
+    #[cfg(all(feature = "storage", unix))]
+    log: "LOG";
 }
 
 /// A caller that implements the trait is held to the same statements as the built-in device.
