@@ -67,6 +67,8 @@ groups! { every_group_of_the_flush_family_has_a_test, conformance::family_groups
     mmio: "MMIO";
     #[cfg(all(feature = "storage", unix))]
     log: "LOG";
+    #[cfg(all(feature = "storage", unix))]
+    rflush: "RFLUSH";
 }
 
 /// A caller that implements the trait is held to the same statements as the built-in device.

@@ -13,8 +13,8 @@
 //! ```
 //!
 //! [`flush_family`] has the statements about conversations, files, logs and flushes of remote memory. They
-//! are about the protocols of this library on the device of this process; the device under test does not
-//! matter to them.
+//! are about the protocols of this library on the device of this process; the device under test matters to
+//! those of remote memory only.
 //!
 //! The checks use public faces alone, as any other user would; those of the log stand beside it, on a disk
 //! that forgets, which no user has. Each opens a NET of its own, depends on no other, waits for what it awaits

@@ -7,8 +7,8 @@ use std::fmt;
 
 /// One numbered statement, and the check that holds a device to it.
 ///
-/// Statements about NDK are about the device under test. Those of the flush family are about the protocols of
-/// this library, which stand on the device of this process.
+/// Statements about NDK are about the device under test. Of the flush family those about remote memory
+/// are, too; the others are about the protocols of this library, on the device of this process.
 #[derive(Clone, Copy, Debug)]
 pub struct Statement {
     number: &'static str,

@@ -4,9 +4,9 @@
 //! and, with the feature `storage` on Unix, `log` and `rflush`. What several conversations need stands in
 //! `lus`.
 //!
-//! May come in: statements with numbers in the reference, each with the check that shows it, on the public
-//! faces of the protocols. Not here: statements about NDK (`statements`), and checks that a program of its
-//! own must make, such as a writer that is killed (`tests/log.rs`).
+//! May come in: statements with numbers in the reference, each with the check that shows it, on public faces;
+//! those of the log look behind it, and stand there. Not here: statements about NDK (`statements`), and checks
+//! that a program of its own must make, such as a writer that is killed (`tests/log.rs`).
 
 mod appc;
 mod cpic;
@@ -14,6 +14,8 @@ mod cpic;
 mod log;
 mod lus;
 mod mmio;
+#[cfg(all(feature = "storage", unix))]
+mod rflush;
 mod wire;
 
 use super::statement::{Mark, Plain, Statement};
@@ -26,6 +28,8 @@ const GROUPS: &[(&str, &[Statement])] = &[
     ("MMIO", mmio::STATEMENTS),
     #[cfg(all(feature = "storage", unix))]
     ("LOG", log::STATEMENTS),
+    #[cfg(all(feature = "storage", unix))]
+    ("RFLUSH", rflush::STATEMENTS),
 ];
 
 /// All statements about the flush family, in the order of the reference.
@@ -92,6 +96,8 @@ mod tests {
         ("MMIO", 32),
         #[cfg(all(feature = "storage", unix))]
         ("LOG", 34),
+        #[cfg(all(feature = "storage", unix))]
+        ("RFLUSH", 19),
     ];
 
     #[test]
@@ -103,6 +109,13 @@ mod tests {
         assert_eq!(flush_family().map(Statement::number).collect::<Vec<_>>(), expected);
         let groups: Vec<&str> = COUNTS.iter().map(|(group, _)| *group).collect();
         assert_eq!(family_groups().collect::<Vec<_>>(), groups);
+    }
+
+    #[test]
+    #[cfg(all(feature = "storage", unix))]
+    fn marks_add_up_as_in_the_reference() {
+        let count = |mark| flush_family().filter(|statement| statement.mark() == mark).count();
+        assert_eq!([D, E, I].map(count), [106, 21, 35]);
     }
 
     #[test]

@@ -14,8 +14,8 @@ use crate::ulp::file::*;
 use disk::Disk;
 use std::error::Error as AnyError;
 
-/// Its check needs `ulp::file` over a file-backed region of a responder that crashes.
-const REGIONS: &str = "file-backed memory regions, which persist through RDMA FLUSH, are still being built";
+/// What MMIO-32 waits for.
+const REGIONS: &str = "an I/O procedure over a remote region is not built yet";
 
 pub(super) const STATEMENTS: &[Statement] = &[
     Statement::plain("MMIO-1", D, "a flush of a buffer not written to does no I/O", flushing::mmio_1),
