@@ -343,7 +343,7 @@ fn conformance_tells_each_statement_and_its_result() {
 fn conformance_adds_up_by_group() {
     let output = run(&["conformance", "--filter", "lsn", "--filter", "CB"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    let expected = "local held to the statements about NDK\n\n  LSN     11 of 11 passed\n  CB      4 of 4 passed\n\n15 of 15 passed\n";
+    let expected = "local held to the numbered statements\n\n  LSN     11 of 11 passed\n  CB      4 of 4 passed\n\n15 of 15 passed\n";
     assert_eq!(text(&output.stdout), expected);
 }
 
@@ -351,7 +351,10 @@ fn conformance_adds_up_by_group() {
 fn conformance_lists_all_statements() {
     let document = document(&["conformance", "--list", "--json"]);
     let statements = document["statements"].as_array().expect("a list");
-    assert_eq!(statements.len(), 244);
+    // The flush family comes behind NDK; two of its groups stand on storage.
+    let family = if cfg!(unix) { 162 } else { 109 };
+    assert_eq!(statements.len(), 244 + family);
+    assert_eq!(statements[244]["number"], "APPC-1");
     assert!(statements.iter().all(|statement| statement.get("result").is_none()));
     let output = run(&["conformance", "--list", "--filter", "CQ-4"]);
     assert_eq!(text(&output.stdout), "CQ-4      D   a queue that was never armed never calls\n");

@@ -1,14 +1,16 @@
-//! The device of this process, held to the numbered statements about NDK: a test for each group.
+//! The device of this process, held to the numbered statements about NDK, and the flush family to its own: a
+//! test for each group.
 
 #![cfg(feature = "conformance")]
 
 use qpair::conformance::{self, Report, Verdict};
 
-/// Every statement of the group holds on `local`, which lacks nothing.
+/// Every statement of the group holds on `local`, which lacks nothing; some may wait for what is not built.
 #[track_caller]
 fn holds(group: &str) {
     let device = conformance::device("local").expect("it is built in");
-    let report = Report::of(&device, conformance::statements().filter(|s| s.group() == group), |_| {});
+    let all = conformance::statements().chain(conformance::flush_family());
+    let report = Report::of(&device, all.filter(|statement| statement.group() == group), |_| {});
     assert!(!report.rows().is_empty(), "no statement is in the group {group}");
     let open = |verdict: &Verdict| matches!(verdict, Verdict::Fail(_) | Verdict::NotSupported(_));
     let open: Vec<String> = report
@@ -24,22 +26,24 @@ fn holds(group: &str) {
 }
 
 macro_rules! groups {
-    ($($test:ident: $group:literal;)+) => {
+    ($every:ident, $groups:path: $($(#[$if:meta])* $test:ident: $group:literal;)+) => {
         $(
             #[test]
+            $(#[$if])*
             fn $test() {
                 holds($group);
             }
         )+
 
         #[test]
-        fn every_group_has_a_test() {
-            assert_eq!(conformance::groups().collect::<Vec<_>>(), [$($group),+]);
+        fn $every() {
+            let expected: &[&str] = &[$($(#[$if])* $group),+];
+            assert_eq!($groups().collect::<Vec<_>>(), expected);
         }
     };
 }
 
-groups! {
+groups! { every_group_has_a_test, conformance::groups:
     flush: "FLUSH";
     cq: "CQ";
     qp: "QP";
@@ -54,6 +58,17 @@ groups! {
     cb: "CB";
     adp: "ADP";
     flag: "FLAG";
+}
+
+groups! { every_group_of_the_flush_family_has_a_test, conformance::family_groups:
+    appc: "APPC";
+    cpic: "CPIC";
+    wire: "WIRE";
+    mmio: "MMIO";
+    #[cfg(all(feature = "storage", unix))]
+    log: "LOG";
+    #[cfg(all(feature = "storage", unix))]
+    rflush: "RFLUSH";
 }
 
 /// A caller that implements the trait is held to the same statements as the built-in device.

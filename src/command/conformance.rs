@@ -1,4 +1,4 @@
-//! `qpair conformance`: a device held to the numbered statements about NDK.
+//! `qpair conformance`: a device held to the numbered statements about NDK, and the flush family to its own.
 
 use super::output::Output;
 use super::{Verdict, usage};
@@ -58,15 +58,20 @@ pub fn run(options: &Options, output: Output) -> anyhow::Result<Verdict> {
 /// The statements that some filter names, in the order of the reference; all without a filter.
 fn chosen(filters: &[String]) -> anyhow::Result<Vec<&'static Statement>> {
     for filter in filters {
-        if !conformance::statements().any(|statement| statement.matches(filter)) {
-            let groups: Vec<_> = conformance::groups().collect();
+        if !all().any(|statement| statement.matches(filter)) {
+            let groups: Vec<_> = conformance::groups().chain(conformance::family_groups()).collect();
             let what = format!("{filter:?}, which names no statement; groups: {}", groups.join(", "));
             return Err(usage("--filter", what));
         }
     }
     let named =
         |statement: &&Statement| filters.is_empty() || filters.iter().any(|filter| statement.matches(filter));
-    Ok(conformance::statements().filter(named).collect())
+    Ok(all().filter(named).collect())
+}
+
+/// Every statement: first those about NDK, then those of the flush family.
+fn all() -> impl Iterator<Item = &'static Statement> {
+    conformance::statements().chain(conformance::flush_family())
 }
 
 /// The document of a run; its text is the report's.
@@ -89,12 +94,13 @@ struct Sums {
     failed: usize,
     not_supported: usize,
     not_shown: usize,
+    waiting: usize,
 }
 
 impl From<Counts> for Sums {
     fn from(counts: Counts) -> Self {
-        let Counts { passed, failed, not_supported, not_shown } = counts;
-        Self { passed, failed, not_supported, not_shown }
+        let Counts { passed, failed, not_supported, not_shown, waiting } = counts;
+        Self { passed, failed, not_supported, not_shown, waiting }
     }
 }
 
@@ -103,7 +109,7 @@ impl From<Counts> for Sums {
 struct Judged<'r> {
     #[serde(flatten)]
     statement: Listed,
-    /// `pass`, `fail`, `not supported` or `not shown`.
+    /// `pass`, `fail`, `not supported`, `not shown` or `waiting`.
     result: &'static str,
     /// Why, unless it passed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -147,7 +153,8 @@ struct Listing {
 #[derive(Serialize)]
 struct Listed {
     number: &'static str,
-    /// `D` documented, `T` asserted by Microsoft's tests, `DT` both, `I` inferred.
+    /// `D` documented, `T` asserted by Microsoft's tests, `DT` both, `I` inferred,
+    /// `E` seen in a header or another implementation.
     mark: &'static str,
     text: &'static str,
 }

@@ -1,4 +1,5 @@
-//! The conformance suite: one check for each numbered statement about NDK, for any device.
+//! The conformance suite: one check for each numbered statement about NDK, for any device, and for each about
+//! the flush family of this library.
 //!
 //! A device is held to it by implementing [`Device`], which opens adapters and says what it promises beyond
 //! the statements; `qpair conformance` and `tests/conformance.rs` do so for the devices that are built in:
@@ -11,16 +12,23 @@
 //! assert!(report.holds());
 //! ```
 //!
-//! The checks use the NDK face alone, as any other user would. Each opens a NET of its own, depends on no
-//! other, waits for what it awaits instead of sleeping, and reports what it expected and what came. One that
-//! panics has failed, and so has one that does not end in time. What a device lacks is *not supported*, which
-//! is no failure; what no caller of a Rust API could observe is *not shown*, with the reason.
+//! [`flush_family`] has the statements about conversations, files, logs and flushes of remote memory. They
+//! are about the protocols of this library on the device of this process; the device under test matters to
+//! those of remote memory only.
+//!
+//! The checks use public faces alone, as any other user would; those of the log stand beside it, on a disk
+//! that forgets, which no user has. Each opens a NET of its own, depends on no other, waits for what it awaits
+//! instead of sleeping, and reports what it expected and what came. One that panics has failed, and so has one
+//! that does not end in time. What a device lacks is *not supported*, which is no failure; what no caller of a
+//! Rust API could observe is *not shown*, with the reason; what needs a part that is not built yet is
+//! *waiting*, and says for which.
 //!
 //! May come in: statements with numbers in the reference, and what several of their checks need. Not here:
-//! what a user of the suite asks for (`command`), and anything that must look behind the face.
+//! what a user of the suite asks for (`command`), and anything that must look behind a face.
 
 mod bench;
 mod device;
+mod family;
 mod pages;
 mod raw;
 mod report;
@@ -30,6 +38,7 @@ mod statements;
 mod world;
 
 pub use device::{Device, Host, Promises, device};
+pub use family::{family_groups, flush_family};
 pub use report::{Counts, Report, Row};
 pub use run::run;
 pub use statement::{Mark, Statement, Verdict};

@@ -33,6 +33,8 @@ pub struct Counts {
     pub not_supported: usize,
     /// No check can show them.
     pub not_shown: usize,
+    /// Their checks wait for what is not built yet.
+    pub waiting: usize,
 }
 
 impl Report {
@@ -93,6 +95,7 @@ impl Counts {
                 Verdict::Fail(_) => counts.failed += 1,
                 Verdict::NotSupported(_) => counts.not_supported += 1,
                 Verdict::NotShown(_) => counts.not_shown += 1,
+                Verdict::Waiting(_) => counts.waiting += 1,
             }
         }
         counts
@@ -100,15 +103,19 @@ impl Counts {
 
     /// All of them.
     pub fn total(&self) -> usize {
-        self.passed + self.failed + self.not_supported + self.not_shown
+        self.passed + self.failed + self.not_supported + self.not_shown + self.waiting
     }
 }
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {} passed", self.passed, self.total())?;
-        let others =
-            [(self.failed, "failed"), (self.not_supported, "not supported"), (self.not_shown, "not shown")];
+        let others = [
+            (self.failed, "failed"),
+            (self.not_supported, "not supported"),
+            (self.not_shown, "not shown"),
+            (self.waiting, "waiting"),
+        ];
         others.iter().filter(|(count, _)| *count > 0).try_for_each(|(n, word)| write!(f, ", {n} {word}"))
     }
 }
@@ -116,7 +123,7 @@ impl fmt::Display for Counts {
 /// A line a group, then what did not pass with its reason, then the sum.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} held to the statements about NDK\n", self.device)?;
+        writeln!(f, "{} held to the numbered statements\n", self.device)?;
         for (group, counts) in self.groups() {
             writeln!(f, "  {group:<8}{counts}")?;
         }

@@ -23,20 +23,13 @@ pub fn run(device: &Arc<dyn Device>, statement: &Statement) -> Verdict {
 }
 
 fn watched(device: &Arc<dyn Device>, statement: &Statement, limit: Duration) -> Verdict {
-    let check = match statement.evidence() {
-        Evidence::Check(check) => check,
-        Evidence::None(why) => return Verdict::NotShown(why),
-    };
+    let evidence = statement.evidence();
     let bench = Bench::new(device, statement.number());
     let (done, ended) = mpsc::channel();
     let body = move || {
-        let outcome = catch_unwind(AssertUnwindSafe(|| check(&bench)));
-        let verdict = match outcome {
-            Ok(Ok(())) => Verdict::Pass,
-            Ok(Err(Finding::Wrong(reason))) => Verdict::Fail(reason),
-            Ok(Err(Finding::Lacks(reason))) => Verdict::NotSupported(reason),
-            Err(panic) => Verdict::Fail(format!("the check panicked: {}", words(&*panic))),
-        };
+        let outcome = catch_unwind(AssertUnwindSafe(|| judge(evidence, &bench)));
+        let panicked = |panic: Box<dyn Any + Send>| format!("the check panicked: {}", words(&*panic));
+        let verdict = outcome.unwrap_or_else(|panic| Verdict::Fail(panicked(panic)));
         // Nobody listens any more when the watchdog has gone off.
         let _unheard = done.send(verdict);
     };
@@ -52,6 +45,21 @@ fn watched(device: &Arc<dyn Device>, statement: &Statement, limit: Duration) -> 
             verdict
         }
         Err(_) => Verdict::Fail(format!("the check did not end in {limit:?}")),
+    }
+}
+
+/// What the check says, where there is one.
+fn judge(evidence: Evidence, bench: &Bench) -> Verdict {
+    let outcome = match evidence {
+        Evidence::Check(check) => check(bench),
+        Evidence::Plain(check) => check().map_err(|wrong| Finding::Wrong(wrong.to_string())),
+        Evidence::None(why) => return Verdict::NotShown(why),
+        Evidence::Waits(why) => return Verdict::Waiting(why),
+    };
+    match outcome {
+        Ok(()) => Verdict::Pass,
+        Err(Finding::Wrong(reason)) => Verdict::Fail(reason),
+        Err(Finding::Lacks(reason)) => Verdict::NotSupported(reason),
     }
 }
 
@@ -92,6 +100,17 @@ mod tests {
         let statement = Statement::new("RUN-3", Mark::Inferred, "a check", hangs);
         let verdict = watched(&device, &statement, Duration::from_millis(5));
         assert_eq!(verdict, Verdict::Fail("the check did not end in 5ms".to_owned()));
+    }
+
+    #[test]
+    fn a_check_without_a_device_passes_or_fails() {
+        let device = device("local").expect("built in");
+        let passes = Statement::plain("RUN-4", Mark::Evidence, "a check", || Ok(()));
+        assert_eq!(run(&device, &passes), Verdict::Pass);
+        let fails = Statement::plain("RUN-5", Mark::Evidence, "a check", || Err("so it is".into()));
+        assert_eq!(run(&device, &fails), Verdict::Fail("so it is".to_owned()));
+        let waits = Statement::waits("RUN-6", Mark::Evidence, "a check", "the wire");
+        assert_eq!(run(&device, &waits), Verdict::Waiting("the wire"));
     }
 
     #[test]

@@ -2,9 +2,13 @@
 
 use super::bench::Bench;
 use crate::ndk::{CqError, Error, PostError, Status};
+use std::error::Error as AnyError;
 use std::fmt;
 
-/// One numbered statement about NDK, and the check that holds a device to it.
+/// One numbered statement, and the check that holds a device to it.
+///
+/// Statements about NDK are about the device under test. Of the flush family those about remote memory
+/// are, too; the others are about the protocols of this library, on the device of this process.
 #[derive(Clone, Copy, Debug)]
 pub struct Statement {
     number: &'static str,
@@ -24,16 +28,19 @@ pub enum Mark {
     DocumentedAndTested,
     /// Inferred from what is documented.
     Inferred,
+    /// Seen in a header, in another implementation, in a test of it, or measured.
+    Evidence,
 }
 
 impl Mark {
-    /// The letter or letters of the reference: D, T, DT or I.
+    /// The letter or letters of the reference: D, T, DT, I or E.
     pub const fn letters(self) -> &'static str {
         match self {
             Self::Documented => "D",
             Self::Tested => "T",
             Self::DocumentedAndTested => "DT",
             Self::Inferred => "I",
+            Self::Evidence => "E",
         }
     }
 }
@@ -42,9 +49,16 @@ impl Mark {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Evidence {
     Check(fn(&Bench) -> Outcome),
+    /// A check that asks for no device.
+    Plain(fn() -> Plain),
+    /// What it is about is not there yet, for this reason.
+    Waits(&'static str),
     /// Nobody who calls the face could see a difference, for this reason.
     None(&'static str),
 }
+
+/// What a check without a device returns; the words say what is not as it should be.
+pub(super) type Plain = Result<(), Box<dyn AnyError + Send + Sync>>;
 
 impl Statement {
     pub(super) const fn new(
@@ -64,6 +78,26 @@ impl Statement {
         why: &'static str,
     ) -> Self {
         Self { number, mark, text, evidence: Evidence::None(why) }
+    }
+
+    /// A statement of the flush family, shown without a device of the caller's.
+    pub(super) const fn plain(
+        number: &'static str,
+        mark: Mark,
+        text: &'static str,
+        check: fn() -> Plain,
+    ) -> Self {
+        Self { number, mark, text, evidence: Evidence::Plain(check) }
+    }
+
+    /// A statement whose check waits for something, and for what.
+    pub(super) const fn waits(
+        number: &'static str,
+        mark: Mark,
+        text: &'static str,
+        why: &'static str,
+    ) -> Self {
+        Self { number, mark, text, evidence: Evidence::Waits(why) }
     }
 
     /// Its number in the reference, "FLUSH-1" say.
@@ -108,6 +142,8 @@ pub enum Verdict {
     NotSupported(String),
     /// No check can show it through the face.
     NotShown(&'static str),
+    /// Its check waits for this, which is not built yet.
+    Waiting(&'static str),
 }
 
 impl Verdict {
@@ -118,6 +154,7 @@ impl Verdict {
             Self::Fail(_) => "fail",
             Self::NotSupported(_) => "not supported",
             Self::NotShown(_) => "not shown",
+            Self::Waiting(_) => "waiting",
         }
     }
 
@@ -126,7 +163,7 @@ impl Verdict {
         match self {
             Self::Pass => None,
             Self::Fail(reason) | Self::NotSupported(reason) => Some(reason),
-            Self::NotShown(reason) => Some(reason),
+            Self::NotShown(reason) | Self::Waiting(reason) => Some(reason),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A conversation by verb control blocks alone, byte by byte as old programs lay them out.
 
-use crate::world::*;
+use crate::lus::*;
 use qpair::ulp::conversation::appc::Appc;
 use qpair::ulp::conversation::appc::codes::*;
 

@@ -1,7 +1,7 @@
 //! Conversations between threads, with blocking calls: nothing is lost, and nobody waits for ever.
 
-use crate::random::{Data, invoke_right};
-use crate::world::*;
+use crate::lus::partners::{Data, invoke_right};
+use crate::lus::*;
 use qpair::ndk::Faults;
 use qpair::ulp::conversation::Options;
 use qpair::ulp::conversation::appc::codes as ap;

@@ -163,7 +163,7 @@ impl Lock {
     }
 
     /// No lock, where nobody could hold one.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "conformance"))]
     pub(super) fn none() -> Self {
         Self { _file: None }
     }

@@ -21,7 +21,8 @@
 mod descriptor;
 mod done;
 mod error;
-#[cfg(test)]
+#[cfg(any(test, feature = "conformance"))]
+#[cfg_attr(not(test), allow(dead_code, reason = "crash tests ask more of it than the conformance suite"))]
 pub(crate) mod forget;
 mod merge;
 mod pool;

@@ -45,7 +45,7 @@ impl LogOptions {
     }
 
     /// Containers of another granule, so that tests need not fill long ones.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "conformance"))]
     pub(crate) fn granule(self, granule: u64) -> Self {
         Self { granule, ..self }
     }
@@ -330,7 +330,7 @@ impl Log {
         MarshallingArea::new(&self.core, &self.lock, options)
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "conformance"))]
     pub(super) fn core(&self) -> Arc<Core> {
         Arc::clone(&self.core)
     }

@@ -46,8 +46,9 @@ mod recovery;
 mod scan;
 mod space;
 mod state;
-#[cfg(test)]
-mod tests;
+#[cfg(any(test, feature = "conformance"))]
+#[cfg_attr(not(test), allow(dead_code, reason = "some tests are about no statement"))]
+pub(crate) mod tests;
 
 pub use crate::fabric::storage::{Cause, StorageChoice, StorageError, StorageMake};
 use crate::planted::planted;

@@ -106,7 +106,7 @@ impl ReadContext {
     }
 
     /// At a record of any kind, so that a test can begin at the base.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "conformance"))]
     pub(super) fn at_any(core: &Arc<Core>, lsn: Lsn) -> Result<Self, LogError> {
         Self::at(core, "ReadContext::at_any", lsn, ReadMode::Forward)
     }

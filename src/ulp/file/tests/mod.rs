@@ -1,6 +1,9 @@
-//! Multimedia file I/O by its numbered statements, on a disk that says what it was asked and can be full.
+//! Multimedia file I/O apart from its numbered statements, which stand in the conformance suite.
+//!
+//! The disk is the suite's: it says what it was asked, and can be full.
 
 mod chunks;
+#[path = "../../../conformance/family/mmio/disk.rs"]
 mod disk;
 mod flushing;
 mod memory;

@@ -1,7 +1,7 @@
 //! A procedure on bytes in memory: keeps a list of what it was asked, and has a size it cannot exceed.
 
 use crate::ulp::file::{FAILED, Message, Origin, Procedure, State};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 #[derive(Clone, Default)]
 pub(super) struct Disk(Arc<Mutex<Content>>);
@@ -23,7 +23,7 @@ impl Disk {
     }
 
     pub(super) fn content(&self) -> MutexGuard<'_, Content> {
-        self.0.lock().unwrap()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn bytes(&self) -> Vec<u8> {

@@ -1,12 +1,12 @@
 //! The statements about APPC that turns, confirmations and errors are about, each by its number.
 
-use crate::world::*;
-use qpair::ulp::conversation::appc::codes::*;
-use qpair::ulp::conversation::appc::{Deallocate, Locks, PrepareToReceive, ReceiveArguments, SendType};
-use qpair::ulp::conversation::{ErrorType, State};
+use super::super::lus::*;
+use crate::ulp::conversation::appc::codes::*;
+use crate::ulp::conversation::appc::{Deallocate, Locks, PrepareToReceive, ReceiveArguments, SendType};
+use crate::ulp::conversation::{ErrorType, State};
 
 /// APPC-20: RECEIVE_AND_WAIT in SEND sends what is buffered, and the turn.
-pub fn appc_20() -> Check {
+pub(super) fn appc_20() -> Check {
     let world = World::new("appc_20")?;
     let (left, right) = world.pair(false)?;
     same("SEND_DATA", left.send(&record(b"a")), OK)?;
@@ -18,7 +18,7 @@ pub fn appc_20() -> Check {
 }
 
 /// APPC-21: PREPARE_TO_RECEIVE FLUSH: all sent, RECEIVE here; SEND there only once it is received.
-pub fn appc_21() -> Check {
+pub(super) fn appc_21() -> Check {
     let world = World::new("appc_21")?;
     let (left, right) = world.pair(true)?;
     same("SEND_DATA", left.send(&record(b"a")), OK)?;
@@ -32,7 +32,7 @@ pub fn appc_21() -> Check {
 }
 
 /// APPC-22: PREPARE_TO_RECEIVE SYNC_LEVEL: CONFIRM_SEND there, and the verb waits for the answer.
-pub fn appc_22() -> Check {
+pub(super) fn appc_22() -> Check {
     let world = World::new("appc_22")?;
     let (left, right) = world.pair(true)?;
     let waits = left.prepare_to_receive(PrepareToReceive::SyncLevel).now().err();
@@ -52,7 +52,7 @@ pub fn appc_22() -> Check {
 }
 
 /// APPC-23: DEALLOCATE FLUSH: the partner gets all data, then AP_DEALLOC_NORMAL.
-pub fn appc_23() -> Check {
+pub(super) fn appc_23() -> Check {
     let world = World::new("appc_23")?;
     let (left, right) = world.pair(false)?;
     same("SEND_DATA", left.send(&record(b"last")), OK)?;
@@ -63,7 +63,7 @@ pub fn appc_23() -> Check {
 }
 
 /// APPC-24: DEALLOCATE SYNC_LEVEL answered by SEND_ERROR: PROG_ERROR_PURGING, and it lives.
-pub fn appc_24() -> Check {
+pub(super) fn appc_24() -> Check {
     let world = World::new("appc_24")?;
     let (left, right) = world.pair(true)?;
     let waits = left.appc.deallocate(left.tp, left.conv, Deallocate::SyncLevel, &[]);
@@ -76,7 +76,7 @@ pub fn appc_24() -> Check {
 }
 
 /// APPC-25: DEALLOCATE ABEND_PROG in SEND: all buffered data first, then AP_DEALLOC_ABEND_PROG.
-pub fn appc_25() -> Check {
+pub(super) fn appc_25() -> Check {
     let world = World::new("appc_25")?;
     for (kind, code) in [
         (Deallocate::AbendProg, AP_DEALLOC_ABEND_PROG),
@@ -93,14 +93,14 @@ pub fn appc_25() -> Check {
 }
 
 /// APPC-26: CONFIRM at sync level none is AP_PARAMETER_CHECK with 0x31.
-pub fn appc_26() -> Check {
+pub(super) fn appc_26() -> Check {
     let world = World::new("appc_26")?;
     let (left, _right) = world.pair(false)?;
     same("CONFIRM", at_once(left.confirm()), (AP_PARAMETER_CHECK, 0x31))
 }
 
 /// APPC-27: inside a record these verbs fail, and the data stays buffered.
-pub fn appc_27() -> Check {
+pub(super) fn appc_27() -> Check {
     let world = World::new("appc_27")?;
     let (left, right) = world.pair(true)?;
     let data = record(b"hello");
@@ -118,7 +118,7 @@ pub fn appc_27() -> Check {
 }
 
 /// APPC-28: inside a record FLUSH succeeds, and sends the part.
-pub fn appc_28() -> Check {
+pub(super) fn appc_28() -> Check {
     let world = World::new("appc_28")?;
     let (left, right) = world.pair(false)?;
     let data = record(b"hello");
@@ -128,7 +128,7 @@ pub fn appc_28() -> Check {
 }
 
 /// APPC-29: a record of no length is AP_BAD_LL, and nothing of the call is buffered.
-pub fn appc_29() -> Check {
+pub(super) fn appc_29() -> Check {
     let world = World::new("appc_29")?;
     let (left, _right) = world.pair(false)?;
     for ll in [0_u16, 1, 0x8000, 0x8001] {
@@ -140,7 +140,7 @@ pub fn appc_29() -> Check {
 }
 
 /// APPC-30: SEND_ERROR in SEND sends what is buffered and the error, at once.
-pub fn appc_30() -> Check {
+pub(super) fn appc_30() -> Check {
     let world = World::new("appc_30")?;
     let (left, right) = world.pair(false)?;
     same("SEND_DATA", left.send(&record(b"a")), OK)?;
@@ -150,7 +150,7 @@ pub fn appc_30() -> Check {
 }
 
 /// APPC-31: inside a record the partner gets a truncation, else none.
-pub fn appc_31() -> Check {
+pub(super) fn appc_31() -> Check {
     let world = World::new("appc_31")?;
     let (left, right) = world.pair(false)?;
     same("SEND_DATA", left.send(&record(b"hello")[..4]), OK)?;
@@ -165,7 +165,7 @@ pub fn appc_31() -> Check {
 }
 
 /// APPC-32: SEND_ERROR in RECEIVE: PURGING there, unread data is gone, a request to send is kept.
-pub fn appc_32() -> Check {
+pub(super) fn appc_32() -> Check {
     let world = World::new("appc_32")?;
     let (left, right) = world.pair(true)?;
     same("turn", left.give_turn(), OK)?;
@@ -189,7 +189,7 @@ pub fn appc_32() -> Check {
 }
 
 /// APPC-33: SEND_ERROR that purges the partner's end returns AP_DEALLOC_NORMAL, state RESET.
-pub fn appc_33() -> Check {
+pub(super) fn appc_33() -> Check {
     let world = World::new("appc_33")?;
     for kind in [Deallocate::Flush, Deallocate::AbendProg] {
         let (left, right) = world.pair(false)?;
@@ -201,7 +201,7 @@ pub fn appc_33() -> Check {
 }
 
 /// APPC-34: in SEND_PENDING err_dir decides between PURGING and NO_TRUNC; elsewhere it is ignored.
-pub fn appc_34() -> Check {
+pub(super) fn appc_34() -> Check {
     let world = World::new("appc_34")?;
     for (of_sending, code) in [(false, AP_PROG_ERROR_PURGING), (true, AP_PROG_ERROR_NO_TRUNC)] {
         let (left, right) = world.pair(false)?;
@@ -219,7 +219,7 @@ pub fn appc_34() -> Check {
 }
 
 /// APPC-35: a request to send is told once, by whatever verb is next, even with data still buffered.
-pub fn appc_35() -> Check {
+pub(super) fn appc_35() -> Check {
     let world = World::new("appc_35")?;
     let (left, right) = world.pair(true)?;
     same("buffered", left.send(&record(b"a")), OK)?;
@@ -240,7 +240,7 @@ pub fn appc_35() -> Check {
 }
 
 /// APPC-36: data and turn in one receive give SEND_PENDING, one by one SEND.
-pub fn appc_36() -> Check {
+pub(super) fn appc_36() -> Check {
     let world = World::new("appc_36")?;
     for (arguments, state) in [
         (ReceiveArguments::new(9).with_status(), State::SendPending),
@@ -260,7 +260,7 @@ pub fn appc_36() -> Check {
 }
 
 /// APPC-37: RECEIVE_IMMEDIATE with nothing there is AP_UNSUCCESSFUL, state unchanged.
-pub fn appc_37() -> Check {
+pub(super) fn appc_37() -> Check {
     let world = World::new("appc_37")?;
     let (_left, right) = world.pair(false)?;
     same("RECEIVE_IMMEDIATE", right.take().0, AP_UNSUCCESSFUL)?;
@@ -268,7 +268,7 @@ pub fn appc_37() -> Check {
 }
 
 /// APPC-38: with max_len 0 a receive tells what is next, and consumes no data.
-pub fn appc_38() -> Check {
+pub(super) fn appc_38() -> Check {
     let world = World::new("appc_38")?;
     let (left, right) = world.pair(false)?;
     same("SEND_DATA", left.send_as(&record(b"a"), SendType::Flush), OK)?;
@@ -279,7 +279,7 @@ pub fn appc_38() -> Check {
 }
 
 /// APPC-39: TP_ENDED in SEND sends the data and a normal end, elsewhere an abend.
-pub fn appc_39() -> Check {
+pub(super) fn appc_39() -> Check {
     let world = World::new("appc_39")?;
     let (left, right) = world.pair(false)?;
     same("SEND_DATA", left.send(&record(b"last")), OK)?;
@@ -292,7 +292,7 @@ pub fn appc_39() -> Check {
 }
 
 /// APPC-40: while an asynchronous receive is outstanding these verbs are taken, and FLUSH is not.
-pub fn appc_40() -> Check {
+pub(super) fn appc_40() -> Check {
     let world = World::new("appc_40")?;
     let (_left, right) = world.pair(false)?;
     let waits = right.receive().now().err().ok_or("there was nothing to receive")?;
@@ -302,9 +302,4 @@ pub fn appc_40() -> Check {
     same("SEND_ERROR", right.send_error(), OK)?;
     same("the receive", done("RECEIVE", waits.now())?.rc.primary, AP_CANCELLED)?;
     same("state", right.state(), Some(State::Send))
-}
-
-checks! {
-    appc_20, appc_21, appc_22, appc_23, appc_24, appc_25, appc_26, appc_27, appc_28, appc_29, appc_30,
-    appc_31, appc_32, appc_33, appc_34, appc_35, appc_36, appc_37, appc_38, appc_39, appc_40,
 }

@@ -1,8 +1,14 @@
 //! Two logical units on one NET, and programs on both faces.
+//!
+//! It names only what is public, so that the tests of conversations take it as well.
+//!
+//! May come in: what checks of several groups need of conversations. Not here: the checks.
 
-use qpair::ndk::{Adapter, Faults};
-use qpair::ulp::conversation::appc::{Allocate, Appc, ConvId, ReceiveArguments, TpId};
-use qpair::ulp::conversation::{Lu, Node, Options, SideInformation, TpDefinition};
+pub mod partners;
+
+use crate::ndk::{Adapter, Faults};
+use crate::ulp::conversation::appc::{Allocate, Appc, ConvId, ReceiveArguments, TpId};
+use crate::ulp::conversation::{Lu, Node, Options, SideInformation, TpDefinition};
 use std::fmt::Debug;
 use std::time::Duration;
 
@@ -122,10 +128,10 @@ pub fn record(bytes: &[u8]) -> Vec<u8> {
 
 mod verbs {
     use super::*;
-    use qpair::ulp::conversation::appc::{
+    use crate::ulp::conversation::appc::{
         Deallocate, Locks, PrepareToReceive, Received, Reply, ReturnCode, SendType,
     };
-    use qpair::ulp::conversation::{ErrorType, Pending, State};
+    use crate::ulp::conversation::{ErrorType, Pending, State};
 
     fn codes(rc: ReturnCode) -> (u16, u32) {
         (rc.primary, rc.secondary)
@@ -206,6 +212,7 @@ mod verbs {
     }
 }
 
+#[allow(unused_imports, reason = "tests that share this file do without")]
 pub use verbs::at_once;
 
 /// Events that the library has logged while `body` ran on this thread, as one line each.

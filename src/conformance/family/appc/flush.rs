@@ -1,14 +1,14 @@
 //! The statements about APPC that FLUSH and the identifiers are about, each by its number.
 
-use crate::world::*;
-use qpair::ulp::conversation::State;
-use qpair::ulp::conversation::appc::codes::*;
-use qpair::ulp::conversation::appc::{Deallocate, PrepareToReceive, ReceiveArguments};
+use super::super::lus::*;
+use crate::ulp::conversation::State;
+use crate::ulp::conversation::appc::codes::*;
+use crate::ulp::conversation::appc::{Deallocate, PrepareToReceive, ReceiveArguments};
 
 const NOT_SEND: (u16, u32) = (AP_STATE_CHECK, AP_FLUSH_NOT_SEND_STATE);
 
 /// APPC-1: what was put in and flushed is received without a further verb of the sender.
-pub fn appc_1() -> Check {
+pub(super) fn appc_1() -> Check {
     let world = World::new("appc_1")?;
     let (left, right) = world.pair(false)?;
     let data = record(b"hello");
@@ -19,7 +19,7 @@ pub fn appc_1() -> Check {
 }
 
 /// APPC-2: with nothing buffered, AP_OK and no frame.
-pub fn appc_2() -> Check {
+pub(super) fn appc_2() -> Check {
     let world = World::new("appc_2")?;
     let (left, _right) = world.pair(false)?;
     let before = world.units[0].frames_sent();
@@ -28,7 +28,7 @@ pub fn appc_2() -> Check {
 }
 
 /// APPC-3: FLUSH in SEND leaves SEND.
-pub fn appc_3() -> Check {
+pub(super) fn appc_3() -> Check {
     let world = World::new("appc_3")?;
     let (left, _right) = world.pair(false)?;
     same("FLUSH", left.flush(), OK)?;
@@ -36,7 +36,7 @@ pub fn appc_3() -> Check {
 }
 
 /// APPC-4: in any other state FLUSH is a state check, and nothing is sent or changed.
-pub fn appc_4() -> Check {
+pub(super) fn appc_4() -> Check {
     let world = World::new("appc_4")?;
     let (left, right) = world.pair(true)?;
     let refused = |state| -> Check {
@@ -79,7 +79,7 @@ fn refused_post(world: &World, right: &End<'_>) -> Check {
 }
 
 /// APPC-5: an unknown conversation, or one in RESET, is AP_BAD_CONV_ID.
-pub fn appc_5() -> Check {
+pub(super) fn appc_5() -> Check {
     let world = World::new("appc_5")?;
     let (left, _right) = world.pair(false)?;
     let bad = (AP_PARAMETER_CHECK, AP_BAD_CONV_ID);
@@ -89,7 +89,7 @@ pub fn appc_5() -> Check {
 }
 
 /// APPC-6: an unknown program, or one that has ended, is AP_BAD_TP_ID.
-pub fn appc_6() -> Check {
+pub(super) fn appc_6() -> Check {
     let world = World::new("appc_6")?;
     let (left, _right) = world.pair(false)?;
     let bad = (AP_PARAMETER_CHECK, AP_BAD_TP_ID);
@@ -99,7 +99,7 @@ pub fn appc_6() -> Check {
 }
 
 /// APPC-7: the program is judged before the conversation.
-pub fn appc_7() -> Check {
+pub(super) fn appc_7() -> Check {
     let world = World::new("appc_7")?;
     let (left, _right) = world.pair(false)?;
     let both = End { tp: [7; 8], conv: 0xFFFF_FFFF, ..left };
@@ -107,7 +107,7 @@ pub fn appc_7() -> Check {
 }
 
 /// APPC-8: another program's conversation is AP_BAD_CONV_ID.
-pub fn appc_8() -> Check {
+pub(super) fn appc_8() -> Check {
     let world = World::new("appc_8")?;
     let (left, _right) = world.pair(false)?;
     let other = done("TP_STARTED", left.appc.tp_started("LEFT", "OTHER"))?;
@@ -115,7 +115,7 @@ pub fn appc_8() -> Check {
 }
 
 /// APPC-9: while a verb is outstanding FLUSH is busy at once, and does not disturb it.
-pub fn appc_9() -> Check {
+pub(super) fn appc_9() -> Check {
     let world = World::new("appc_9")?;
     let (left, right) = world.pair(true)?;
     std::thread::scope(|scope| {
@@ -130,10 +130,10 @@ pub fn appc_9() -> Check {
 }
 
 /// APPC-10: a verb that is outstanding on another conversation of the program does not matter.
-pub fn appc_10() -> Check {
+pub(super) fn appc_10() -> Check {
     let world = World::new("appc_10")?;
     let (left, _right) = world.pair(true)?;
-    let asks = qpair::ulp::conversation::appc::Allocate::new("RIGHT", "SERVER");
+    let asks = crate::ulp::conversation::appc::Allocate::new("RIGHT", "SERVER");
     let conv = done("ALLOCATE", left.appc.allocate(left.tp, &asks).wait())?;
     let confirm = left.confirm();
     same("FLUSH there", left.flush(), (AP_CONV_BUSY, 0))?;
@@ -142,7 +142,7 @@ pub fn appc_10() -> Check {
 }
 
 /// APPC-11: a mapped verb on a basic conversation is AP_CONVERSATION_TYPE_MIXED.
-pub fn appc_11() -> Check {
+pub(super) fn appc_11() -> Check {
     let world = World::new("appc_11")?;
     let (left, _right) = world.pair(false)?;
     let block = flush_block(&left, 1)?;
@@ -160,7 +160,7 @@ fn flush_block(end: &End<'_>, opext: u8) -> Result<[u8; 24], String> {
 }
 
 /// APPC-12: with the adapter in error or gone, AP_COMM_SUBSYSTEM_ABENDED, and the cause is in the log.
-pub fn appc_12() -> Check {
+pub(super) fn appc_12() -> Check {
     for (cause, name) in [("fatal", "appc_12a"), ("closed", "appc_12b"), ("shut down", "appc_12c")] {
         let world = World::new(name)?;
         let (left, _right) = world.pair(false)?;
@@ -180,8 +180,8 @@ pub fn appc_12() -> Check {
 }
 
 /// APPC-12 with an adapter whose device is removed: what is outstanding ends so, and what comes later.
-pub fn appc_12_device_removed() -> Check {
-    let faults = qpair::ndk::Faults::new(1);
+pub(super) fn appc_12_device_removed() -> Check {
+    let faults = crate::ndk::Faults::new(1);
     let world = World::with_faults("appc_12d", options(), Some(&faults))?;
     let (left, right) = world.pair(true)?;
     let confirm = left.confirm();
@@ -196,12 +196,12 @@ pub fn appc_12_device_removed() -> Check {
 }
 
 /// APPC-13 with an adapter that has no room: the system's number for that.
-pub fn appc_13_no_room() -> Check {
-    let faults = qpair::ndk::Faults::new(1);
+pub(super) fn appc_13_no_room() -> Check {
+    let faults = crate::ndk::Faults::new(1);
     let world = World::with_faults("appc_13b", options(), Some(&faults))?;
     let tp = done("TP_STARTED", world.appc[0].tp_started("LEFT", "CLIENT"))?;
-    faults.fail_creation(qpair::ndk::ObjectType::Qp, 1, qpair::ndk::When::Inline);
-    let asks = qpair::ulp::conversation::appc::Allocate::new("RIGHT", "SERVER");
+    faults.fail_creation(crate::ndk::ObjectType::Qp, 1, crate::ndk::When::Inline);
+    let asks = crate::ulp::conversation::appc::Allocate::new("RIGHT", "SERVER");
     let refused = world.appc[0].allocate(tp, &asks).wait().map_err(|rc| (rc.primary, rc.secondary));
     same("ALLOCATE", refused, Err((AP_UNEXPECTED_DOS_ERROR, 12)))?;
     let again = world.appc[0].allocate(tp, &asks).wait();
@@ -209,7 +209,7 @@ pub fn appc_13_no_room() -> Check {
 }
 
 /// APPC-13: a system call that fails is AP_UNEXPECTED_DOS_ERROR with its number, in native order.
-pub fn appc_13() -> Check {
+pub(super) fn appc_13() -> Check {
     let world = World::new("appc_13")?;
     let (left, right) = world.pair(false)?;
     same("SEND_DATA", left.send(&record(b"kept")), OK)?;
@@ -223,7 +223,7 @@ pub fn appc_13() -> Check {
 }
 
 /// APPC-15: bad news of the partner do not fail FLUSH, and the next verb that lists them tells.
-pub fn appc_15() -> Check {
+pub(super) fn appc_15() -> Check {
     let world = World::new("appc_15")?;
     let (left, right) = world.pair(false)?;
     same("SEND_DATA", left.send(&record(b"in vain")), OK)?;
@@ -233,7 +233,7 @@ pub fn appc_15() -> Check {
     same("SEND_DATA", left.send(&record(b"more")), (AP_DEALLOC_ABEND_PROG, 0))?;
     // A refused allocation is such news too.
     let left = world.allocate(false)?;
-    let plain = qpair::ulp::conversation::appc::Allocate::new("RIGHT", "NOBODY");
+    let plain = crate::ulp::conversation::appc::Allocate::new("RIGHT", "NOBODY");
     let conv = done("ALLOCATE", left.appc.allocate(left.tp, &plain).wait())?;
     let nobody = End { conv, ..left };
     same("FLUSH", nobody.flush(), OK)?;
@@ -242,7 +242,7 @@ pub fn appc_15() -> Check {
 }
 
 /// APPC-16: ALLOCATE alone sends no attach; a FLUSH after it does.
-pub fn appc_16() -> Check {
+pub(super) fn appc_16() -> Check {
     let world = World::new("appc_16")?;
     let left = world.allocate(false)?;
     same("frames", world.units[0].frames_sent(), 0)?;
@@ -253,7 +253,7 @@ pub fn appc_16() -> Check {
 }
 
 /// APPC-17: CONFIRM right behind ALLOCATE tells whether the partner was started.
-pub fn appc_17() -> Check {
+pub(super) fn appc_17() -> Check {
     let world = World::new("appc_17")?;
     let left = world.allocate(true)?;
     let confirm = left.confirm();
@@ -262,7 +262,7 @@ pub fn appc_17() -> Check {
     same("CONFIRMED", right.confirmed(), OK)?;
     same("CONFIRM", at_once(confirm), OK)?;
     for (name, secondary) in [("NOBODY", AP_TP_NAME_NOT_RECOGNIZED), ("PLAIN", AP_SYNC_LEVEL_NOT_SUPPORTED)] {
-        let asks = qpair::ulp::conversation::appc::Allocate::new("RIGHT", name).confirm();
+        let asks = crate::ulp::conversation::appc::Allocate::new("RIGHT", name).confirm();
         let conv = done("ALLOCATE", left.appc.allocate(left.tp, &asks).wait())?;
         same("CONFIRM", at_once(End { conv, ..left }.confirm()), (AP_ALLOCATION_ERROR, secondary))?;
     }
@@ -270,7 +270,7 @@ pub fn appc_17() -> Check {
 }
 
 /// APPC-18: what fills the buffer goes without FLUSH.
-pub fn appc_18() -> Check {
+pub(super) fn appc_18() -> Check {
     let world = World::with("appc_18", small())?;
     let (left, right) = world.pair(false)?;
     let data = long(2);
@@ -281,7 +281,7 @@ pub fn appc_18() -> Check {
 }
 
 /// APPC-19: while the partner does not receive, sending waits; when it does, it goes on.
-pub fn appc_19() -> Check {
+pub(super) fn appc_19() -> Check {
     let world = World::with("appc_19", small())?;
     let (left, right) = world.pair(false)?;
     let data = long(4);
@@ -299,7 +299,7 @@ pub fn appc_19() -> Check {
 }
 
 /// APPC-41: codes stand most significant byte first, on every host.
-pub fn appc_41() -> Check {
+pub(super) fn appc_41() -> Check {
     let world = World::new("appc_41")?;
     let (_left, right) = world.pair(false)?;
     let block = flush_block(&right, 0)?;
@@ -308,7 +308,7 @@ pub fn appc_41() -> Check {
 }
 
 /// APPC-42: a block of 24 bytes is taken, one of 23 is not; the conversation is read at 20.
-pub fn appc_42() -> Check {
+pub(super) fn appc_42() -> Check {
     let world = World::new("appc_42")?;
     let (left, _right) = world.pair(false)?;
     same("24 bytes", flush_block(&left, 0)?[4..12].to_vec(), vec![0; 8])?;
@@ -316,9 +316,4 @@ pub fn appc_42() -> Check {
     short[0] = 0x06;
     let needed = left.appc.call(&mut short, &mut []).map_err(|short| short.needed);
     same("23 bytes", needed, Err(24))
-}
-
-checks! {
-    appc_1, appc_2, appc_3, appc_4, appc_5, appc_6, appc_7, appc_8, appc_9, appc_10, appc_11, appc_12,
-    appc_12_device_removed, appc_13, appc_13_no_room, appc_15, appc_16, appc_17, appc_18, appc_19, appc_41, appc_42,
 }

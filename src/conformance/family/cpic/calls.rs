@@ -1,9 +1,9 @@
 //! The statements about CPI-C, each by its number.
 
-use crate::world::*;
-use qpair::ulp::conversation::Options;
-use qpair::ulp::conversation::cpic::codes::*;
-use qpair::ulp::conversation::cpic::{ConversationId, Program, ReturnCode};
+use super::super::lus::*;
+use crate::ulp::conversation::Options;
+use crate::ulp::conversation::cpic::codes::*;
+use crate::ulp::conversation::cpic::{ConversationId, Program, ReturnCode};
 
 /// A program on each side.
 struct Two {
@@ -59,7 +59,7 @@ impl Two {
 }
 
 /// CPIC-1: cmflus sends all that is buffered; with nothing there, no frame.
-pub fn cpic_1() -> Check {
+pub(super) fn cpic_1() -> Check {
     let two = Two::new("cpic_1")?;
     let (id, there) = two.pair(false)?;
     same("cmsend", two.left.cmsend(&id, &record(b"a")).return_code, CM_OK)?;
@@ -72,7 +72,7 @@ pub fn cpic_1() -> Check {
 }
 
 /// CPIC-2: cmflus in SEND_PENDING leaves SEND.
-pub fn cpic_2() -> Check {
+pub(super) fn cpic_2() -> Check {
     let two = Two::new("cpic_2")?;
     let (id, there) = two.pair(false)?;
     same("cmsst", two.left.cmsst(&id, CM_SEND_AND_PREP_TO_RECEIVE), CM_OK)?;
@@ -84,7 +84,7 @@ pub fn cpic_2() -> Check {
 }
 
 /// CPIC-3: cmflus in INITIALIZE, RECEIVE or a confirm state is a state check, state unchanged.
-pub fn cpic_3() -> Check {
+pub(super) fn cpic_3() -> Check {
     let two = Two::new("cpic_3")?;
     let id = two.initialize(true)?;
     same("in INITIALIZE", two.left.cmflus(&id), CM_PROGRAM_STATE_CHECK)?;
@@ -108,7 +108,7 @@ pub fn cpic_3() -> Check {
 }
 
 /// CPIC-4: an unknown identifier is CM_PROGRAM_PARAMETER_CHECK.
-pub fn cpic_4() -> Check {
+pub(super) fn cpic_4() -> Check {
     let two = Two::new("cpic_4")?;
     same("cmflus", two.left.cmflus(&[0; 8]), CM_PROGRAM_PARAMETER_CHECK)?;
     let (id, _there) = two.pair(false)?;
@@ -117,14 +117,14 @@ pub fn cpic_4() -> Check {
 }
 
 /// CPIC-5: while an operation is outstanding cmflus is not accepted, state unchanged.
-pub fn cpic_5() -> Check {
+pub(super) fn cpic_5() -> Check {
     let (two, id, _there) = Two::stalled("cpic_5")?;
     same("cmflus", two.left.cmflus(&id), CM_OPERATION_NOT_ACCEPTED)?;
     same("cmecs", two.left.cmecs(&id), Ok(CM_SEND_STATE))
 }
 
 /// CPIC-6, CPIC-8: without credit cmflus is incomplete, and cmwait tells of its end.
-pub fn cpic_6_8() -> Check {
+pub(super) fn cpic_6_8() -> Check {
     let (two, id, there) = Two::stalled("cpic_6")?;
     same("cmecs", two.left.cmecs(&id), Ok(CM_SEND_STATE))?;
     same("received", two.take(&there).3, long(2))?;
@@ -135,7 +135,7 @@ pub fn cpic_6_8() -> Check {
 }
 
 /// CPIC-7: in blocking mode cmflus waits, and is never incomplete.
-pub fn cpic_7() -> Check {
+pub(super) fn cpic_7() -> Check {
     let two = Two::with(World::with("cpic_7", small())?)?;
     let (id, there) = two.pair(false)?;
     same("fill the window", two.left.cmsend(&id, &long(2)).return_code, CM_OK)?;
@@ -148,13 +148,13 @@ pub fn cpic_7() -> Check {
 }
 
 /// CPIC-9: cmwait with nothing outstanding is CM_PROGRAM_STATE_CHECK.
-pub fn cpic_9() -> Check {
+pub(super) fn cpic_9() -> Check {
     let two = Two::new("cpic_9")?;
     same("cmwait", two.left.cmwait().return_code, CM_PROGRAM_STATE_CHECK)
 }
 
 /// CPIC-10: cmcanc ends a flush under way, and the partner sees an abend of a service.
-pub fn cpic_10() -> Check {
+pub(super) fn cpic_10() -> Check {
     let (two, id, there) = Two::stalled("cpic_10")?;
     same("cmcanc", two.left.cmcanc(&id), CM_OK)?;
     same("cmecs", two.left.cmecs(&id), Err(CM_PROGRAM_PARAMETER_CHECK))?;
@@ -165,7 +165,7 @@ pub fn cpic_10() -> Check {
 }
 
 /// CPIC-11: when our device fails cmflus is CM_PRODUCT_SPECIFIC_ERROR, with one event in the log.
-pub fn cpic_11() -> Check {
+pub(super) fn cpic_11() -> Check {
     let two = Two::new("cpic_11")?;
     let (id, _there) = two.pair(false)?;
     two.world.nodes[0].faults().adapter_fatal();
@@ -176,7 +176,7 @@ pub fn cpic_11() -> Check {
 }
 
 /// CPIC-12: cmallc alone sends nothing.
-pub fn cpic_12() -> Check {
+pub(super) fn cpic_12() -> Check {
     let two = Two::new("cpic_12")?;
     let id = two.initialize(false)?;
     same("cmallc", two.left.cmallc(&id), CM_OK)?;
@@ -187,7 +187,7 @@ pub fn cpic_12() -> Check {
 }
 
 /// CPIC-12: without a session cmallc says so, and the conversation is gone (3.3).
-pub fn cpic_12_refused() -> Check {
+pub(super) fn cpic_12_refused() -> Check {
     let two = Two::with(World::with("cpic_12b", Options { sessions: 1, ..options() })?)?;
     let _first = two.pair(false)?;
     let id = two.initialize(false)?;
@@ -200,7 +200,7 @@ pub fn cpic_12_refused() -> Check {
 }
 
 /// CPIC-13: cmserr in SEND sends what was buffered before; the notice is there after cmflus.
-pub fn cpic_13() -> Check {
+pub(super) fn cpic_13() -> Check {
     let two = Two::new("cpic_13")?;
     let (id, there) = two.pair(false)?;
     same("cmsend", two.left.cmsend(&id, &record(b"a")).return_code, CM_OK)?;
@@ -211,7 +211,7 @@ pub fn cpic_13() -> Check {
 }
 
 /// CPIC-14: a send type equals the call of that name behind cmsend, in codes and states.
-pub fn cpic_14() -> Check {
+pub(super) fn cpic_14() -> Check {
     for confirm in [false, true] {
         for (kind, name) in [
             (CM_SEND_AND_FLUSH, "flush"),
@@ -257,7 +257,7 @@ pub fn cpic_14() -> Check {
 }
 
 /// CPIC-15: more than 32,767 bytes are CM_PROGRAM_PARAMETER_CHECK.
-pub fn cpic_15() -> Check {
+pub(super) fn cpic_15() -> Check {
     let two = Two::new("cpic_15")?;
     let (id, _there) = two.pair(false)?;
     same("cmsend", two.left.cmsend(&id, &[0; 32_768]).return_code, CM_PROGRAM_PARAMETER_CHECK)?;
@@ -265,7 +265,7 @@ pub fn cpic_15() -> Check {
 }
 
 /// CPIC-16: what asks for confirmations is refused at sync level none.
-pub fn cpic_16() -> Check {
+pub(super) fn cpic_16() -> Check {
     let two = Two::new("cpic_16")?;
     for (confirm, code) in [(false, CM_PROGRAM_PARAMETER_CHECK), (true, CM_OK)] {
         let id = two.initialize(confirm)?;
@@ -277,7 +277,7 @@ pub fn cpic_16() -> Check {
 }
 
 /// CPIC-17: sync level none is refused while something asks for confirmations.
-pub fn cpic_17() -> Check {
+pub(super) fn cpic_17() -> Check {
     let two = Two::new("cpic_17")?;
     let id = two.initialize(true)?;
     same("cmsdt", two.left.cmsdt(&id, CM_DEALLOCATE_CONFIRM), CM_OK)?;
@@ -287,7 +287,7 @@ pub fn cpic_17() -> Check {
 }
 
 /// CPIC-18: type and sync level are settled outside INITIALIZE.
-pub fn cpic_18() -> Check {
+pub(super) fn cpic_18() -> Check {
     let two = Two::new("cpic_18")?;
     let (id, _there) = two.pair(false)?;
     same("cmsct", two.left.cmsct(&id, CM_BASIC_CONVERSATION), CM_PROGRAM_STATE_CHECK)?;
@@ -296,7 +296,7 @@ pub fn cpic_18() -> Check {
 }
 
 /// CPIC-19: after cminit characteristics are the documented ones.
-pub fn cpic_19() -> Check {
+pub(super) fn cpic_19() -> Check {
     let two = Two::new("cpic_19")?;
     let id = done("cminit", two.left.cminit("        "))?;
     same("state", two.left.cmecs(&id), Ok(CM_INITIALIZE_STATE))?;
@@ -307,7 +307,7 @@ pub fn cpic_19() -> Check {
 }
 
 /// CPIC-20, CPIC-21: cmcfm leaves SEND; cmcfmd leads where the request said.
-pub fn cpic_20_21() -> Check {
+pub(super) fn cpic_20_21() -> Check {
     let two = Two::new("cpic_20")?;
     let (id, there) = two.pair(true)?;
     same("cmspm", two.left.cmspm(&id, CM_NON_BLOCKING), CM_OK)?;
@@ -340,7 +340,7 @@ pub fn cpic_20_21() -> Check {
 }
 
 /// CPIC-22: data with the turn gives SEND_PENDING, the turn alone SEND.
-pub fn cpic_22() -> Check {
+pub(super) fn cpic_22() -> Check {
     let two = Two::new("cpic_22")?;
     let (id, there) = two.pair(false)?;
     same("cmsend", two.left.cmsend(&id, &record(b"a")).return_code, CM_OK)?;
@@ -354,7 +354,7 @@ pub fn cpic_22() -> Check {
 }
 
 /// CPIC-23: an immediate receive with nothing there is CM_UNSUCCESSFUL; in SEND, a state check.
-pub fn cpic_23() -> Check {
+pub(super) fn cpic_23() -> Check {
     let two = Two::new("cpic_23")?;
     let (id, there) = two.pair(false)?;
     same("cmrcv", two.take(&there).0, CM_UNSUCCESSFUL)?;
@@ -363,7 +363,7 @@ pub fn cpic_23() -> Check {
 }
 
 /// CPIC-24: in SEND_PENDING the error direction decides between PURGING and NO_TRUNC.
-pub fn cpic_24() -> Check {
+pub(super) fn cpic_24() -> Check {
     let two = Two::new("cpic_24")?;
     for (direction, code) in
         [(CM_RECEIVE_ERROR, CM_PROGRAM_ERROR_PURGING), (CM_SEND_ERROR, CM_PROGRAM_ERROR_NO_TRUNC)]
@@ -381,13 +381,13 @@ pub fn cpic_24() -> Check {
 }
 
 /// CPIC-25: cmspm with an operation outstanding is a state check.
-pub fn cpic_25() -> Check {
+pub(super) fn cpic_25() -> Check {
     let (two, id, _there) = Two::stalled("cpic_25")?;
     same("cmspm", two.left.cmspm(&id, CM_BLOCKING), CM_PROGRAM_STATE_CHECK)
 }
 
 /// CPIC-26: while a receive is outstanding these calls are taken, and cmflus is not.
-pub fn cpic_26() -> Check {
+pub(super) fn cpic_26() -> Check {
     let two = Two::new("cpic_26")?;
     let receiving = || {
         let (id, there) = two.pair(false)?;
@@ -414,7 +414,7 @@ pub fn cpic_26() -> Check {
 }
 
 /// CPIC-27: however often the turn is asked for, it is told once.
-pub fn cpic_27() -> Check {
+pub(super) fn cpic_27() -> Check {
     let two = Two::new("cpic_27")?;
     let (id, there) = two.pair(false)?;
     for _ in 0..3 {
@@ -425,7 +425,7 @@ pub fn cpic_27() -> Check {
 }
 
 /// CPIC-28: log data reaches the partner's unit with an error or abend, and is gone here.
-pub fn cpic_28() -> Check {
+pub(super) fn cpic_28() -> Check {
     let two = Two::with(World::with("cpic_28", small())?)?;
     let (id, _there) = two.pair(false)?;
     let data = vec![b'l'; 500]; // three frames
@@ -443,14 +443,8 @@ pub fn cpic_28() -> Check {
 }
 
 /// CPIC-29: the numbers of the return codes.
-pub fn cpic_29() -> Check {
+pub(super) fn cpic_29() -> Check {
     let numbers: Vec<i32> = ALL.iter().map(|(code, _)| code.0).collect();
     let expected: Vec<i32> = (0..=37).filter(|n| !matches!(n, 4 | 12..=16 | 29)).collect();
     same("numbers", numbers, expected)
-}
-
-checks! {
-    cpic_1, cpic_2, cpic_3, cpic_4, cpic_5, cpic_6_8, cpic_7, cpic_9, cpic_10, cpic_11, cpic_12, cpic_12_refused, cpic_13,
-    cpic_14, cpic_15, cpic_16, cpic_17, cpic_18, cpic_19, cpic_20_21, cpic_22, cpic_23, cpic_24, cpic_25,
-    cpic_26, cpic_27, cpic_28, cpic_29,
 }
