@@ -121,7 +121,10 @@ impl Mmio {
     }
 
     fn exchange(&mut self, buffer: Buffer) -> Result<(), Code> {
-        let window = self.make_window(buffer)?;
+        let window = match buffer {
+            Buffer::None => None, // whatever it was opened with
+            buffer => self.make_window(buffer)?,
+        };
         self.write_back(true)?;
         let position = self.position();
         if matches!(self.kind, Kind::Memory { .. }) {

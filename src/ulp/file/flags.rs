@@ -132,6 +132,17 @@ pub enum Buffer {
     Own(usize),
     /// The caller's.
     Given(Vec<u8>),
+    /// The caller's, used where it lies; as [`Given`](Self::Given) in all else.
+    Lent(Box<dyn Lend>),
+}
+
+/// Memory that is lent as a buffer, and that its owner may look at between calls (`sys/ulp`).
+pub trait Lend: Send {
+    /// The bytes: always as many, at the same place.
+    fn bytes(&self) -> &[u8];
+
+    /// The same, to change.
+    fn bytes_mut(&mut self) -> &mut [u8];
 }
 
 /// Bytes of a buffer whose size was left open (`MMIO_DEFAULTBUFFER`).

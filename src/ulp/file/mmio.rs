@@ -4,7 +4,7 @@ use super::flags::DEFAULT_BUFFER;
 use super::procedure::{FAILED, Message, Procedure, State};
 use super::registry::{self, Maker, Served};
 use super::system::SystemFile;
-use super::window::Window;
+use super::window::{Bytes, Window};
 use super::{Buffer, CloseError, Code, Error, FourCc, OpenFlags, OpenInfo, Origin};
 use crate::observe::{self, Event};
 use std::fmt;
@@ -110,10 +110,11 @@ impl Mmio {
     fn open_memory(info: OpenInfo, flags: OpenFlags) -> Result<Self, Code> {
         let step = info.words[0] as usize;
         let (bytes, own) = match info.buffer {
-            Buffer::Given(_) if step > 0 => return Err(Code::INVALID_PARAMETER),
-            Buffer::Given(bytes) => (bytes, false),
-            Buffer::Own(size) => (zeroed(size)?, true),
-            Buffer::None => (Vec::new(), true),
+            Buffer::Given(_) | Buffer::Lent(_) if step > 0 => return Err(Code::INVALID_PARAMETER),
+            Buffer::Given(bytes) => (bytes.into(), false),
+            Buffer::Lent(owner) => (Bytes::Lent(owner), false),
+            Buffer::Own(size) => (zeroed(size)?.into(), true),
+            Buffer::None => (Bytes::default(), true),
         };
         let length = bytes.len();
         let mut window = Window::new(bytes, own, 0);
@@ -144,10 +145,10 @@ impl Mmio {
         let position = self.state.disk_offset;
         let default = if self.state.flags.contains(OpenFlags::ALLOCBUF) { DEFAULT_BUFFER } else { 0 };
         let (bytes, own) = match buffer {
-            Buffer::Given(bytes) => (bytes, false),
-            Buffer::None => (zeroed(default)?, true),
-            Buffer::Own(0) => (zeroed(default)?, true),
-            Buffer::Own(size) => (zeroed(size)?, true),
+            Buffer::Given(bytes) => (bytes.into(), false),
+            Buffer::Lent(owner) => (Bytes::Lent(owner), false),
+            Buffer::None | Buffer::Own(0) => (zeroed(default)?.into(), true),
+            Buffer::Own(size) => (zeroed(size)?.into(), true),
         };
         Ok((!bytes.is_empty()).then(|| Window::new(bytes, own, position)))
     }

@@ -48,7 +48,7 @@ mod window;
 
 pub use direct::Advance;
 pub use error::{CloseError, Code, Error};
-pub use flags::{Buffer, FourCc, Info, OpenFlags, OpenInfo, Origin};
+pub use flags::{Buffer, FourCc, Info, Lend, OpenFlags, OpenInfo, Origin};
 pub use mmio::{Flush, Mmio};
 pub use procedure::{FAILED, Message, Procedure, State};
 pub use registry::{install, rename, uninstall};

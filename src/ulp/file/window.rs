@@ -1,6 +1,56 @@
 //! The buffer: a window on the file, its cursors, and what of it the file lacks. No input, no output.
 
-use super::Code;
+use super::{Code, Lend};
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+/// The bytes of a buffer, whoever has them.
+pub(super) enum Bytes {
+    /// This library, or the caller who gave them away.
+    Own(Vec<u8>),
+    /// The caller.
+    Lent(Box<dyn Lend>),
+}
+
+impl Default for Bytes {
+    fn default() -> Self {
+        Self::Own(Vec::new())
+    }
+}
+
+impl From<Vec<u8>> for Bytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Own(bytes)
+    }
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Own(bytes) => bytes,
+            Self::Lent(owner) => owner.bytes(),
+        }
+    }
+}
+
+impl DerefMut for Bytes {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        match self {
+            Self::Own(bytes) => bytes,
+            Self::Lent(owner) => owner.bytes_mut(),
+        }
+    }
+}
+
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.len())
+    }
+}
 
 /// A window on a file from `offset` on.
 ///
@@ -8,7 +58,7 @@ use super::Code;
 /// be; those below `dirty_end` must be written back while it is dirty.
 #[derive(Debug)]
 pub(super) struct Window {
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Bytes,
     pub(super) own: bool,
     pub(super) offset: i64,
     pub(super) next: usize,
@@ -21,7 +71,8 @@ pub(super) struct Window {
 
 impl Window {
     /// An empty window at that position.
-    pub(super) fn new(bytes: Vec<u8>, own: bool, offset: i64) -> Self {
+    pub(super) fn new(bytes: impl Into<Bytes>, own: bool, offset: i64) -> Self {
+        let bytes = bytes.into();
         let end_write = bytes.len();
         let (next, end_read, valid, dirty, dirty_end) = (0, 0, 0, false, 0);
         Self { bytes, own, offset, next, end_read, end_write, valid, dirty, dirty_end }
@@ -122,9 +173,10 @@ impl Window {
     /// # Errors
     /// `OUT_OF_MEMORY`, and nothing changed.
     pub(super) fn grow_to(&mut self, size: usize) -> Result<(), Code> {
-        let more = size.saturating_sub(self.bytes.len());
-        self.bytes.try_reserve_exact(more).map_err(|_| Code::OUT_OF_MEMORY)?;
-        self.bytes.resize(self.bytes.len() + more, 0);
+        let Bytes::Own(bytes) = &mut self.bytes else { return Err(Code::OUT_OF_MEMORY) };
+        let more = size.saturating_sub(bytes.len());
+        bytes.try_reserve_exact(more).map_err(|_| Code::OUT_OF_MEMORY)?;
+        bytes.resize(bytes.len() + more, 0);
         self.end_write = self.bytes.len();
         Ok(())
     }

@@ -56,6 +56,43 @@ pub(super) fn length(opcode: u16) -> Option<usize> {
     })
 }
 
+/// What a block says of data that lies elsewhere, for those who have only its address (`sys/ulp`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockLayout {
+    /// Bytes of the block.
+    pub length: usize,
+    /// Its data, if its verb has some.
+    pub data: Option<DataField>,
+}
+
+/// Where a block says which data are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataField {
+    /// Offset of the length, 16 bits in the host's order.
+    pub length_at: usize,
+    /// Offset of the native pointer.
+    pub pointer_at: usize,
+    /// The verb fills the data, as a receive does; the others read them.
+    pub is_filled: bool,
+}
+
+impl BlockLayout {
+    /// The layout of a verb's block by its operation code; `None`: there is no such verb.
+    pub fn of(opcode: u16) -> Option<Self> {
+        use opcode::*;
+        let of = |length_at, pointer_at, is_filled| Some(DataField { length_at, pointer_at, is_filled });
+        let data = match opcode {
+            DEALLOCATE => of(at::DEALLOC_LOG_DLEN, 28, false),
+            SEND_DATA => of(at::SEND_DLEN, 28, false),
+            SEND_ERROR => of(at::ERROR_LOG_DLEN, 32, false),
+            ALLOCATE => of(at::ALLOCATE_PIP_DLEN, 156, false),
+            RECEIVE_AND_WAIT | RECEIVE_IMMEDIATE | RECEIVE_AND_POST => of(at::MAX_LEN, 36, true),
+            _ => None,
+        };
+        Some(Self { length: length(opcode)?, data })
+    }
+}
+
 /// A field of text: its offset and width.
 pub(super) type Text = (usize, usize);
 

@@ -23,6 +23,7 @@ mod verbs;
 
 pub use codes::ReturnCode;
 pub use control::{Allocate, ReceiveAllocate};
+pub use layout::{BlockLayout, DataField};
 pub use vcb::ShortBlock;
 
 pub use verbs::{
