@@ -60,7 +60,7 @@ pub fn run(options: &Options, output: Output) -> anyhow::Result<Verdict> {
     let html = options.html.as_deref();
     match options.kind {
         Kind::Ndk => {
-            let report = ndk::report()?;
+            let report = ndk::run()?;
             tell(&report, || report.tale(), report.is_as_promised(), html, output)
         }
         Kind::Appc => told(appc::tale()?, html, output),

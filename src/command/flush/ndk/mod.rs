@@ -26,7 +26,7 @@ const AFTER: &str = "posted after the flush";
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// Shows it on the adapter of this process.
-pub fn report() -> anyhow::Result<Report> {
+pub fn run() -> anyhow::Result<Report> {
     let adapter = Adapter::open(ADAPTER)?;
     let report = observe(&adapter)?;
     adapter.close()?;
