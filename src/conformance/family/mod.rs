@@ -4,9 +4,9 @@
 //! and, with the feature `storage` on Unix, `log` and `rflush`. What several conversations need stands in
 //! `lus`.
 //!
-//! May come in: statements with numbers in the reference, each with the check that shows it, on public faces;
-//! those of the log look behind it, and stand there. Not here: statements about NDK (`statements`), and checks
-//! that a program of its own must make, such as a writer that is killed (`tests/log.rs`).
+//! May come in: statements with numbers in the reference, each with the check that shows it, on public
+//! faces; those of the log look behind it, and stand there. Not here: statements about NDK (`statements`),
+//! and checks that a program of its own must make, such as a writer that is killed (`tests/log.rs`).
 
 mod appc;
 mod cpic;
