@@ -34,6 +34,8 @@
 //! say, share modes (they are recorded in the flags and not enforced), threads (a handle is `&mut`).
 
 mod direct;
+#[cfg(any(test, feature = "conformance"))]
+pub(crate) mod disk;
 mod error;
 mod flags;
 mod mmio;

@@ -4,14 +4,13 @@
 //! room's own tests.
 
 mod chunks;
-mod disk;
 mod flushing;
 mod memory;
 mod opening;
 
 use super::{D, E, I, Plain, Statement, holds, same};
+use crate::ulp::file::disk::Disk;
 use crate::ulp::file::*;
-use disk::Disk;
 use std::error::Error as AnyError;
 
 /// What MMIO-32 waits for.

@@ -1,10 +1,8 @@
 //! Multimedia file I/O apart from its numbered statements, which stand in the conformance suite.
 //!
-//! The disk is the suite's: it says what it was asked, and can be full.
+//! They share their disk with it, which says what it was asked, and can be full.
 
 mod chunks;
-#[path = "../../../conformance/family/mmio/disk.rs"]
-mod disk;
 mod flushing;
 mod memory;
 mod opening;

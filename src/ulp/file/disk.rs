@@ -4,37 +4,37 @@ use crate::ulp::file::{FAILED, Message, Origin, Procedure, State};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 #[derive(Clone, Default)]
-pub(super) struct Disk(Arc<Mutex<Content>>);
+pub(crate) struct Disk(Arc<Mutex<Content>>);
 
 #[derive(Default)]
-pub(super) struct Content {
-    pub(super) bytes: Vec<u8>,
+pub(crate) struct Content {
+    pub(crate) bytes: Vec<u8>,
     /// Bytes that fit; `None`: any.
-    pub(super) size: Option<usize>,
+    pub(crate) size: Option<usize>,
     /// What was asked since the last look.
-    pub(super) asked: Vec<String>,
+    pub(crate) asked: Vec<String>,
     /// The words that the procedure found at its opening.
-    pub(super) words: [u32; 3],
+    pub(crate) words: [u32; 3],
 }
 
 impl Disk {
-    pub(super) fn with(bytes: &[u8]) -> Self {
+    pub(crate) fn with(bytes: &[u8]) -> Self {
         Self(Arc::new(Mutex::new(Content { bytes: bytes.to_vec(), ..Content::default() })))
     }
 
-    pub(super) fn content(&self) -> MutexGuard<'_, Content> {
+    pub(crate) fn content(&self) -> MutexGuard<'_, Content> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         self.content().bytes.clone()
     }
 
-    pub(super) fn asked(&self) -> Vec<String> {
+    pub(crate) fn asked(&self) -> Vec<String> {
         std::mem::take(&mut self.content().asked)
     }
 
-    pub(super) fn procedure(&self) -> Box<dyn Procedure> {
+    pub(crate) fn procedure(&self) -> Box<dyn Procedure> {
         let disk = self.clone();
         Box::new(move |state: &mut State, message: Message<'_>| disk.serve(state, message))
     }
