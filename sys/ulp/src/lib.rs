@@ -18,6 +18,7 @@
 
 pub mod appc;
 mod border;
+pub mod clfs;
 pub mod cpic;
 pub mod mmio;
 pub mod node;

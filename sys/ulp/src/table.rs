@@ -11,8 +11,9 @@ pub(crate) struct Table<T> {
 }
 
 impl<T> Table<T> {
-    pub(crate) const fn new() -> Self {
-        Self { next: 0, open: BTreeMap::new() }
+    /// A table of objects of that kind, a number below 16 that no other table has.
+    pub(crate) const fn new(kind: usize) -> Self {
+        Self { next: kind, open: BTreeMap::new() }
     }
 
     /// Takes an object in; its handle.
@@ -31,7 +32,7 @@ impl<T> Table<T> {
     }
 }
 
-/// So that a handle that was added to, as a pointer might be, is told.
+/// Between them lie the handles of other kinds, which are told so.
 const HANDLES_APART: usize = 16;
 
 /// A poisoned lock is sound: a panic has ended the process.

@@ -83,7 +83,9 @@ fn expect_success(what: &str, output: &Output) {
     assert!(output.status.success(), "{what}\n{}\n{out}{err}", output.status);
 }
 
-/// Compiles and runs, with an empty folder as its argument; under valgrind with `QPAIR_VALGRIND=1`, where leaks and errors fail.
+/// Compiles and runs, with an empty folder as its argument.
+///
+/// Under valgrind with `QPAIR_VALGRIND=1`, where leaks and errors fail.
 fn run(source: &str, linked: Linked) {
     let Some(program) = compile(source, linked) else { return };
     let mut command = match std::env::var("QPAIR_VALGRIND") {
@@ -113,6 +115,11 @@ fn file() {
 #[test]
 fn conversation() {
     run("tests/c/conversation.c", Linked::Shared);
+}
+
+#[test]
+fn log() {
+    run("tests/c/log.c", Linked::Shared);
 }
 
 #[test]

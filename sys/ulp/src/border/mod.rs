@@ -14,6 +14,6 @@ mod verb;
 
 pub use failure::qpair_ulp_last_error;
 pub(crate) use failure::tell;
-pub(crate) use pointer::{Buffer, Bytes, Later, Lent, Out, Plain, Text};
+pub(crate) use pointer::{Array, Buffer, Bytes, Later, Lent, Out, Plain, Text};
 pub(crate) use procedure::{Installed, IoProc};
 pub(crate) use verb::Vcb;

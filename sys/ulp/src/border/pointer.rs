@@ -11,6 +11,7 @@ use std::slice;
 pub(crate) trait Plain: Copy {}
 impl Plain for u8 {}
 impl Plain for i32 {}
+impl Plain for i64 {}
 impl Plain for u32 {}
 impl Plain for u64 {}
 impl Plain for usize {}
@@ -74,8 +75,28 @@ impl<T: Plain> Later<T> {
     }
 }
 
-/// Bytes to read, whose length another parameter says.
+/// An array to read, whose length another parameter says.
 #[derive(Debug)]
+#[repr(transparent)]
+pub(crate) struct Array<T>(*const T);
+
+impl<T: Plain> Array<T> {
+    /// Its entries; `None`: there are to be some at NULL.
+    pub(crate) fn entries(&self, count: u32) -> Option<Vec<T>> {
+        if count > 0 && self.0.is_null() {
+            return None;
+        }
+        let entry = |at: u32| {
+            // SAFETY: not NULL; by the header it points to `count` entries, which nobody changes during the
+            // call. Any bits are a valid one (`Plain`), and it need not be aligned.
+            unsafe { self.0.add(at as usize).read_unaligned() }
+        };
+        Some((0..count).map(entry).collect())
+    }
+}
+
+/// Bytes to read, whose length another parameter says.
+#[derive(Clone, Copy, Debug)]
 #[repr(transparent)]
 pub(crate) struct Bytes(*const u8);
 

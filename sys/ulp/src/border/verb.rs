@@ -19,7 +19,8 @@ impl Vcb {
         if self.0.is_null() {
             return None;
         }
-        // SAFETY: not NULL; by the header every block has these bytes, which are the callee's during the call.
+        // SAFETY: not NULL; by the header every block has these bytes, which are the callee's during the
+        // call.
         let header = unsafe { slice::from_raw_parts(self.0, HEADER) };
         let layout = BlockLayout::of(u16::from_be_bytes([header[0], header[1]]));
         let length = layout.map_or(HEADER, |layout| layout.length);

@@ -36,7 +36,7 @@ impl Plain for MmioInfo {}
 /// A file that C has opened; `None` once it is closed.
 type Opened = Mutex<Option<Mmio>>;
 
-static OPEN: Mutex<Table<Opened>> = Mutex::new(Table::new());
+static OPEN: Mutex<Table<Opened>> = Mutex::new(Table::new(1));
 
 const HANDLE_BUSY: Code = Code(12);
 /// Flags of an open that ask for something that is not offered: PARSE, EXIST, GETTEMP.
