@@ -5,18 +5,21 @@
 
 mod install;
 mod rdma_core;
+mod shown;
 mod steps;
 
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 use std::time::Duration;
+
+use shown::Shown;
 
 use steps::{Needs, Step};
 
 enum Outcome {
     Passed(Duration),
-    Failed(String, Duration),
+    /// Why, after how long, and the last lines that it printed.
+    Failed(String, Duration, Vec<String>),
     Skipped(String),
 }
 
@@ -77,20 +80,23 @@ fn examples(root: &Path) -> Vec<String> {
     names
 }
 
-/// Runs every step, also after a failure, and ends with one line that adds them up.
+/// Runs every step, also after a failure, and ends with the last words of those that failed, a line for each
+/// step and one that adds them up: who sees only the end of a long log is to see why it failed.
 fn run_all(steps: &[&Step], root: &Path) -> ExitCode {
     let mut lines = Vec::new();
+    let mut last_words = Vec::new();
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     for step in steps {
         let title = format!("{}: {}", step.task, step.covers);
-        println!("\n=== {title}\n    {}", shown(step));
+        println!("\n=== {title}\n    {}", pasted(step));
         let line = match run(step, root) {
             Outcome::Passed(time) => {
                 passed += 1;
                 format!("passed   {:>6.1} s  {title}", time.as_secs_f64())
             }
-            Outcome::Failed(why, time) => {
+            Outcome::Failed(why, time, words) => {
                 failed += 1;
+                last_words.push(format!("\n=== the end of {title}\n{}", words.join("\n")));
                 format!("FAILED   {:>6.1} s  {title}: {why}", time.as_secs_f64())
             }
             Outcome::Skipped(why) => {
@@ -101,13 +107,14 @@ fn run_all(steps: &[&Step], root: &Path) -> ExitCode {
         println!("--- {line}");
         lines.push(line);
     }
+    println!("{}", last_words.concat());
     println!("\n{}\n", lines.join("\n"));
     println!("{passed} passed, {failed} failed, {skipped} skipped");
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// The command as it can be pasted into a shell.
-fn shown(step: &Step) -> String {
+fn pasted(step: &Step) -> String {
     let env = step.env.iter().map(|(name, value)| format!("{name}=\"{value}\" "));
     env.collect::<String>() + &step.command.join(" ")
 }
@@ -117,58 +124,35 @@ fn run(step: &Step, root: &Path) -> Outcome {
     if let Err(why) = provide(step.needs, root) {
         return Outcome::Skipped(why);
     }
-    let begin = std::time::Instant::now();
     let [program, arguments @ ..] = step.command.as_slice() else {
-        return Outcome::Failed("its command is empty".to_owned(), Duration::ZERO);
+        return Outcome::Failed("its command is empty".to_owned(), Duration::ZERO, Vec::new());
     };
     let mut command = Command::new(program);
     command.args(arguments).envs(step.env.iter().copied()).current_dir(root);
     if matches!(step.needs, Needs::RdmaCore | Needs::SoftRoce) {
         command.envs(rdma_core::environment());
     }
-    let result = if step.is_test() { run_tests(&mut command) } else { run_plain(&mut command) };
-    let time = begin.elapsed();
-    match result {
-        Ok(()) => Outcome::Passed(time),
-        Err(why) => Outcome::Failed(why, time),
+    let begin = std::time::Instant::now();
+    let shown = match shown::run(&mut command) {
+        Ok(shown) => shown,
+        Err(why) => return Outcome::Failed(why, begin.elapsed(), Vec::new()),
+    };
+    match verdict(step, &shown) {
+        Ok(()) => Outcome::Passed(begin.elapsed()),
+        Err(why) => Outcome::Failed(why, begin.elapsed(), shown.tail.into()),
     }
 }
 
-fn run_plain(command: &mut Command) -> Result<(), String> {
-    let status = command.status().map_err(|error| cannot_start(command, &error))?;
-    if status.success() { Ok(()) } else { Err(status.to_string()) }
-}
-
-/// Runs a command of test programs; passing without a single test is a failure.
-///
-/// A filter that matches nothing any more, or models compiled out, would else look like success.
-fn run_tests(command: &mut Command) -> Result<(), String> {
-    let child = command.stdout(Stdio::piped()).spawn();
-    let mut child = child.map_err(|error| cannot_start(command, &error))?;
-    let mut tests = 0;
-    if let Some(output) = child.stdout.take() {
-        for line in BufReader::new(output).lines() {
-            let line = line.map_err(|error| format!("cannot read its output: {error}"))?;
-            println!("{line}");
-            tests += tests_announced(&line);
+/// A step of tests that passes without a single test has failed: a filter that matches nothing any more, or
+/// models compiled out, would else look like success.
+fn verdict(step: &Step, shown: &Shown) -> Result<(), String> {
+    match (shown.status.success(), step.is_test() && shown.tests == 0) {
+        (false, _) => Err(shown.status.to_string()),
+        (true, true) => {
+            Err("no test ran; the filter matches nothing, or there is nothing to test".to_owned())
         }
+        (true, false) => Ok(()),
     }
-    let status = child.wait().map_err(|error| format!("cannot wait for it: {error}"))?;
-    match (status.success(), tests) {
-        (false, _) => Err(status.to_string()),
-        (true, 0) => Err("no test ran; the filter matches nothing, or there is nothing to test".to_owned()),
-        (true, _) => Ok(()),
-    }
-}
-
-/// The count in a test program's `running 3 tests`; zero for any other line.
-fn tests_announced(line: &str) -> usize {
-    let count = line.strip_prefix("running ").and_then(|rest| rest.split_once(" test"));
-    count.and_then(|(number, _)| number.parse().ok()).unwrap_or(0)
-}
-
-fn cannot_start(command: &Command, error: &std::io::Error) -> String {
-    format!("cannot start {}: {error}", command.get_program().to_string_lossy())
 }
 
 /// Sees to it that what a step needs is there; the error is the reason to skip the step.
@@ -210,17 +194,4 @@ fn rustup(arguments: &[&str]) -> Result<String, String> {
     let complaint = String::from_utf8_lossy(&output.stderr);
     let last = complaint.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no reason given").trim();
     Err(format!("{command} failed: {last}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::tests_announced;
-
-    #[test]
-    fn announced_tests_are_counted() {
-        assert_eq!(tests_announced("running 12 tests"), 12);
-        assert_eq!(tests_announced("running 1 test"), 1);
-        assert_eq!(tests_announced("running late"), 0);
-        assert_eq!(tests_announced("test running 3 tests"), 0);
-    }
 }
