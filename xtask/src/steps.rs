@@ -93,12 +93,14 @@ const TABLE: &[Row] = &[
     ("miri", "the border of the C face", "cargo +nightly miri test -p qpair-ndk --lib -- border:: tests::", MIRI_C, Needs::Miri, true),
     ("cross", "Windows", "cargo check -p qpair --lib --no-default-features --target x86_64-pc-windows-gnu", NONE, Needs::Target("x86_64-pc-windows-gnu"), true),
     ("cross", "macOS", "cargo check -p qpair --lib --no-default-features --target aarch64-apple-darwin", NONE, Needs::Target("aarch64-apple-darwin"), true),
-    // --allow-dirty: the habit is also run before a commit.
-    ("package", "every member", "cargo package --workspace --exclude qpair-rdma-core --allow-dirty", NONE, Needs::Nothing, true),
+    // --allow-dirty: the habit is also run before a commit. --offline: each member is resolved anew, and an
+    // index that does not answer for a moment is no fault of theirs.
+    ("package", "what they depend on", "cargo fetch --locked", NONE, Needs::Nothing, true),
+    ("package", "every member", "cargo package --workspace --exclude qpair-rdma-core --allow-dirty --offline", NONE, Needs::Nothing, true),
     ("rdma-core", "clippy", "cargo clippy -p qpair-rdma-core --all-targets -- -D warnings", NONE, Needs::RdmaCore, true),
     ("rdma-core", "tests without a device", "cargo test -p qpair-rdma-core", NONE, Needs::RdmaCore, true),
     ("rdma-core", "doc", "cargo doc -p qpair-rdma-core --no-deps", DENY_DOC_WARNINGS, Needs::RdmaCore, true),
-    ("rdma-core", "package", "cargo package -p qpair-rdma-core --allow-dirty", NONE, Needs::RdmaCore, true),
+    ("rdma-core", "package", "cargo package -p qpair-rdma-core --allow-dirty --offline", NONE, Needs::RdmaCore, true),
     ("softroce", "rdma-core over rxe0 in a guest", "cargo test -p qpair-rdma-core --test device --test cycles --test removal", IN_THE_GUEST, Needs::SoftRoce, true),
     ("bench", "ratios to floors and peers", "cargo run --release -p qpair-benches --bin ratios", NONE, Needs::Nothing, false),
     ("bench", "figures by item, for two commits on one quiet machine", "cargo bench -p qpair-benches --benches", NONE, Needs::Nothing, false),

@@ -391,6 +391,7 @@ fn close_10(bench: &Bench) -> Outcome {
     called.closed("a notification after the adapter's close")?;
     // One that is running holds the adapter's close back.
     let (note, said) = notes();
+    let (begins, begun) = notes();
     let returned = note.clone();
     thread::scope(|scope| -> Outcome {
         let mut closer = None;
@@ -400,10 +401,13 @@ fn close_10(bench: &Bench) -> Outcome {
             |adapter, cq| {
                 drop(cq);
                 closer = Some(scope.spawn(move || -> Outcome {
+                    begins.say(());
                     adapter.close()?;
                     note.say("adapter closed");
                     Ok(())
                 }));
+                // Else the thread may not have come to its close before it is said to wait there.
+                begun.next("the adapter's close")?;
                 (0..100).try_for_each(|_| said.none(bench, "while a callback runs"))
             },
         )?;
