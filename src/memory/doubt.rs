@@ -174,6 +174,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "thousands of ranges in safe code take minutes under Miri")]
     fn who_writes_byte_by_byte_is_followed_to_a_limit() {
         let mut doubt = Doubt::default();
         doubt.failed(0..10_000, 1);

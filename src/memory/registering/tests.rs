@@ -157,6 +157,7 @@ fn only_keys_in_force_are_invalidated() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "thousands of windows take minutes under Miri")]
 fn an_index_comes_back_after_all_its_keys() {
     let table = Table::new();
     let window = table.keys.create_window(PD).unwrap();
