@@ -8,7 +8,9 @@ mod peers;
 pub use peers::{Completions, Peer, PlainWork, QuietCompletions, ReceiveWork, Rtrb, SharedArray};
 
 use crate::timing::{duel, time, until};
-use qpair::ring::{Announcement, Class, CompletionRing, End, Engine, Payload, Post, Pushed, Step, WorkQueue};
+use qpair::ring::{
+    Announcement, Class, CompletionRing, End, Engine, Payload, Post, Pushed, SharedRing, Step, WorkQueue,
+};
 use std::time::Duration;
 
 /// Entries that a ring of the one-to-one workloads holds.
@@ -150,6 +152,37 @@ pub fn two_to_two<R: Push + Pop + Send>(mut here: R, mut there: R, batch: usize,
     let took = duel(|| side(&mut here, ours, 0..half), || side(&mut there, theirs, half..2 * half));
     assert_eq!(checks[0].sum.wrapping_add(checks[1].sum), sum_of(2 * half), "all entries, and whole");
     took
+}
+
+/// Puts in and takes out `items` entries on one thread, `batch` at a time.
+///
+/// # Panics
+/// When an entry is lost, torn or out of order.
+pub fn to_and_fro<P: Peer>(batch: usize, items: u64) {
+    let (mut ring, mut check) = (P::new(), Check::default());
+    let (mut push, mut pop) = ring.ends();
+    while check.next < items {
+        let first = check.next;
+        let pushed = push.push(batch, |index| entry(first + index as u64));
+        let mut left = pushed;
+        while left > 0 {
+            left -= pop.pop(left, |entry| check.take(entry));
+        }
+    }
+    assert_eq!((check.out_of_order, check.sum), (0, sum_of(check.next)), "entries in order and whole");
+}
+
+/// One receive after the other through a shared receive ring, on one thread.
+///
+/// # Panics
+/// When a receive is not the next one.
+pub fn shared_receives(count: u64) {
+    let ring = SharedRing::new(64, 0);
+    for number in 0..count {
+        let posted = ring.post(1, |_, payload, _| *payload = entry(number));
+        let taken = ring.take(&mut []);
+        assert!(posted == 1 && taken.is_some_and(|taken| taken.payload == entry(number)), "the next one");
+    }
 }
 
 /// One request after the other through a work queue and a completion ring, on one thread.
