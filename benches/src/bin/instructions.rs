@@ -17,7 +17,7 @@ struct Arguments {
     /// Only workloads whose name contains this; several may be given.
     #[arg(long)]
     only: Vec<String>,
-    /// Do so many steps of the one workload of that name, and count nothing: for a profiler.
+    /// Do so many steps of the one workload of just that name, and count nothing: for a profiler.
     #[arg(long)]
     steps: Option<u64>,
 }
@@ -31,7 +31,9 @@ const WORKLOADS: &[Workload] = &[
     ("work queue, plain posts", |steps| rings::to_and_fro::<PlainWork>(1, steps)),
     ("work queue, posts of receives", |steps| rings::to_and_fro::<ReceiveWork>(1, steps)),
     ("shared receive ring", rings::shared_receives),
-    ("rings alone, post to poll", |steps| drop(rings::post_to_poll(steps))),
+    ("rings alone, post to poll", |steps| {
+        rings::post_to_poll(steps);
+    }),
     ("write of 0 bytes, post to poll", |steps| round(Request::EmptyWrite, steps)),
     ("write of 8 bytes inline", |steps| round(Request::InlineWrite, steps)),
     ("write of 8 bytes", |steps| round(Request::Write, steps)),
@@ -47,14 +49,14 @@ const STEPS: [u64; 2] = [1_000, 11_000];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
-    let wanted =
-        |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|only| name.contains(only));
-    let chosen = WORKLOADS.iter().filter(|(name, _)| wanted(name));
+    let only = &arguments.only;
     if let Some(steps) = arguments.steps {
-        chosen.for_each(|(_, work)| work(steps));
+        let named = WORKLOADS.iter().filter(|(name, _)| only.iter().any(|only| name == only));
+        named.for_each(|(_, work)| work(steps));
         return Ok(());
     }
-    for (name, _) in chosen {
+    let wanted = |name: &str| only.is_empty() || only.iter().any(|only| name.contains(only.as_str()));
+    for (name, _) in WORKLOADS.iter().filter(|(name, _)| wanted(name)) {
         let [few, many] = STEPS.map(|steps| count(name, steps));
         println!("{name:<34}{:>9.1}", (many? - few?) as f64 / (STEPS[1] - STEPS[0]) as f64);
     }
