@@ -7,7 +7,7 @@
 //! After each call that returns a [`Held`](HeldQueue), the caller is the engine: [`WorkQueue::run`] it.
 
 use super::claim::KickedBy;
-use super::slots::{Claimed, Consumer, HeldSlots, SlotRing, State};
+use super::slots::{Claimed, Consumer, Head, HeldSlots, SlotRing};
 pub use super::slots::{NoRoom, Payload};
 use crate::sync::{Ordering, fence, mutant, ord, recheck};
 
@@ -379,8 +379,8 @@ impl<'q> HeldQueue<'q> {
 
 /// What one step of a pass did with the request at the head.
 enum Stepped {
-    /// Retired; its slot and completion are not visible yet.
-    Retired,
+    /// Retired; `due`: its completion is to become visible now, with its slot.
+    Retired { due: bool },
     /// In flight, or settled behind a request in flight.
     Waits,
     /// Nothing: the pass ends here.
@@ -391,25 +391,22 @@ impl WorkQueue {
     fn pass<E: Engine>(&self, consumer: &mut Consumer, engine: &mut E) -> Pass {
         let mut unpublished = false;
         let pass = loop {
-            let mark = self.mark();
-            if mark > consumer.mark_seen {
-                self.cancel_in_flight(consumer, mark);
+            if consumer.retired() < consumer.head {
+                unpublished |= self.look_behind(consumer, engine);
             }
-            unpublished |= self.retire_settled(consumer, engine);
-            let Some(state) = self.ring.state(consumer, consumer.head) else {
+            let Some(head) = self.ring.head(consumer) else {
                 break Pass::Idle;
             };
-            // Again: a flush that began after the last look is obeyed by the very next request.
-            let mark = self.mark();
-            let cancelled = mark > consumer.head;
+            // After the look at the head: a flush that began meanwhile is obeyed by this very request.
+            let cancelled = self.mark() > head.ticket();
             // Relaxed: the slot's word was acquired.
-            let exposed = || self.ring.shared().doorbell.load(Ordering::Relaxed) > consumer.head;
-            let hidden = state == State::Deferred && !cancelled && !exposed();
+            let exposed = || self.ring.shared().doorbell.load(Ordering::Relaxed) > head.ticket();
+            let hidden = head.is_deferred() && !cancelled && !exposed();
             if mutant!(DeferredAtOnce => false, hidden) {
                 break Pass::Idle;
             }
-            match self.step(consumer, engine, cancelled) {
-                Stepped::Retired => unpublished = true,
+            match step(head, engine, cancelled) {
+                Stepped::Retired { due } => unpublished = !self.publish_due(due, consumer, engine),
                 Stepped::Waits => {}
                 Stepped::Stop(pass) => break pass,
             }
@@ -420,70 +417,34 @@ impl WorkQueue {
         pass
     }
 
-    /// Executes or cancels the request at the head, and retires it unless earlier ones are in flight.
-    #[inline]
-    fn step<E: Engine>(&self, consumer: &mut Consumer, engine: &mut E, cancelled: bool) -> Stepped {
-        let head = consumer.head;
-        let end = if cancelled {
-            End::Cancelled
-        } else {
-            let step = self.ring.read(consumer, head, |payload, side| engine.execute(payload, side, head));
-            match step.expect("a posted head belongs to the role holder") {
-                Step::Done(outcome) => End::Executed(outcome),
-                Step::Blocked => return Stepped::Stop(Pass::Blocked),
-                Step::Spent => return Stepped::Stop(Pass::Spent),
-                Step::InFlight => {
-                    if mutant!(LaunchBeforeInFlight => true, false) {
-                        engine.launched(head);
-                    }
-                    self.ring.set_in_flight(consumer);
-                    engine.launched(head);
-                    return Stepped::Waits;
-                }
+    /// Looks at what is in flight, and at what waits behind it: cancels what was flushed, retires what is
+    /// settled; true if something retired is not visible yet.
+    #[inline(never)] // few requests go in flight
+    fn look_behind<E: Engine>(&self, consumer: &mut Consumer, engine: &mut E) -> bool {
+        let mark = self.mark();
+        if mark > consumer.mark_seen {
+            let below = mutant!(FlushSkipsInFlight => 0, mark.min(consumer.head));
+            for ticket in consumer.retired()..below {
+                self.ring.cancel_in_flight(ticket);
             }
-        };
-        if consumer.retired() == head {
-            self.retire(consumer, engine, end);
-            return Stepped::Retired;
+            consumer.mark_seen = mark;
         }
-        match end {
-            End::Executed(outcome) => {
-                self.ring.settle_head(consumer, State::Done, |payload| engine.stash(outcome, payload));
-            }
-            End::Finished | End::Cancelled => self.ring.settle_head(consumer, State::Cancelled, |_| ()),
+        let mut unpublished = false;
+        while let Some(settled) = self.ring.settled(consumer) {
+            let end = if settled.is_cancelled() { End::Cancelled } else { End::Finished };
+            let due = settled.retire(|payload, _| engine.retire(payload, end));
+            unpublished = !self.publish_due(due, consumer, engine);
         }
-        Stepped::Waits
+        unpublished
     }
 
-    fn cancel_in_flight(&self, consumer: &mut Consumer, mark: u64) {
-        let below = mutant!(FlushSkipsInFlight => 0, mark.min(consumer.head));
-        for ticket in consumer.retired()..below {
-            self.ring.cancel_in_flight(ticket);
-        }
-        consumer.mark_seen = mark;
-    }
-
-    /// Retires what is settled before the head, in order; true if anything.
-    fn retire_settled<E: Engine>(&self, consumer: &mut Consumer, engine: &mut E) -> bool {
-        let mut any = false;
-        while consumer.retired() < consumer.head {
-            let end = match self.ring.state(consumer, consumer.retired()) {
-                Some(State::Done) => End::Finished,
-                Some(State::Cancelled) => End::Cancelled,
-                _ => break,
-            };
-            self.retire(consumer, engine, end);
-            any = true;
-        }
-        any
-    }
-
+    /// Publishes what has been retired if that is due; whether it is.
     #[inline]
-    fn retire<E: Engine>(&self, consumer: &mut Consumer, engine: &mut E, end: End<E::Outcome>) {
-        let full = self.ring.retire(consumer, |payload, _| engine.retire(payload, end));
-        if full.expect("the oldest ticket is settled") {
+    fn publish_due<E: Engine>(&self, due: bool, consumer: &Consumer, engine: &mut E) -> bool {
+        if due {
             self.publish(consumer, engine);
         }
+        due
     }
 
     #[inline]
@@ -496,4 +457,35 @@ impl WorkQueue {
         self.ring.free(consumer);
         engine.publish();
     }
+}
+
+/// Executes or cancels the request at the head, and retires it unless earlier ones are in flight.
+#[inline]
+fn step<E: Engine>(head: Head<'_>, engine: &mut E, cancelled: bool) -> Stepped {
+    let ticket = head.ticket();
+    let end = if cancelled {
+        End::Cancelled
+    } else {
+        match head.read(|payload, side| engine.execute(payload, side, ticket)) {
+            Step::Done(outcome) => End::Executed(outcome),
+            Step::Blocked => return Stepped::Stop(Pass::Blocked),
+            Step::Spent => return Stepped::Stop(Pass::Spent),
+            Step::InFlight => {
+                if mutant!(LaunchBeforeInFlight => true, false) {
+                    engine.launched(ticket);
+                }
+                head.set_in_flight();
+                engine.launched(ticket);
+                return Stepped::Waits;
+            }
+        }
+    };
+    if head.is_oldest() {
+        return Stepped::Retired { due: head.retire(|payload, _| engine.retire(payload, end)) };
+    }
+    match end {
+        End::Executed(outcome) => head.set_done(|payload| engine.stash(outcome, payload)),
+        End::Finished | End::Cancelled => head.set_cancelled(),
+    }
+    Stepped::Waits
 }

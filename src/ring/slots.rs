@@ -16,12 +16,14 @@
 //!
 //! This file may use `unsafe`: it reads and writes payloads under the rules of the table.
 
+mod owned;
 mod side;
 #[cfg(qpair_loom)]
 mod witness;
 
 use super::claim::{Held, KickedBy, Role};
 use crate::sync::{AtomicU64, Backoff, Ordering, UnsafeCell, mutant, ord};
+pub(super) use owned::Head;
 use side::Side;
 use std::fmt;
 #[cfg(qpair_loom)]
@@ -41,7 +43,7 @@ const STATE_BITS: u32 = 4;
 /// State of a published slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
-pub(super) enum State {
+enum State {
     Posted = 1,
     Deferred = 2,
     InFlight = 3,
@@ -276,56 +278,9 @@ impl SlotRing {
         );
     }
 
-    /// State of `ticket`, if it is published and not retired.
     #[inline]
-    pub(super) fn state(&self, consumer: &Consumer, ticket: u64) -> Option<State> {
-        debug_assert!(ticket >= consumer.retired);
-        state_of(
-            self.slot(ticket)
-                .word
-                .load(ord!(WordLoad: Acquire, "pairs with WordPublish and WordDone: the payload is whole")),
-            ticket,
-        )
-    }
-
-    /// Reads the payload of a ticket in one of the states that belong to the role holder, and the state.
-    #[inline]
-    pub(super) fn read<R>(
-        &self,
-        consumer: &Consumer,
-        ticket: u64,
-        read: impl FnOnce(&Payload, &[u64]) -> R,
-    ) -> Option<R> {
-        match self.state(consumer, ticket)? {
-            State::InFlight | State::Busy => return None,
-            State::Posted | State::Deferred | State::Done | State::Cancelled => {}
-        }
-        let slot = self.slot(ticket);
-        let index = self.index(ticket);
-        Some(slot.payload.with(|payload| {
-            // SAFETY: the word, read with Acquire, says that `ticket` is published and its payload the role
-            // holder's, who we are: `Consumer` exists once, in the role's state. No poster writes it: the
-            // next ticket of this slot is claimed only above a `free` beyond `ticket`, and `free` moves only
-            // in `retire`, with this consumer, in order. No completer writes it: one writes only after a CAS
-            // from INFLIGHT, which only the holder sets.
-            unsafe { read(&*payload, self.side.words(index)) }
-        }))
-    }
-
     fn index(&self, ticket: u64) -> usize {
         ticket as usize & (self.slots.len() - 1)
-    }
-
-    /// Hands a posted ticket to a completer on another thread.
-    pub(super) fn set_in_flight(&self, consumer: &mut Consumer) {
-        let ticket = consumer.head;
-        debug_assert!(matches!(self.state(consumer, ticket), Some(State::Posted | State::Deferred)));
-        consumer.head += 1;
-        // A swap, since completers compare and swap this word.
-        self.slot(ticket).word.swap(
-            word(ticket, State::InFlight),
-            ord!(WordInFlight: Release, "the completer writes the payload after we have read it"),
-        );
     }
 
     /// Turns a ticket in flight into a cancelled one, unless its completer was first.
@@ -355,50 +310,11 @@ impl SlotRing {
             return false;
         }
         // SAFETY: the compare-and-swap from INFLIGHT to BUSY succeeded for this ticket, so this call owns the
-        // payload: the holder reads only in other states, and no poster gets the slot before the holder has
-        // retired the ticket.
+        // payload: the holder touches it only in other states (`owned`), and no poster gets the slot before
+        // the holder has retired the ticket.
         slot.payload.with_mut(|payload| write(unsafe { &mut *payload }));
         slot.word.swap(word(ticket, State::Done), ord!(WordDone: Release, "the result before DONE"));
         true
-    }
-
-    /// Marks the head as executed or cancelled although earlier tickets are still in flight.
-    pub(super) fn settle_head(
-        &self,
-        consumer: &mut Consumer,
-        state: State,
-        write: impl FnOnce(&mut Payload),
-    ) {
-        let ticket = consumer.head;
-        assert!(
-            matches!(self.state(consumer, ticket), Some(State::Posted | State::Deferred)),
-            "the head is posted"
-        );
-        let slot = self.slot(ticket);
-        // SAFETY: as in `read`: POSTED and DEFERRED belong to the role holder, who we are, and `&mut
-        // Consumer` keeps this thread from a `read` at the same time.
-        slot.payload.with_mut(|payload| write(unsafe { &mut *payload }));
-        consumer.head += 1;
-        // Relaxed would do: only the holder reads it, and the role orders holders; a swap, as completers may
-        // follow.
-        slot.word.swap(word(ticket, state), Ordering::Relaxed);
-    }
-
-    /// Retires the oldest ticket if it is the role holder's to retire; posters get its slot with the next
-    /// `free`.
-    #[inline]
-    pub(super) fn retire<R>(
-        &self,
-        consumer: &mut Consumer,
-        read: impl FnOnce(&Payload, &[u64]) -> R,
-    ) -> Option<R> {
-        if mutant!(FreeBeforeRead => true, false) {
-            self.shared().free.store(consumer.retired + 1, Ordering::Release); // the slip itself
-        }
-        let result = self.read(consumer, consumer.retired, read)?;
-        consumer.retired += 1;
-        consumer.head = consumer.head.max(consumer.retired);
-        Some(result)
     }
 
     /// Lets posters have the slots of what was retired.
