@@ -170,7 +170,7 @@ impl CompletionRing {
             let (now, later) = rest.split_at(claim.count as usize);
             let segment = self.entries.segment_of(claim);
             for (ticket, (class, payload)) in (claim.first()..).zip(now) {
-                segment.publish(ticket, *class, payload, &[]);
+                segment.publish(ticket, *class, payload);
                 note.class = note.class.max(*class);
             }
             // From the end of the first batch: entries of others in between are uncovered by it too.
@@ -344,7 +344,7 @@ impl CompletionRing {
     /// Lock-free. 0 says that at some moment nothing was published at the head.
     #[inline]
     pub fn poll(&self, n: usize, mut copy: impl FnMut(usize, Payload)) -> usize {
-        self.entries.take(n, |index, payload, _| copy(index, payload), |head, count| Some(head + count))
+        self.entries.take(n, |index, entry| copy(index, entry.payload()), |head, count| Some(head + count))
     }
 }
 

@@ -20,14 +20,13 @@
 mod resize;
 mod segment;
 
-use super::slots::Payload;
 use crate::sync::{AtomicU64, Backoff, Ordering, mutant, ord};
 use crossbeam_utils::CachePadded;
 pub use resize::Crowded;
 use resize::{Segments, View};
 pub use segment::Class;
+pub(super) use segment::Entry;
 use segment::Segment;
-pub(super) use segment::Side;
 
 /// The ticket of a tail or a head.
 pub(super) const TICKET: u64 = (1 << 48) - 1;
@@ -248,7 +247,7 @@ impl EntryRing {
     pub(super) fn take(
         &self,
         n: usize,
-        mut copy: impl FnMut(usize, Payload, Side<'_>),
+        mut copy: impl FnMut(usize, Entry<'_>),
         mut after: impl FnMut(u64, u64) -> Option<u64>,
     ) -> usize {
         let backoff = Backoff::new();
@@ -287,19 +286,18 @@ impl EntryRing {
         &self,
         first: u64,
         n: usize,
-        copy: &mut impl FnMut(usize, Payload, Side<'_>),
+        copy: &mut impl FnMut(usize, Entry<'_>),
         segment_of: impl Fn(u64) -> &'r Segment,
     ) -> usize {
         let mut count = 0;
         while count < n {
             let ticket = first + count as u64;
-            let segment = segment_of(ticket);
-            let Some(payload) = segment.read(ticket) else { break };
-            copy(count, payload, Side { segment, ticket });
+            let Some(entry) = segment_of(ticket).entry(ticket) else { break };
             #[cfg(qpair_loom)]
             if self.witnessed {
-                segment.witness_read(ticket);
+                entry.witness_read();
             }
+            copy(count, entry);
             count += 1;
         }
         count
@@ -310,7 +308,7 @@ impl EntryRing {
         &self,
         first: u64,
         n: usize,
-        copy: &mut impl FnMut(usize, Payload, Side<'_>),
+        copy: &mut impl FnMut(usize, Entry<'_>),
         view: View<'_>,
     ) -> usize {
         self.copy_published(first, n, copy, |ticket| view.segment(ticket))

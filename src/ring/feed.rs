@@ -4,8 +4,8 @@
 //! queue feeds it, hence one thread at a time; its own role may be anybody's, for a flush.
 
 use super::list::Link;
-use super::queue::{Engine, HeldQueue, Post, Ran, WorkQueue};
-use super::shared::{SHARED_SIDE_MAX, SharedRing};
+use super::queue::{Engine, HeldQueue, Payload, Post, Ran, WorkQueue};
+use super::shared::{SharedRing, with_side};
 use crate::sync::{mutant, recheck};
 
 /// Where a fed queue takes its receives, and who waits there in the name of its sender.
@@ -37,7 +37,8 @@ impl WorkQueue {
     /// the role of this one; with `wake`, the caller sees to it.
     ///
     /// # Panics
-    /// When the queue has not room for the receive that was taken: it is fed by two at a time.
+    /// When the queue has not room for the receive that was taken: it is fed by two at a time, or has other
+    /// side words than the shared queue.
     pub fn offer_fed<E: Engine>(
         &self,
         feed: Feed<'_>,
@@ -59,21 +60,32 @@ impl WorkQueue {
             if !open() {
                 return Fed { done: false, wake: true, notice };
             }
-            let mut words = [0; SHARED_SIDE_MAX];
-            let Some(taken) = feed.shared.take_or_wait(feed.waiter.0, feed.waiter.1, &mut words) else {
+            let taken = match feed.shared.side_words() {
+                0 => self.take_from(feed, &mut []),
+                words => with_side(words, |side| self.take_from(feed, side)),
+            };
+            let Some((held, limit)) = taken else {
                 return Fed { done: false, wake, notice };
             };
-            notice |= taken.notice;
-            let posted = self.post(1, Post::Receive, |_, payload, side| {
-                *payload = taken.payload;
-                side.copy_from_slice(&words[..side.len()]);
-            });
-            assert_eq!(posted.accepted, 1, "a fed queue was empty, and nobody else feeds it");
-            if let Some(held) = posted.held {
+            notice |= limit;
+            if let Some(held) = held {
                 wake |= self.run(held, engine).wake;
             }
         }
         Fed { done: true, wake, notice }
+    }
+
+    /// Takes a receive from `feed`: the role if it is to be run, and whether the limit gave notice.
+    #[inline]
+    fn take_from(&self, feed: Feed<'_>, side: &mut [u64]) -> Option<(Option<HeldQueue<'_>>, bool)> {
+        let mut payload = Payload::default();
+        let taken = feed.shared.take_or_wait(feed.waiter, &mut payload, side)?;
+        let posted = self.post(1, Post::Receive, |_, slot, beside| {
+            *slot = payload;
+            beside.copy_from_slice(side);
+        });
+        assert_eq!(posted.accepted, 1, "a fed queue was empty, and nobody else feeds it");
+        Some((posted.held, taken.notice))
     }
 
     /// As [`run`](WorkQueue::run), of a fed queue by who does not feed it: for a flush.

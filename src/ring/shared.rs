@@ -3,7 +3,7 @@
 //! Whoever finds it empty lists itself and looks again; whoever posts looks at the list afterwards and wakes
 //! everybody on it, since the one woken may have been served meanwhile.
 
-use super::entries::{Class, Crowded, EntryRing, Side};
+use super::entries::{Class, Crowded, Entry, EntryRing};
 use super::limit::Limit;
 use super::list::{IndexList, Link};
 use super::slots::Payload;
@@ -22,11 +22,10 @@ pub struct SharedRing {
     control: Mutex<()>,
 }
 
-/// A receive that was taken.
+/// A receive was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a notice is the taker's to deliver"]
 pub struct Taken {
-    /// What was posted.
-    pub payload: Payload,
     /// Fewer receives are left than the limit says, for the first time since it was set: the taker tells.
     pub notice: bool,
 }
@@ -95,35 +94,64 @@ impl SharedRing {
             }
         };
         let segment = self.entries.segment_of(claim);
+        let side_words = self.entries.side_words();
         for (index, ticket) in (claim.first()..claim.first() + claim.count).enumerate() {
-            let (mut payload, mut side) = (Payload::default(), [0; SHARED_SIDE_MAX]);
-            let side = &mut side[..self.entries.side_words()];
-            write(index, &mut payload, side);
-            segment.publish(ticket, Class::Ordinary, &payload, side);
+            let mut payload = Payload::default();
+            if side_words == 0 {
+                write(index, &mut payload, &mut []);
+            } else {
+                with_side(side_words, |side| {
+                    write(index, &mut payload, side);
+                    segment.write_side(ticket, side);
+                });
+            }
+            segment.publish(ticket, Class::Ordinary, &payload);
         }
         claim.count as usize
     }
 
-    /// Takes the oldest receive; its side words go to `side`.
-    pub fn take(&self, side: &mut [u64]) -> Option<Taken> {
-        let (mut payload, mut notice) = (Payload::default(), false);
-        let copy = |_, copied, words: Side<'_>| {
-            payload = copied;
-            words.copy_to(side);
+    /// Words beside each receive.
+    pub(super) fn side_words(&self) -> usize {
+        self.entries.side_words()
+    }
+
+    /// Takes the oldest receive: what was posted goes to `payload`, and its side words to `side`.
+    ///
+    /// `None`: there is none, and both may hold anything.
+    #[inline]
+    pub fn take(&self, payload: &mut Payload, side: &mut [u64]) -> Option<Taken> {
+        let mut notice = false;
+        let copy = |_, entry: Entry<'_>| {
+            *payload = entry.payload();
+            if !side.is_empty() {
+                entry.copy_side(side);
+            }
         };
         let after = |head, count| self.limit.after_take(&self.entries, head, count, &mut notice);
         let count = self.entries.take(1, copy, after);
-        (count == 1).then_some(Taken { payload, notice })
+        (count == 1).then_some(Taken { notice })
     }
 
     /// As [`take`](SharedRing::take); without a receive, `index` is listed and woken by a later post.
-    pub fn take_or_wait(&self, index: u32, link: &Link, side: &mut [u64]) -> Option<Taken> {
-        if let Some(taken) = self.take(side) {
+    pub fn take_or_wait(
+        &self,
+        (index, link): (u32, &Link),
+        payload: &mut Payload,
+        side: &mut [u64],
+    ) -> Option<Taken> {
+        if let Some(taken) = self.take(payload, side) {
             return Some(taken);
         }
         self.waiting.push(index, link);
         fence!(SharedWaitFence, "list before looking again: the post sees the list, or its entry is seen");
-        if recheck!(SharedWaitRecheck, true) { self.take(side) } else { None }
+        if recheck!(SharedWaitRecheck, true) { self.take(payload, side) } else { None }
+    }
+
+    /// Somebody waits for a receive, and is to be [woken](SharedRing::wake); asked after a post.
+    #[inline]
+    pub fn is_awaited(&self) -> bool {
+        fence!(SharedPostFence, "publish before looking at the list");
+        !self.waiting.is_empty()
     }
 
     /// Wakes everybody who waits for a receive; a post calls it, and who is about to go.
@@ -132,9 +160,14 @@ impl SharedRing {
     /// more, and then waits until its link is no longer [listed](Link::is_listed): another taker may still
     /// hold it.
     pub fn wake<'l>(&self, link_of: impl Fn(u32) -> Option<&'l Link>, visit: impl FnMut(u32)) {
-        fence!(SharedPostFence, "publish before looking at the list");
-        if !self.waiting.is_empty() {
+        if self.is_awaited() {
             self.waiting.take(link_of, visit);
         }
     }
+}
+
+/// Gives `work` so many words to fill.
+#[inline(never)] // clearing them costs more than most posts, which need none
+pub(super) fn with_side<R>(words: usize, work: impl FnOnce(&mut [u64]) -> R) -> R {
+    work(&mut [0; SHARED_SIDE_MAX][..words])
 }

@@ -2,7 +2,7 @@
 
 use super::{ALL, B3, HEAVY, Model, model};
 use crate::support::{Arc, Unwatched, fill, join, spawn};
-use qpair::ring::SharedRing;
+use qpair::ring::{Payload, SharedRing};
 
 pub const MODELS: &[Model] = &[
     model("limit_two", "two takers fall below the limit: one notice", B3, limit_two),
@@ -33,7 +33,7 @@ impl World {
 
     /// Takes one if there is one; whether there was.
     fn take(&self) -> bool {
-        let taken = self.ring.take(&mut []);
+        let taken = self.ring.take(&mut Payload::default(), &mut []);
         *self.notices.get() += usize::from(taken.is_some_and(|taken| taken.notice));
         taken.is_some()
     }

@@ -245,10 +245,10 @@ fn post(ring: &SharedRing, receive: u64) -> bool {
 }
 
 fn take(ring: &SharedRing) -> Option<u64> {
-    let mut side = [0];
-    ring.take(&mut side).map(|taken| {
-        assert_eq!(side, [!tag(&taken.payload)], "side words of another receive");
-        tag(&taken.payload)
+    let (mut payload, mut side) = (Payload::default(), [0]);
+    ring.take(&mut payload, &mut side).map(|_| {
+        assert_eq!(side, [!tag(&payload)], "side words of another receive");
+        tag(&payload)
     })
 }
 

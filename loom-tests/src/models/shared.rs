@@ -68,10 +68,10 @@ impl World {
     }
 
     fn take(&self) -> Option<u64> {
-        let mut side = [0];
-        self.receives.take(&mut side).map(|taken| {
-            assert_eq!(side, [!tag(&taken.payload)], "side words of another receive");
-            tag(&taken.payload)
+        let (mut payload, mut side) = (Payload::default(), [0]);
+        self.receives.take(&mut payload, &mut side).map(|_| {
+            assert_eq!(side, [!tag(&payload)], "side words of another receive");
+            tag(&payload)
         })
     }
 
@@ -115,11 +115,11 @@ impl Engine for Take<'_> {
 
     fn execute(&mut self, _: &Payload, _: &[u64], _: u64) -> Step<u64> {
         let link = &self.world.members[self.index as usize].link;
-        let mut side = [0];
-        let taken = self.world.receives.take_or_wait(self.index, link, &mut side);
-        taken.map_or(Step::Blocked, |taken| {
-            assert_eq!(side, [!tag(&taken.payload)], "side words of another receive");
-            Step::Done(tag(&taken.payload))
+        let (mut payload, mut side) = (Payload::default(), [0]);
+        let taken = self.world.receives.take_or_wait((self.index, link), &mut payload, &mut side);
+        taken.map_or(Step::Blocked, |_| {
+            assert_eq!(side, [!tag(&payload)], "side words of another receive");
+            Step::Done(tag(&payload))
         })
     }
 

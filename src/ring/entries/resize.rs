@@ -253,22 +253,18 @@ mod tests {
     fn push(ring: &EntryRing, first: u64, n: u64) -> u64 {
         let claim = ring.claim(n).unwrap();
         for index in 0..claim.count {
-            let payload = [first + index; PAYLOAD_WORDS];
-            ring.segment_of(claim).publish(
-                claim.first() + index,
-                Class::Ordinary,
-                &payload,
-                &[!(first + index)],
-            );
+            let (segment, ticket) = (ring.segment_of(claim), claim.first() + index);
+            segment.write_side(ticket, &[!(first + index)]);
+            segment.publish(ticket, Class::Ordinary, &[first + index; PAYLOAD_WORDS]);
         }
         claim.count
     }
 
     fn take(ring: &EntryRing, n: usize) -> Vec<u64> {
         let mut taken = vec![0; n];
-        let copy = |index: usize, payload: [u64; PAYLOAD_WORDS], side: super::super::Side<'_>| {
-            let mut words = [0];
-            side.copy_to(&mut words);
+        let copy = |index: usize, entry: super::super::Entry<'_>| {
+            let (payload, mut words) = (entry.payload(), [0]);
+            entry.copy_side(&mut words);
             assert_eq!((payload, words), ([payload[0]; PAYLOAD_WORDS], [!payload[0]]));
             taken[index] = payload[0];
         };
@@ -316,10 +312,10 @@ mod tests {
             ring.resize(depth).unwrap();
             let claim = ring.claim(2).unwrap();
             for ticket in claim.first()..claim.first() + claim.count {
-                ring.segment_of(claim).publish(ticket, Class::Ordinary, &[turn; PAYLOAD_WORDS], &[]);
+                ring.segment_of(claim).publish(ticket, Class::Ordinary, &[turn; PAYLOAD_WORDS]);
             }
             let mut seen = 0;
-            let count = ring.take(2, |_, payload, _| seen += payload[0], |head, count| Some(head + count));
+            let count = ring.take(2, |_, entry| seen += entry.payload()[0], |head, count| Some(head + count));
             assert_eq!((count, seen), (2, 2 * turn));
         }
         let later = ring.segments.later.iter().filter_map(OnceLock::get);

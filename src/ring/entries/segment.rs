@@ -77,9 +77,16 @@ impl Segment {
         &self.side[start..start + self.side_words]
     }
 
+    /// Writes what lies beside one claimed ticket, before it is published.
+    pub(in crate::ring) fn write_side(&self, ticket: u64, side: &[u64]) {
+        for (word, value) in self.side(ticket).iter().zip(side) {
+            word.store(*value, Ordering::Relaxed); // as the payload
+        }
+    }
+
     /// Writes and publishes one claimed ticket.
     #[inline]
-    pub(in crate::ring) fn publish(&self, ticket: u64, class: Class, payload: &Payload, side: &[u64]) {
+    pub(in crate::ring) fn publish(&self, ticket: u64, class: Class, payload: &Payload) {
         let slot = self.slot(ticket);
         #[cfg(qpair_loom)]
         slot.witness.write();
@@ -87,9 +94,6 @@ impl Segment {
         // compare-and-swap.
         for (word, value) in slot.payload.iter().zip(payload) {
             word.store(*value, Ordering::Relaxed);
-        }
-        for (word, value) in self.side(ticket).iter().zip(side) {
-            word.store(*value, Ordering::Relaxed); // as the payload
         }
         let word = (ticket + 1) << STATE_BITS | (class as u64) << 1 | FULL;
         slot.word.store(word, ord!(EntryPublish: Release, "the payload before its word"));
@@ -109,33 +113,39 @@ impl Segment {
         self.look(ticket).0 == ticket + 1
     }
 
-    /// The payload of `ticket` if it is published, torn if a producer writes it meanwhile.
+    /// The entry of `ticket` if it is published; it may be torn by a producer meanwhile.
     #[inline]
-    pub(super) fn read(&self, ticket: u64) -> Option<Payload> {
+    pub(super) fn entry(&self, ticket: u64) -> Option<Entry<'_>> {
         let slot = self.slot(ticket);
         let word = slot.word.load(ord!(EntryLoad: Acquire, "pairs with EntryPublish: the payload is whole"));
+        (word >> STATE_BITS == ticket + 1).then_some(Entry { segment: self, slot, ticket })
+    }
+}
+
+/// An entry to be copied where it lies.
+pub(in crate::ring) struct Entry<'r> {
+    segment: &'r Segment,
+    slot: &'r Slot,
+    ticket: u64,
+}
+
+impl Entry<'_> {
+    #[inline]
+    pub(in crate::ring) fn payload(&self) -> Payload {
         // Relaxed: the word was acquired, and the head's compare-and-swap validates the copy.
-        let copy = || std::array::from_fn(|i| slot.payload[i].load(Ordering::Relaxed)); // as above
-        (word >> STATE_BITS == ticket + 1).then(copy)
+        std::array::from_fn(|word| self.slot.payload[word].load(Ordering::Relaxed)) // as above
     }
 
-    /// In a model with one consumer, what `read` does to the witness.
-    #[cfg(qpair_loom)]
-    pub(super) fn witness_read(&self, ticket: u64) {
-        self.slot(ticket).witness.read();
-    }
-}
-
-/// The side words of the entry being copied.
-pub(in crate::ring) struct Side<'r> {
-    pub(super) segment: &'r Segment,
-    pub(super) ticket: u64,
-}
-
-impl Side<'_> {
-    pub(in crate::ring) fn copy_to(&self, out: &mut [u64]) {
+    /// Copies as many side words as `out` has room for.
+    pub(in crate::ring) fn copy_side(&self, out: &mut [u64]) {
         for (out, word) in out.iter_mut().zip(self.segment.side(self.ticket)) {
             *out = word.load(Ordering::Relaxed); // as the payload
         }
+    }
+
+    /// In a model with one consumer, notes that the payload was read.
+    #[cfg(qpair_loom)]
+    pub(super) fn witness_read(&self) {
+        self.slot.witness.read();
     }
 }
