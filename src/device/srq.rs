@@ -217,10 +217,18 @@ impl Srq {
         if planted!(SrqWakesNobody, "a receive posted to an SRQ wakes no sender that waits") {
             return Ok(());
         }
+        if self.ring.is_awaited() {
+            self.wake();
+        }
+        Ok(())
+    }
+
+    /// Wakes every sender that waits for a receive.
+    #[inline(never)] // few posts meet one
+    fn wake(&self) {
         let mut frame = Frame::new();
         with_pin(|pin| self.device.wake(pin, self, &mut frame));
         self.device.settle(frame);
-        Ok(())
     }
 
     /// Begins the close; it completes when no queue pair uses the queue any more. Its receives vanish.
@@ -236,9 +244,7 @@ impl Srq {
     /// Takes the queue out of the table: the queue pairs that used it are gone, so no sender lists itself any
     /// more.
     fn leave(self: &Arc<Self>) {
-        let mut frame = Frame::new();
-        with_pin(|pin| self.device.wake(pin, self, &mut frame));
-        self.device.settle(frame);
+        self.wake();
         let mut retired = self.device.srqs.remove(self.index);
         self.device.chore(move || match retired.take().map(Retired::try_reclaim) {
             Some(Err(later)) => {
