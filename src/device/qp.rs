@@ -137,10 +137,30 @@ impl Progress {
 /// Both words hold the ticket of its request and 1 more, so 0 means none.
 #[derive(Debug, Default)]
 pub(super) struct Invalidating {
-    /// The key is invalid; written in the role only.
-    pub(super) begun: AtomicU64,
-    /// Nobody who was granted access before can be at it any more; written by a chore.
-    pub(super) over: AtomicU64,
+    begun: AtomicU64,
+    over: AtomicU64,
+}
+
+impl Invalidating {
+    /// The key of the request with that ticket is invalid; called in the role of the send queue.
+    pub(super) fn begin(&self, ticket: u64) {
+        self.begun.store(ticket + 1, Ordering::Relaxed); // written and read in the role only
+    }
+
+    pub(super) fn has_begun(&self, ticket: u64) -> bool {
+        self.begun.load(Ordering::Relaxed) == ticket + 1 // as above
+    }
+
+    /// Nobody who was granted access before can be at it any more.
+    ///
+    /// Of two requests, the first of which was flushed, the end of the later one may be told first.
+    pub(super) fn end(&self, ticket: u64) {
+        self.over.fetch_max(ticket + 1, Ordering::Release); // pairs with `is_over`
+    }
+
+    pub(super) fn is_over(&self, ticket: u64) -> bool {
+        self.over.load(Ordering::Acquire) > ticket // what the passes did comes before the completion
+    }
 }
 
 /// What a queue pair has done, in figures that can be read without stopping it.

@@ -10,7 +10,6 @@ use crate::device::pinned::pins;
 use crate::direct::Outcome;
 use crate::memory::{Binding, Rights, Unbound, Unfit};
 use crate::ring::{Grace, Payload, Step};
-use crate::sync::Ordering;
 use crate::work::{Detail, Key, Opcode, RequestFlags, SendRequest, Status};
 use std::sync::Arc;
 
@@ -24,9 +23,11 @@ impl SendEngine<'_> {
         side: &[u64],
         ticket: u64,
     ) -> Step<Outcome> {
-        // Relaxed: written in this role only.
-        if self.qp.invalidating.begun.load(Ordering::Relaxed) == ticket + 1 {
-            return self.waited(request, ticket);
+        if self.qp.invalidating.has_begun(ticket) {
+            return match self.qp.invalidating.is_over(ticket) {
+                true => Step::Done(invalidated(request)),
+                false => Step::Blocked,
+            };
         }
         let (keys, pin, party) = (&self.device.keys, self.pin, self.qp.party);
         let changed = (request.first.token, Key(request.immediate_or_key));
@@ -94,8 +95,7 @@ impl SendEngine<'_> {
             Ok(unbound) => self.unbound(unbound),
             Err(unfit) => return self.ended(unfit_outcome(unfit, Status::LocalProtection)),
         }
-        // Relaxed: written in this role only.
-        self.qp.invalidating.begun.store(ticket + 1, Ordering::Relaxed);
+        self.qp.invalidating.begin(ticket);
         let mut grace = pins().grace_of_others(self.pin);
         if grace.as_mut().is_some_and(Grace::is_over) {
             return Step::Done(invalidated(request));
@@ -106,21 +106,12 @@ impl SendEngine<'_> {
             // which is over when this runs for the second time at the latest.
             let over = grace.get_or_insert_with(|| pins().grace()).is_over();
             if over {
-                qp.invalidating.over.store(ticket + 1, Ordering::Release); // pairs with `waited`
+                qp.invalidating.end(ticket);
                 framed(qp.device(), |frame| frame.push(Task::Send(qp.id())));
             }
             over
         });
         Step::Blocked
-    }
-
-    fn waited(&self, request: &SendRequest, ticket: u64) -> Step<Outcome> {
-        // Acquire: what the passes did comes before the completion.
-        if self.qp.invalidating.over.load(Ordering::Acquire) == ticket + 1 {
-            Step::Done(invalidated(request))
-        } else {
-            Step::Blocked
-        }
     }
 
     fn unbound(&self, unbound: Unbound) {

@@ -2,7 +2,7 @@
 
 use super::world::{BASE, End, World, pair_by_hand};
 use crate::device::pinned::with_pin;
-use crate::device::qp::{Bind, Data, How, Operation};
+use crate::device::qp::{Bind, Data, How, Invalidating, Operation};
 use crate::memory::{Binding, Rights};
 use crate::work::{CompletionKind, Detail, Key, RequestFlags, Status};
 use std::sync::mpsc;
@@ -112,4 +112,16 @@ fn an_invalidation_is_flushed_while_it_waits() {
         thread::yield_now();
     }
     assert!(b.poll().is_empty());
+}
+
+/// Two invalidations of one queue, the first flushed: whichever passes are found ended first, none is lost.
+#[test]
+fn the_late_end_of_a_flushed_invalidation_takes_nothing_back() {
+    let invalidating = Invalidating::default();
+    invalidating.begin(5);
+    invalidating.begin(9);
+    assert!(invalidating.has_begun(9) && !invalidating.is_over(9));
+    invalidating.end(9);
+    invalidating.end(5);
+    assert!(invalidating.is_over(9) && !invalidating.is_over(10));
 }
