@@ -217,11 +217,13 @@ impl Place {
         let pages = &self.pages[..self.pages.len().min(load(&self.count) as usize)];
         let mut at = load(&self.first_byte_offset).wrapping_add(offset);
         let end = at.checked_add(length).ok_or(Denied::OutOfRange)?;
+        let last = (end.saturating_sub(1) / PAGE_SIZE) as usize;
         let mut first = None;
         while at < end {
             let page = (at / PAGE_SIZE) as usize;
             let address = pages.get(page).map(load).ok_or(Denied::OutOfRange)?;
-            let after = pages[page + 1..].iter().map(load);
+            // Pages of the access only, however many the registration has.
+            let after = pages[page + 1..].iter().take(last - page).map(load);
             let together = after.zip(1..).take_while(|(next, count)| follows(address, *next, *count));
             let run_end = ((page as u64 + 1 + together.count() as u64) * PAGE_SIZE).min(end);
             let view = logical(address + at % PAGE_SIZE, (run_end - at) as usize)?;
