@@ -31,13 +31,15 @@
 //! Posting, polling, delivering and flushing take no lock, allocate nothing and make no system call, but to
 //! wake a thread that sleeps and on the way into an error. Who is woken: who sleeps on an armed completion
 //! queue, and the helper thread, for a send whose wait for a receive has a time limit, for a queue whose
-//! budget is spent, and for an invalidation that finds other threads in the midst of a request: the helper
-//! goes on with it, which allocates, when they are through. A call that wakes more than two queue pairs at
-//! once, at a shared receive queue, may allocate; a flush to persistence (`ndk::ext`) is handed to storage,
-//! which takes short locks, allocates and makes a system call. No such call waits for another thread. As
-//! *queues* they are not lock-free: a thread that the scheduler stops between claiming and publishing a slot
-//! holds back later entries of that queue until it runs again, and one that is stopped while it executes
-//! holds back its queue.
+//! budget is spent, for an invalidation that finds other threads in the midst of a request, and for the end
+//! of the last window of a region whose close waits for it: the helper goes on with the last two, which are
+//! put into a list under a short lock, and that allocates. An arm or threshold that fires takes a short lock
+//! of its queue's callback, which the close of the queue takes too, and one of its waiters, if there are any.
+//! A call that wakes more than two queue pairs at once, at a shared receive queue, may allocate; a flush to
+//! persistence (`ndk::ext`) is handed to storage, which takes short locks, allocates and makes a system call.
+//! No such call waits for what another thread does. As *queues* they are not lock-free: a thread that the
+//! scheduler stops between claiming and publishing a slot holds back later entries of that queue until it
+//! runs again, and one that is stopped while it executes holds back its queue.
 
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("qpair needs a 64-bit target: addresses, tickets and counters are 64 bits wide");

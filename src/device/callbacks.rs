@@ -251,6 +251,8 @@ impl Delivery {
 }
 
 /// A closure as an entry of the list.
+///
+/// What is delivered is shared, hence the lock, which is taken once, by the thread that delivers.
 struct Once<F>(Mutex<Option<F>>);
 
 impl<F: FnOnce() + Send> Deliver for Once<F> {

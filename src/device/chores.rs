@@ -2,6 +2,11 @@
 //!
 //! Deregistrations, closes of queue pairs, the end of data movement: each is done at once when nobody is in
 //! the way.
+//!
+//! The lists have locks, each held for one step on a list. Control calls and the driver take them. A thread
+//! that posts or flushes comes here in two cases only, both told in the docs of the crate: its queue comes to
+//! an invalidation while other threads are in the midst of requests, or ends the last window of a region
+//! whose close waits for just that. `ORPHANS` is for devices that begin and end.
 
 use super::Device;
 use super::callbacks;
