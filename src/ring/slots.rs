@@ -41,7 +41,7 @@ const LAST_DEFERRED: u64 = 1 << 62;
 const STATE_BITS: u32 = 4;
 
 /// State of a published slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 #[repr(u64)]
 enum State {
     Posted = 1,
@@ -52,22 +52,9 @@ enum State {
     Cancelled = 6,
 }
 
+#[inline]
 fn word(ticket: u64, state: State) -> u64 {
     (ticket + 1) << STATE_BITS | state as u64
-}
-
-#[inline(always)]
-fn state_of(word: u64, ticket: u64) -> Option<State> {
-    // One subtraction decides both: the word of another ticket leaves more than any state.
-    match word.wrapping_sub((ticket + 1) << STATE_BITS) {
-        1 => Some(State::Posted),
-        2 => Some(State::Deferred),
-        3 => Some(State::InFlight),
-        4 => Some(State::Busy),
-        5 => Some(State::Done),
-        6 => Some(State::Cancelled),
-        _ => None,
-    }
 }
 
 #[repr(C, align(64))]

@@ -5,7 +5,7 @@
 //!
 //! This file may use `unsafe`: it reads and writes payloads under the rules of the table in `slots`.
 
-use super::{Consumer, Payload, SlotRing, State, state_of, word};
+use super::{Consumer, Payload, Slot, SlotRing, State, word};
 use crate::sync::{Ordering, mutant, ord};
 
 /// The ticket at the head: posted, and not executed.
@@ -25,6 +25,7 @@ struct Owned<'c> {
     ring: &'c SlotRing,
     consumer: &'c mut Consumer,
     ticket: u64,
+    slot: &'c Slot,
 }
 
 impl SlotRing {
@@ -32,13 +33,14 @@ impl SlotRing {
     #[inline]
     pub(in crate::ring) fn head<'c>(&'c self, consumer: &'c mut Consumer) -> Option<Head<'c>> {
         let ticket = consumer.head;
-        let deferred = match self.state(ticket)? {
-            State::Posted => false,
-            State::Deferred => true,
-            // The head moves on as a ticket is put into one of these.
-            State::InFlight | State::Busy | State::Done | State::Cancelled => return None,
+        let slot = self.slot(ticket);
+        // The head moves on as a ticket is put into any other state.
+        let deferred = match slot.load() {
+            posted if posted == word(ticket, State::Posted) => false,
+            deferred if deferred == word(ticket, State::Deferred) => true,
+            _ => return None,
         };
-        Some(Head { owned: Owned { ring: self, consumer, ticket }, deferred })
+        Some(Head { owned: Owned { ring: self, consumer, ticket, slot }, deferred })
     }
 
     /// The oldest ticket before the head; `None`: there is none, or it is in flight.
@@ -47,27 +49,28 @@ impl SlotRing {
         if ticket == consumer.head {
             return None;
         }
-        let cancelled = match self.state(ticket)? {
-            State::Done => false,
-            State::Cancelled => true,
-            State::InFlight | State::Busy | State::Posted | State::Deferred => return None,
+        let slot = self.slot(ticket);
+        let cancelled = match slot.load() {
+            done if done == word(ticket, State::Done) => false,
+            cancelled if cancelled == word(ticket, State::Cancelled) => true,
+            _ => return None,
         };
-        Some(Settled { owned: Owned { ring: self, consumer, ticket }, cancelled })
-    }
-
-    /// State of `ticket`, if it is published and its slot not used again.
-    #[inline]
-    fn state(&self, ticket: u64) -> Option<State> {
-        let order = ord!(WordLoad: Acquire, "pairs with WordPublish and WordDone: the payload is whole");
-        state_of(self.slot(ticket).word.load(order), ticket)
+        Some(Settled { owned: Owned { ring: self, consumer, ticket, slot }, cancelled })
     }
 }
 
-impl Owned<'_> {
+impl Slot {
+    #[inline]
+    fn load(&self) -> u64 {
+        self.word.load(ord!(WordLoad: Acquire, "pairs with WordPublish and WordDone: the payload is whole"))
+    }
+}
+
+impl<'c> Owned<'c> {
     #[inline]
     fn read<R>(&self, read: impl FnOnce(&Payload, &[u64]) -> R) -> R {
         let (ring, ticket) = (self.ring, self.ticket);
-        ring.slot(ticket).payload.with(|payload| {
+        self.slot.payload.with(|payload| {
             // SAFETY: `head` or `settled` has read the word with Acquire, and it said that `ticket` is
             // published and its payload the role holder's, who we are: `Consumer` exists once, in the role's
             // state, and `self` borrows it. The word still says so: the holder alone moves a ticket on from
@@ -81,15 +84,14 @@ impl Owned<'_> {
 
     /// Reads the oldest ticket for the last time; its slot goes to posters with the next `free`.
     #[inline]
-    fn retire<R>(self, read: impl FnOnce(&Payload, &[u64]) -> R) -> R {
+    fn retire<R>(self, read: impl FnOnce(&Payload, &[u64]) -> R) -> (&'c mut Consumer, R) {
         assert!(self.ticket == self.consumer.retired, "tickets are retired in order");
         if mutant!(FreeBeforeRead => true, false) {
             self.ring.shared().free.store(self.ticket + 1, Ordering::Release); // the slip itself
         }
         let result = self.read(read);
-        self.consumer.retired += 1;
-        self.consumer.head = self.consumer.head.max(self.consumer.retired);
-        result
+        self.consumer.retired = self.ticket + 1;
+        (self.consumer, result)
     }
 }
 
@@ -124,15 +126,17 @@ impl Head<'_> {
     /// When it is not the oldest.
     #[inline]
     pub(in crate::ring) fn retire<R>(self, read: impl FnOnce(&Payload, &[u64]) -> R) -> R {
-        self.owned.retire(read)
+        let (consumer, result) = self.owned.retire(read);
+        consumer.head = consumer.retired;
+        result
     }
 
     /// Hands it to a completer on another thread.
     pub(in crate::ring) fn set_in_flight(self) {
-        let Owned { ring, consumer, ticket } = self.owned;
+        let Owned { consumer, ticket, slot, .. } = self.owned;
         consumer.head += 1;
         // A swap, since completers compare and swap this word.
-        ring.slot(ticket).word.swap(
+        slot.word.swap(
             word(ticket, State::InFlight),
             ord!(WordInFlight: Release, "the completer writes the payload after we have read it"),
         );
@@ -149,8 +153,7 @@ impl Head<'_> {
     }
 
     fn settle(self, state: State, write: impl FnOnce(&mut Payload)) {
-        let Owned { ring, consumer, ticket } = self.owned;
-        let slot = ring.slot(ticket);
+        let Owned { consumer, ticket, slot, .. } = self.owned;
         // SAFETY: as in `read`: the payload is ours, and `self`, which is consumed, keeps this thread from a
         // `read` at the same time.
         slot.payload.with_mut(|payload| write(unsafe { &mut *payload }));
@@ -169,6 +172,6 @@ impl Settled<'_> {
 
     /// Reads it for the last time; its slot goes to posters with the next `free`.
     pub(in crate::ring) fn retire<R>(self, read: impl FnOnce(&Payload, &[u64]) -> R) -> R {
-        self.owned.retire(read)
+        self.owned.retire(read).1
     }
 }
