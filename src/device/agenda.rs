@@ -118,7 +118,11 @@ impl Device {
             Left::Piece => self.go_on(qp.id(), Begin::Resume, Some(budget), &mut frame),
             Left::Budget => self.leave_to_driver(qp),
         }
-        self.settle(frame);
+        if frame.is_empty() {
+            std::mem::forget(frame); // it owns nothing, which its drop would look for part by part
+        } else {
+            self.settle_all(frame);
+        }
     }
 
     fn run_send(&self, id: QpId, begin: Begin, frame: &mut Frame) {

@@ -110,6 +110,7 @@ impl Cq {
         self.delays.get_or_init(|| Delays::new(faults));
     }
 
+    #[inline]
     pub(super) fn delays(&self) -> Option<&Delays> {
         self.delays.get()
     }

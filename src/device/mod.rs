@@ -113,6 +113,7 @@ impl Device {
         self.new_pd() // from the same numbers: only their being unique counts
     }
 
+    #[inline]
     fn qp<'p>(&'p self, pin: &'p Pin<'_>, id: QpId) -> Option<&'p Arc<Qp>> {
         self.qps.get(pin, id.index()).filter(|qp| qp.id() == id)
     }

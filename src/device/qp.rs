@@ -323,6 +323,7 @@ impl Qp {
         }
     }
 
+    #[inline]
     pub(crate) fn id(&self) -> QpId {
         self.id
     }
@@ -341,10 +342,12 @@ impl Qp {
         self.faults.as_ref().map_or(0, QpFaults::rank)
     }
 
+    #[inline]
     pub(crate) fn qpn(&self) -> Qpn {
         Qpn(self.id.index())
     }
 
+    #[inline]
     pub(crate) fn state(&self) -> QpState {
         QpState::from_number(self.state.load(Ordering::Acquire)) // pairs with the swaps of `control`
     }

@@ -110,7 +110,7 @@ fn grant_all<'v>(
 ///
 /// The entries of both sides hold at least `length` bytes; the caller has checked that. `None`, and nothing
 /// copied: the views do not, since some bytes lie elsewhere; [`copy_scattered`] copies them.
-#[inline]
+#[inline(always)]
 pub(super) fn copy_piece(
     sources: &[View<'_>],
     sinks: &[View<'_>],
@@ -126,6 +126,12 @@ pub(super) fn copy_piece(
             return Some(end);
         }
     }
+    if progress == end { Some(end) } else { copy_lists(sources, sinks, progress, end) }
+}
+
+/// As [`copy_piece`], of bytes `progress..end`, at least one, from any number of views to any number.
+#[inline(never)] // so that the one view of most requests is copied in place
+fn copy_lists(sources: &[View<'_>], sinks: &[View<'_>], progress: u64, end: u64) -> Option<u64> {
     let reach = |views: &[View<'_>]| views.iter().map(|view| view.len() as u64).sum::<u64>();
     if reach(sources).min(reach(sinks)) < end {
         return None;

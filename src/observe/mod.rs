@@ -59,7 +59,7 @@ pub(crate) enum Event {
 }
 
 /// Tells of an event at trace level: one a request, built only where somebody listens.
-#[inline]
+#[inline(always)] // else what the event is made of is put together for nobody
 pub(crate) fn request(event: impl FnOnce() -> Event) {
     if tracing::enabled!(target: "qpair", Level::TRACE) {
         emit(event());

@@ -51,6 +51,7 @@ impl CompletionKind {
         Self::AtomicWrite,
     ];
 
+    #[inline]
     pub(crate) fn from_number(number: u8) -> Self {
         Self::ALL.get(usize::from(number)).copied().unwrap_or_default()
     }

@@ -63,6 +63,7 @@ impl Status {
     ];
 
     /// The status of that verbs number; [`Status::General`] for a number that is none.
+    #[inline]
     pub fn from_verbs(number: u8) -> Self {
         Self::ALL.into_iter().find(|s| *s as u8 == number).unwrap_or(Self::General)
     }
@@ -129,6 +130,7 @@ impl Detail {
     ];
 
     /// The detail of that number; [`Detail::None`] for a number that is none.
+    #[inline]
     pub fn from_number(number: u8) -> Self {
         Self::ALL.get(usize::from(number)).copied().unwrap_or(Self::None)
     }

@@ -1,8 +1,8 @@
 //! Prints the instructions that one step of each workload takes on one thread, counted by valgrind.
 //!
-//! Unlike a time, the count is the same in every run of one build, on a busy machine too, so it tells which of
-//! two builds does more. It knows nothing of caches, of waits between stores and loads, and of other threads:
-//! `ratios` does.
+//! Unlike a time, the count is the same in every run of one build, on a busy machine too, so it tells which
+//! of two builds does more. It knows nothing of caches, of waits between stores and loads, and of other
+//! threads: `ratios` does.
 
 use clap::Parser;
 use qpair_benches::pairs::{self, Request, World};

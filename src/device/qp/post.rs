@@ -140,8 +140,12 @@ impl Operation {
 }
 
 /// Sum of the lengths; up to 2^32 entries cannot overflow it.
+#[inline]
 fn total(sgl: &[Sge]) -> u64 {
-    sgl.iter().map(|sge| u64::from(sge.length)).sum()
+    match sgl {
+        [one] => one.length.into(), // as most requests have
+        all => all.iter().map(|sge| u64::from(sge.length)).sum(),
+    }
 }
 
 impl Qp {
@@ -282,6 +286,7 @@ impl Qp {
     }
 }
 
+#[inline]
 pub(in crate::device) fn receive_request(
     context: u64,
     sgl: &[Sge],
@@ -297,7 +302,8 @@ pub(in crate::device) fn receive_request(
 /// Puts the entries after the first beside the slot.
 #[inline]
 pub(in crate::device) fn put_entries(sgl: &[Sge], side: &mut [u64]) {
-    for (words, sge) in side.chunks_exact_mut(2).zip(sgl.iter().skip(1)) {
+    let [_, others @ ..] = sgl else { return };
+    for (words, sge) in side.chunks_exact_mut(2).zip(others) {
         words.copy_from_slice(&sge_to_words(*sge));
     }
 }
