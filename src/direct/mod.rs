@@ -24,7 +24,8 @@ use crate::memory::{Denied, Flight, Flush, Grant, LocalAccess, RemoteAccess, Vie
 use crate::planted::planted;
 use crate::sync::{Ordering, fence};
 use crate::work::{
-    Detail, INLINE_MAX, Opcode, RequestFlags, Selectivity, SendRequest, Status, read_flush_header,
+    Detail, INLINE_IN_SLOT, INLINE_MAX, Opcode, RequestFlags, Selectivity, SendRequest, Status,
+    read_flush_header,
 };
 use copy::{EntryList, copy_piece, copy_scattered, remote_at, with_views};
 
@@ -213,8 +214,12 @@ fn with_source<R>(
     work: impl FnOnce(&[View<'_>]) -> R,
 ) -> Result<R, Denied> {
     if request.flags.contains(RequestFlags::INLINE) {
-        let mut bytes = [0; INLINE_MAX];
-        let bytes = &mut bytes[..request.length as usize];
+        let length = request.length as usize;
+        let (mut near, mut far) = ([0; INLINE_IN_SLOT], None);
+        let bytes = match near.get_mut(..length) {
+            Some(near) => near,
+            None => &mut far.insert([0; INLINE_MAX])[..length], // only then cleared
+        };
         request.take_inline(words, side, bytes);
         return Ok(work(&[View::of_mut(bytes)]));
     }

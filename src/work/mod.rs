@@ -11,7 +11,9 @@ mod status;
 
 pub use completion::{Completion, CompletionFlags, CompletionKind};
 pub use request::{FlushPlacement, Opcode, RequestFlags, Selectivity, Sge, flush_header, read_flush_header};
-pub use slot::{INLINE_MAX, ReceiveRequest, SGE_MAX, SendRequest, sge_from_words, sge_to_words};
+pub use slot::{
+    INLINE_IN_SLOT, INLINE_MAX, ReceiveRequest, SGE_MAX, SendRequest, sge_from_words, sge_to_words,
+};
 pub use status::{Detail, Status};
 
 /// The number of a queue pair: 24 bits, unique among the living queue pairs of an adapter.

@@ -184,18 +184,35 @@ impl SendRequest {
 }
 
 /// Packs bytes into words, low bytes first; `words` holds them all.
+#[inline]
 pub fn pack(words: &mut [u64], data: &[u8]) {
-    for (word, bytes) in words.iter_mut().zip(data.chunks(8)) {
-        let mut whole = [0; 8];
-        whole[..bytes.len()].copy_from_slice(bytes);
-        *word = u64::from_le_bytes(whole);
+    let mut rest = data;
+    for word in words {
+        // Eight bytes at a time: a copy of a length that is not known is a call.
+        let Some((bytes, after)) = rest.split_first_chunk() else {
+            if !rest.is_empty() {
+                let mut last = [0; 8];
+                last[..rest.len()].copy_from_slice(rest);
+                *word = u64::from_le_bytes(last);
+            }
+            return;
+        };
+        *word = u64::from_le_bytes(*bytes);
+        rest = after;
     }
 }
 
 /// Takes bytes out of words again.
+#[inline]
 pub fn unpack(words: &[u64], out: &mut [u8]) {
-    for (bytes, word) in out.chunks_mut(8).zip(words) {
-        bytes.copy_from_slice(&word.to_le_bytes()[..bytes.len()]);
+    let mut chunks = out.chunks_exact_mut(8);
+    let mut words = words.iter();
+    for (bytes, word) in chunks.by_ref().zip(&mut words) {
+        bytes.copy_from_slice(&word.to_le_bytes());
+    }
+    let rest = chunks.into_remainder();
+    if let (false, Some(word)) = (rest.is_empty(), words.next()) {
+        rest.copy_from_slice(&word.to_le_bytes()[..rest.len()]);
     }
 }
 

@@ -308,7 +308,16 @@ pub(in crate::device) fn put_entries(sgl: &[Sge], side: &mut [u64]) {
     }
 }
 
+#[inline]
 fn put_inline(request: &SendRequest, pieces: &[&[u8]], payload: &mut [u64; 7], side: &mut [u64]) {
+    match pieces {
+        [one] => SendRequest::put_inline(payload, side, one),
+        pieces => put_pieces(request, pieces, payload, side),
+    }
+}
+
+#[inline(never)] // most inline data is one piece, and needs no bytes to be cleared and gathered in
+fn put_pieces(request: &SendRequest, pieces: &[&[u8]], payload: &mut [u64; 7], side: &mut [u64]) {
     let mut bytes = [0; INLINE_MAX];
     let mut at = 0;
     let cut = planted!(InlineCut, "inline data has only its first piece");
