@@ -46,7 +46,7 @@ impl Real {
         });
         let every = EVERY.into_iter().fold(Rights::NONE, |all, right| all | right);
         let keys = |end: &End| {
-            let doomed = end.register(every | Rights::REMOTE_INVALIDATE, false);
+            let doomed = end.register(every | Rights::REMOTE_INVALIDATE | Rights::FLUSH_GLOBAL, false);
             let keys = end.device().keys();
             [
                 end.key(),
@@ -102,6 +102,14 @@ impl Real {
             Verb::FetchAndAdd { at: offset, key, add } => {
                 let (address, key) = at(offset, key);
                 Operation::FetchAndAdd { address, key, add }
+            }
+            Verb::AtomicWrite { at: offset, key, value } => {
+                let (address, key) = at(offset, key);
+                Operation::AtomicWrite { address, key, value }
+            }
+            Verb::Flush { from, key, length, placement, selectivity } => {
+                let (address, key) = at(from, key);
+                Operation::Flush { address, key, length, placement, selectivity }
             }
             Verb::Bind { .. } | Verb::FastRegister { .. } => unreachable!("these carry no data"),
         }

@@ -11,7 +11,10 @@ use super::completions::CompletionQueue;
 use super::program::{Call, Chosen, DEPTH, Entry, INLINE, KeyOf, MEMORY, Payload, SGE, Setting, Verb};
 use crate::device::qp::PostRefused;
 use crate::ring::Class;
-use crate::work::{Completion, CompletionFlags, CompletionKind, Detail, Key, Qpn, RequestFlags, Status};
+use crate::work::{
+    Completion, CompletionFlags, CompletionKind, Detail, FlushPlacement, Key, Qpn, RequestFlags, Selectivity,
+    Status,
+};
 use keyed::Keyed;
 use memory::Access;
 use std::collections::VecDeque;
@@ -362,6 +365,11 @@ impl Model {
             }
             Verb::FetchAndAdd { at, key, add } => {
                 Some(self.atomic(end, request, at, key, |old| old.wrapping_add(add)))
+            }
+            Verb::AtomicWrite { at, key, value } => Some(self.atomic_write(end, at, key, value)),
+            Verb::Flush { from, key, length, placement, selectivity } => {
+                let range = (selectivity == Selectivity::Range).then_some((from, length));
+                Some(self.flush(end, key, range, placement))
             }
             Verb::Bind { .. } | Verb::FastRegister { .. } => unreachable!("handled above"),
         }

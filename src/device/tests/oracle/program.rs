@@ -1,7 +1,7 @@
 //! Programs for two queue pairs: what may be called, as plain data that proptest makes and shrinks.
 
 use crate::ring::ArmLevel;
-use crate::work::RequestFlags;
+use crate::work::{FlushPlacement, RequestFlags, Selectivity};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -22,7 +22,7 @@ pub(super) enum KeyOf {
     Foreign,
     /// Never given out.
     Unknown,
-    /// With every right; programs invalidate and deregister it.
+    /// With every right that memory without storage can have; programs invalidate and deregister it.
     Doomed,
     /// The window's, after so many binds were posted.
     Window(u8),
@@ -65,6 +65,18 @@ pub(super) enum Verb {
         at: u64,
         key: KeyOf,
         add: u64,
+    },
+    AtomicWrite {
+        at: u64,
+        key: KeyOf,
+        value: u64,
+    },
+    Flush {
+        from: u64,
+        key: KeyOf,
+        length: u32,
+        placement: FlushPlacement,
+        selectivity: Selectivity,
     },
     /// Of the end's one window.
     Bind {
@@ -111,7 +123,9 @@ impl Call {
                     | Verb::WriteWithImmediate { key, .. }
                     | Verb::Read { key, .. }
                     | Verb::CompareAndSwap { key, .. }
-                    | Verb::FetchAndAdd { key, .. } => *key = key.now(1 - *end, chosen),
+                    | Verb::FetchAndAdd { key, .. }
+                    | Verb::AtomicWrite { key, .. }
+                    | Verb::Flush { key, .. } => *key = key.now(1 - *end, chosen),
                 }
                 if let Payload::Sgl(sgl) = payload {
                     sgl.iter_mut().for_each(|entry| entry.key = entry.key.now(*end, chosen));
@@ -243,6 +257,7 @@ fn request() -> impl Strategy<Value = (Verb, Payload)> {
         swap,
     });
     let add = (word(), any::<u64>()).prop_map(|((at, key), add)| Verb::FetchAndAdd { at, key, add });
+    let store = (word(), any::<u64>()).prop_map(|((at, key), value)| Verb::AtomicWrite { at, key, value });
     let named = prop_oneof![
         6 => Just(KeyOf::Doomed), 6 => Just(KeyOf::Window(0)), 6 => Just(KeyOf::Listed(0)), 1 => key(),
     ];
@@ -274,7 +289,30 @@ fn request() -> impl Strategy<Value = (Verb, Payload)> {
         3 => (read, payload()),
         1 => (swap, word_payload()),
         1 => (add, word_payload()),
+        1 => (store, nothing()),
+        2 => (flush(), nothing()),
     ]
+}
+
+/// Mostly to global visibility, of what grants that.
+fn flush() -> impl Strategy<Value = Verb> {
+    let key = prop_oneof![4 => Just(KeyOf::Doomed), 1 => key()];
+    let placement = prop_oneof![
+        8 => Just(FlushPlacement::GLOBAL),
+        1 => Just(FlushPlacement::PERSISTENT),
+        1 => Just(FlushPlacement::GLOBAL | FlushPlacement::PERSISTENT),
+        1 => Just(FlushPlacement(0)),
+    ];
+    let selectivity = prop_oneof![3 => Just(Selectivity::Range), 1 => Just(Selectivity::Region)];
+    (remote(), key, 0u32..60, placement, selectivity).prop_map(
+        |((from, _), key, length, placement, selectivity)| Verb::Flush {
+            from,
+            key,
+            length,
+            placement,
+            selectivity,
+        },
+    )
 }
 
 fn flags() -> impl Strategy<Value = RequestFlags> {

@@ -41,6 +41,8 @@ impl Model {
             Verb::Read { .. } => CompletionKind::Read,
             Verb::CompareAndSwap { .. } => CompletionKind::CompareAndSwap,
             Verb::FetchAndAdd { .. } => CompletionKind::FetchAndAdd,
+            Verb::AtomicWrite { .. } => CompletionKind::AtomicWrite,
+            Verb::Flush { .. } => CompletionKind::Flush,
             Verb::Bind { .. } => CompletionKind::Bind,
             Verb::FastRegister { .. } => CompletionKind::FastRegister,
         };

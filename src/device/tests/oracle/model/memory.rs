@@ -1,6 +1,6 @@
 //! The memory of the model: who may touch which bytes, and what they hold.
 
-use super::{Entry, KeyOf, MEMORY, Model, Payload};
+use super::{Detail, Ended, Entry, FlushPlacement, KeyOf, MEMORY, Model, Payload, Status};
 use crate::memory::Denied;
 
 /// What is done with bytes.
@@ -72,6 +72,41 @@ impl Model {
         for (place, byte) in places.iter().zip(data) {
             self.ends[end].memory[*place] = *byte;
         }
+    }
+
+    pub(super) fn atomic_write(&mut self, end: usize, at: u64, key: KeyOf, value: u64) -> Ended {
+        let word = Entry { key, offset: at, length: 8 };
+        let word = self.places(1 - end, &[word], Access::RemoteWrite);
+        let word = word.map_err(|denied| (Status::RemoteAccess, denied.detail()))?;
+        if at % 8 != 0 {
+            return Err((Status::RemoteInvalidRequest, Detail::Misaligned));
+        }
+        self.put(1 - end, &word, &value.to_ne_bytes());
+        Ok(8)
+    }
+
+    /// A flush of memory that nothing makes persistent; `range` is `None` for the whole region.
+    pub(super) fn flush(
+        &self,
+        end: usize,
+        key: KeyOf,
+        range: Option<(u64, u32)>,
+        placement: FlushPlacement,
+    ) -> Ended {
+        let denied = match key {
+            _ if placement == FlushPlacement(0) => return Err((Status::RemoteInvalidRequest, Detail::None)),
+            KeyOf::Unknown | KeyOf::Window(_) | KeyOf::Listed(_) => Denied::UnknownKey,
+            KeyOf::Doomed if self.ends[1 - end].doomed => Denied::UnknownKey,
+            KeyOf::Foreign => Denied::OtherProtectionDomain,
+            KeyOf::Doomed if placement == FlushPlacement::GLOBAL => match range {
+                Some((from, length)) if length > 0 && from + u64::from(length) > MEMORY as u64 => {
+                    Denied::OutOfRange
+                }
+                _ => return Ok(0),
+            },
+            KeyOf::Whole | KeyOf::ReadOnly | KeyOf::Doomed => Denied::MissingRight,
+        };
+        Err((Status::RemoteAccess, denied.detail()))
     }
 
     pub(super) fn invalidate(&mut self, end: usize, key: KeyOf) -> Result<(), Denied> {
