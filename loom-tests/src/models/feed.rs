@@ -1,6 +1,6 @@
 //! A receive queue that is fed from a shared one: its sender's engine against flushes and posters.
 
-use super::{B3, HEAVY, Model, model};
+use super::{B3, LONG, Model, model};
 use crate::support::{Arc, How, Journal, fill, join, spawn, tag};
 use qpair::ring::{End, Engine, Feed, HeldQueue, Link, Pass, Payload, Post, SharedRing, Step, WorkQueue};
 
@@ -16,7 +16,7 @@ pub const MODELS: &[Model] = &[
     model(
         "feed_flush_and_post",
         "a flush and a poster against a message of two pieces",
-        HEAVY,
+        LONG,
         feed_flush_and_post,
     ),
 ];

@@ -1,6 +1,6 @@
 //! The limit of a shared receive queue: one notice for each time it was set.
 
-use super::{ALL, B3, HEAVY, Model, model};
+use super::{ALL, B3, LONG, Model, model};
 use crate::support::{Arc, Unwatched, fill, join, spawn};
 use qpair::ring::{Payload, SharedRing};
 
@@ -9,7 +9,7 @@ pub const MODELS: &[Model] = &[
     model("limit_set", "a limit is set while a taker falls below it", ALL, limit_set),
     model("limit_again", "an armed limit is replaced while a taker takes", B3, limit_again),
     model("limit_lost", "a limit is set while receives come and go: no notice too many", B3, limit_lost),
-    model("limit_primed", "a primed limit gives notice once so many were queued", HEAVY, limit_primed),
+    model("limit_primed", "a primed limit gives notice once so many were queued", LONG, limit_primed),
     model("limit_not_reached", "a primed limit that was never reached is silent", B3, limit_not_reached),
     model("limit_primed_set", "a primed limit is replaced while a taker takes", B3, limit_primed_set),
 ];

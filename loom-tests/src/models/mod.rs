@@ -41,6 +41,8 @@ pub struct Model {
 
 /// Bound 3 in the full batch.
 const B3: (usize, Option<usize>) = (2, Some(3));
+/// The same for a model of many schedules: bound 1 in the short batch.
+const LONG: (usize, Option<usize>) = (1, Some(3));
 /// Every schedule in the full batch.
 const ALL: (usize, Option<usize>) = (2, None);
 /// Bound 2 for a model of many schedules: bound 1 in the short batch.

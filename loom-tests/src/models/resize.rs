@@ -2,15 +2,15 @@
 
 use super::arm::sleep_for;
 use super::completion::Cq;
-use super::{ALL, B3, HEAVY, Model, model};
+use super::{ALL, B3, HEAVY, LONG, Model, model};
 use crate::support::{Arc, Unwatched, fill, join, spawn, tag};
 use qpair::ring::{ArmLevel, Class, Payload, SharedRing};
 
 pub const MODELS: &[Model] = &[
     model("resize_push", "a ring is outgrown while a producer pushes and a poller polls", B3, resize_push),
-    model("resize_two", "two producers and a poller meet a ring that is outgrown", HEAVY, resize_two),
+    model("resize_two", "two producers and a poller meet a ring that is outgrown", LONG, resize_two),
     model("resize_again", "a ring is outgrown twice while it is polled", B3, resize_again),
-    model("resize_pollers", "two pollers of a ring that was outgrown", HEAVY, resize_pollers),
+    model("resize_pollers", "two pollers of a ring that was outgrown", LONG, resize_pollers),
     model("resize_settles", "who settles the view tells what the head was", B3, resize_settles),
     model("resize_never_empty", "an outgrown ring is never empty and never says so", B3, resize_never_empty),
     model("resize_room", "a push after a resize has the room that it made", B3, resize_room),
