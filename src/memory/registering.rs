@@ -181,16 +181,7 @@ impl KeyTable {
             Some(Kind::Window(_) | Kind::FastRegister(_)) if entry.pd != party.pd => {
                 Err(Denied::OtherProtectionDomain)
             }
-            Some(Kind::Window(window)) => {
-                let (now, binding, qp) = window.binding(key).ok_or(Denied::UnknownKey)?;
-                if qp != party.qp {
-                    return Err(Denied::OtherQueuePair);
-                }
-                if !window.changing.end(now) {
-                    return Err(Denied::UnknownKey);
-                }
-                Ok(self.untie(pin, binding.region).then_some(binding.region))
-            }
+            Some(Kind::Window(window)) => self.unbind(pin, window, key, Some(party.qp)),
             Some(Kind::FastRegister(entry)) => {
                 let now = entry.in_force(key, None).ok_or(Denied::UnknownKey)?;
                 if !entry.is_remote() {
@@ -213,19 +204,25 @@ impl KeyTable {
             Kind::Window(_) | Kind::FastRegister(_) if entry.pd != party.pd => {
                 Err(Denied::OtherProtectionDomain.into())
             }
-            Kind::Window(window) => {
-                let (now, binding, _) = window.binding(key).ok_or(Unfit::NotValid)?;
-                if !window.changing.end(now) {
-                    return Err(Unfit::NotValid);
-                }
-                Ok(self.untie(pin, binding.region).then_some(binding.region))
-            }
+            Kind::Window(window) => self.unbind(pin, window, key, None).map_err(|_| Unfit::NotValid),
             Kind::FastRegister(entry) => {
                 let now = entry.in_force(key, Some(other.home)).ok_or(Unfit::NotValid)?;
                 if entry.end(now) { Ok(None) } else { Err(Unfit::NotValid) }
             }
             _ => Err(Unfit::NotValid),
         }
+    }
+
+    /// Ends the binding in force under `key`; by a peer only that of its own queue pair, `of`.
+    fn unbind(&self, pin: &Pin<'_>, window: &Window, key: Key, of: Option<u64>) -> Result<Unbound, Denied> {
+        let (now, binding, qp) = window.binding(key).ok_or(Denied::UnknownKey)?;
+        if of.is_some_and(|of| of != qp) {
+            return Err(Denied::OtherQueuePair);
+        }
+        if !window.changing.end(now) {
+            return Err(Denied::UnknownKey); // somebody else was first
+        }
+        Ok(self.untie(pin, binding.region).then_some(binding.region))
     }
 
     /// A request of this side could invalidate that key just now.
