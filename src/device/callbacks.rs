@@ -267,30 +267,17 @@ impl<F: FnOnce() + Send> Deliver for Once<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::tests::diary::Diary;
 
-    /// A diary that callbacks write into.
-    #[derive(Clone, Default)]
-    struct Diary(Arc<Mutex<Vec<String>>>);
-
-    impl Diary {
-        fn note(&self, line: impl Into<String>) {
-            self.0.lock().unwrap().push(line.into());
-        }
-
-        fn lines(&self) -> Vec<String> {
-            self.0.lock().unwrap().clone()
-        }
-
-        /// An entry that notes `line`, does `more`, and notes that it returns.
-        fn item(&self, line: &'static str, more: impl FnOnce() + Send + 'static) -> Arc<dyn Deliver> {
-            let diary = self.clone();
-            Arc::new(Once(Mutex::new(Some(move || {
-                assert!(in_callback());
-                diary.note(line);
-                more();
-                diary.note(format!("{line} returns"));
-            }))))
-        }
+    /// An entry that notes `line`, does `more`, and notes that it returns.
+    fn item(diary: &Diary, line: &'static str, more: impl FnOnce() + Send + 'static) -> Arc<dyn Deliver> {
+        let diary = diary.clone();
+        Arc::new(Once(Mutex::new(Some(move || {
+            assert!(in_callback());
+            diary.note(line);
+            more();
+            diary.note(format!("{line} returns"));
+        }))))
     }
 
     fn outbox(items: impl IntoIterator<Item = Arc<dyn Deliver>>) -> Outbox {
@@ -304,7 +291,7 @@ mod tests {
         const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
         for count in 0..=NAMES.len() {
             let diary = Diary::default();
-            let outbox = outbox(NAMES[..count].iter().map(|name| diary.item(name, || {})));
+            let outbox = outbox(NAMES[..count].iter().map(|name| item(&diary, name, || {})));
             assert_eq!(outbox.is_empty(), count == 0);
             outbox.emit();
             let expected: Vec<_> =
@@ -319,14 +306,14 @@ mod tests {
         let diary = Diary::default();
         let inner = diary.clone();
         outbox([
-            diary.item("first", move || {
-                outbox([inner.item("nested", || {})]).emit();
+            item(&diary, "first", move || {
+                outbox([item(&inner, "nested", || {})]).emit();
                 let second = inner.clone();
                 call(move || second.note("call"));
                 drop(guard());
                 inner.note("still first");
             }),
-            diary.item("second", || {}),
+            item(&diary, "second", || {}),
         ])
         .emit();
         let expected = [
@@ -347,7 +334,7 @@ mod tests {
         let diary = Diary::default();
         let outer = guard();
         let inner = guard();
-        outbox([diary.item("a", || {})]).emit();
+        outbox([item(&diary, "a", || {})]).emit();
         let b = diary.clone();
         call(move || b.note("b"));
         drop(inner);
@@ -364,8 +351,8 @@ mod tests {
         let unwound = catch_unwind(AssertUnwindSafe(move || {
             let _guard = guard();
             let _outbox = outbox([
-                frame.item("a", || panic!("the second panic of this thread stays inside")),
-                frame.item("b", || {}),
+                item(&frame, "a", || panic!("the second panic of this thread stays inside")),
+                item(&frame, "b", || {}),
             ]);
             panic!("the engine fails");
         }));
@@ -380,13 +367,13 @@ mod tests {
         let diary = Diary::default();
         let nested = diary.clone();
         let outbox = outbox([
-            diary.item("a", move || {
-                outbox([nested.item("nested", || {})]).emit();
+            item(&diary, "a", move || {
+                outbox([item(&nested, "nested", || {})]).emit();
                 let _guard = guard();
                 panic!("a");
             }),
-            diary.item("b", || panic!("b")),
-            diary.item("c", || {}),
+            item(&diary, "b", || panic!("b")),
+            item(&diary, "c", || {}),
         ]);
         let unwound = catch_unwind(AssertUnwindSafe(move || outbox.emit()));
         assert_eq!(*unwound.unwrap_err().downcast_ref::<&str>().unwrap(), "a");

@@ -1,6 +1,7 @@
 //! Tests of the device as a whole, over a real NET.
 
 mod chance;
+pub(super) mod diary;
 mod failures;
 mod flush;
 mod keys;

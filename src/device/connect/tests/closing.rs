@@ -5,14 +5,14 @@ use super::*;
 #[test]
 fn close_7_a_pending_call_ends_before_the_close() {
     let pair = Pair::asked();
-    pair.active.close(pair.net.diary.task("closed"));
+    pair.active.close(pair.net.diary.callback("closed"));
     assert_eq!(pair.lines(), ["connect: Cancelled", "closed"]);
     let pair = Pair::accepted();
-    pair.passive.close(pair.net.diary.task("closed"));
+    pair.passive.close(pair.net.diary.callback("closed"));
     assert_eq!(pair.lines(), ["accept: Cancelled", "closed"]);
     let pair = Pair::connected();
     pair.disconnect_active();
-    pair.active.close(pair.net.diary.task("closed"));
+    pair.active.close(pair.net.diary.callback("closed"));
     assert_eq!(pair.lines(), ["passive event", "active disconnect: Cancelled", "closed"]);
 }
 
@@ -21,7 +21,7 @@ fn close_11_inside_the_disconnect_event() {
     let pair = Pair::accepted();
     let (active, diary) = (Arc::clone(&pair.active), pair.net.diary.clone());
     let event: Task = Box::new(move || {
-        active.close(diary.task("closed"));
+        active.close(diary.callback("closed"));
         assert!(!active.life.is_closed());
         diary.note("event returns");
     });
@@ -34,19 +34,19 @@ fn close_11_inside_the_disconnect_event() {
 #[test]
 fn close_13_a_queue_pair_waits_for_the_connector_it_is_tied_to() {
     let pair = Pair::connected();
-    pair.active_qp.close(pair.net.diary.task("qp closed"));
+    pair.active_qp.close(pair.net.diary.callback("qp closed"));
     let lines = pair.lines();
     assert!(lines.contains(&"passive event".to_owned()) && !lines.contains(&"qp closed".to_owned()));
-    pair.active.close(pair.net.diary.task("connector closed"));
+    pair.active.close(pair.net.diary.callback("connector closed"));
     assert_eq!(pair.lines(), ["connector closed", "qp closed"]);
 }
 
 #[test]
 fn close_13_holds_also_for_an_attempt_that_is_abandoned() {
     let pair = Pair::asked();
-    pair.active_qp.close(pair.net.diary.task("qp closed"));
+    pair.active_qp.close(pair.net.diary.callback("qp closed"));
     assert_eq!(pair.lines(), [""; 0]);
-    pair.active.close(pair.net.diary.task("connector closed"));
+    pair.active.close(pair.net.diary.callback("connector closed"));
     assert_eq!(pair.lines(), ["connect: Cancelled", "connector closed", "qp closed"]);
 }
 
@@ -55,7 +55,7 @@ fn close_13_ends_with_an_attempt_that_failed() {
     let net = Net::new();
     let (connector, qp) = (net.connector(), net.qp());
     net.connect(&connector, &qp);
-    qp.close(net.diary.task("qp closed"));
+    qp.close(net.diary.callback("qp closed"));
     net.drive();
     assert_eq!(net.diary.lines(), ["connect: Refused", "qp closed"]);
 }
@@ -64,10 +64,10 @@ fn close_13_ends_with_an_attempt_that_failed() {
 fn close_10_the_adapter_waits_for_all_of_them() {
     let pair = Pair::connected();
     let mut outbox = callbacks::Outbox::new();
-    let begun = pair.net.adapter.begin_close(pair.net.diary.task("adapter closed"), &mut outbox);
+    let begun = pair.net.adapter.begin_close(pair.net.diary.callback("adapter closed"), &mut outbox);
     outbox.emit();
     assert!(begun);
-    pair.listener.close(pair.net.diary.task("listener closed"));
+    pair.listener.close(pair.net.diary.callback("listener closed"));
     pair.active.close(None);
     assert_eq!(pair.lines(), ["passive event"]);
     pair.passive.close(None);
@@ -77,8 +77,8 @@ fn close_10_the_adapter_waits_for_all_of_them() {
 #[test]
 fn a_connector_closes_once_and_by_its_drop() {
     let pair = Pair::connected();
-    pair.active.close(pair.net.diary.task("closed"));
-    pair.active.close(pair.net.diary.task("not called"));
+    pair.active.close(pair.net.diary.callback("closed"));
+    pair.active.close(pair.net.diary.callback("not called"));
     assert_eq!(pair.lines(), ["passive event", "closed"]);
     let Pair { net, active, passive, .. } = Pair::connected();
     let life = Arc::clone(&active.life);
@@ -123,7 +123,7 @@ fn closures_are_dropped_where_they_may_call_and_as_soon_as_they_are_idle() {
     let pair = Pair::accepted();
     let owned = Owned(Arc::clone(&pair.active), pair.net.diary.clone());
     pair.active.complete_connect(Some(Box::new(move || drop(owned))), pair.net.diary.done("complete"));
-    pair.active.close(pair.net.diary.task("closed"));
+    pair.active.close(pair.net.diary.callback("closed"));
     let lines = ["accept: ok", "complete: ok", "dropped", "passive event", "closed"];
     assert_eq!(pair.lines(), lines);
 }

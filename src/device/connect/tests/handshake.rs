@@ -29,7 +29,7 @@ fn conn_1_2_3_connect_ends_before_and_accept_with_the_completion() {
 fn conn_4_and_39_calls_out_of_place_are_refused() {
     let net = Net::new();
     let connector = net.connector();
-    connector.complete_connect(net.diary.task("event"), net.diary.done("complete"));
+    connector.complete_connect(net.diary.callback("event"), net.diary.done("complete"));
     connector.accept(&net.qp(), LIMITS, b"", None, net.diary.done("accept"));
     connector.disconnect(net.diary.done("disconnect"));
     assert_eq!(
@@ -89,7 +89,7 @@ fn conn_8_the_active_side_rejects() {
 #[test]
 fn conn_9_the_active_side_closes_before_it_completes() {
     let pair = Pair::accepted();
-    pair.active.close(pair.net.diary.task("closed"));
+    pair.active.close(pair.net.diary.callback("closed"));
     assert_eq!(pair.lines(), ["accept: Refused", "closed"]);
 }
 
@@ -269,7 +269,7 @@ fn conn_41_and_close_11_closing_inside_the_end_of_a_call() {
     let net = Net::new();
     let _listener = net.listener();
     let (connector, qp) = (net.connector(), net.qp());
-    let (diary, closed) = (net.diary.clone(), net.diary.task("closed"));
+    let (diary, closed) = (net.diary.clone(), net.diary.callback("closed"));
     let inner = Arc::clone(&connector);
     let done: Done = Box::new(move |end| {
         inner.close(closed);

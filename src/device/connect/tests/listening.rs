@@ -39,14 +39,14 @@ fn lsn_4_5_paused_and_restarted() {
 #[test]
 fn lsn_6_7_and_close_3_a_closed_listener_refuses_and_waits_for_its_connectors() {
     let pair = Pair::connected();
-    pair.listener.close(pair.net.diary.task("listener closed"));
-    pair.listener.close(pair.net.diary.task("not called"));
+    pair.listener.close(pair.net.diary.callback("listener closed"));
+    pair.listener.close(pair.net.diary.callback("not called"));
     let (other, qp) = (pair.net.connector(), pair.net.qp());
     pair.net.connect(&other, &qp);
     assert_eq!(pair.lines(), ["connect: Refused"]);
     let next = pair.net.new_listener(Box::new(drop));
     assert!(next.listen(pair.net.at(PORT)).is_err());
-    pair.passive.close(pair.net.diary.task("connector closed"));
+    pair.passive.close(pair.net.diary.callback("connector closed"));
     assert_eq!(pair.lines(), ["active event", "connector closed", "listener closed"]);
     next.listen(pair.net.at(PORT)).unwrap();
 }
@@ -58,7 +58,7 @@ fn lsn_8_close_waits_for_an_event_that_runs() {
     let (inner, diary, kept) = (Arc::clone(&own), net.diary.clone(), Arc::clone(&net.incoming));
     let listener = net.new_listener(Box::new(move |connector| {
         let listener = inner.lock().unwrap().take().unwrap();
-        listener.close(diary.task("closed"));
+        listener.close(diary.callback("closed"));
         connector.close(None);
         kept.lock().unwrap().push(connector);
         diary.note("event returns");
@@ -87,7 +87,7 @@ fn lsn_9_each_request_has_its_event_and_connector() {
 #[test]
 fn lsn_10_an_incoming_connector_closed_or_dropped_refuses() {
     let pair = Pair::asked();
-    pair.passive.close(pair.net.diary.task("closed"));
+    pair.passive.close(pair.net.diary.callback("closed"));
     assert_eq!(pair.lines(), ["connect: Refused", "closed"]);
     let net = Net::new();
     let listener = net.new_listener(Box::new(drop));
@@ -104,7 +104,7 @@ fn a_listener_closed_before_its_event_could_run_refuses() {
     let (connector, qp) = (net.connector(), net.qp());
     let guard = callbacks::guard();
     net.connect(&connector, &qp);
-    listener.close(net.diary.task("closed"));
+    listener.close(net.diary.callback("closed"));
     drop(guard);
     assert!(net.arrived().is_none());
     assert_eq!(net.diary.lines(), ["connect: Refused", "closed"]);
@@ -119,7 +119,7 @@ fn an_event_that_panics_refuses() {
     let call = || net.connect(&connector, &net.qp());
     assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).is_err());
     assert_eq!(net.diary.lines(), ["connect: Refused"]);
-    listener.close(net.diary.task("closed"));
+    listener.close(net.diary.callback("closed"));
     assert_eq!(net.diary.lines(), ["closed"]);
 }
 
@@ -144,7 +144,7 @@ fn sep_1_2_3_4_5_a_shared_endpoint() {
         connect(&three, PORT);
         assert_eq!(net.diary.lines(), ["connect: AlreadyExists"]);
         assert_eq!((one.local_address(), two.local_address()), (Some(local), Some(local)));
-        shared.close(net.diary.task("closed"));
+        shared.close(net.diary.callback("closed"));
         one.close(None);
         assert_eq!(net.diary.lines(), ["connect: Cancelled"]);
         assert!(open(local).is_err());
@@ -160,6 +160,6 @@ fn a_shared_endpoint_is_let_go_by_a_connect_that_failed() {
     let shared = SharedEndpoint::new(&net.exchange, net.adapter.hold(), &net.addresses, net.at(0)).unwrap();
     let connector = net.connector();
     connector.connect_shared(&net.qp(), &shared, net.at(9), LIMITS, b"", net.diary.done("connect"));
-    shared.close(net.diary.task("closed"));
+    shared.close(net.diary.callback("closed"));
     assert_eq!(net.diary.lines(), ["connect: Refused", "closed"]);
 }

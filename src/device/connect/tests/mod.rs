@@ -15,6 +15,7 @@ use crate::device::callbacks;
 use crate::device::cq::{Cq, Notify};
 use crate::device::lifetime::{Life, Task};
 use crate::device::qp::{Data, Operation, PostRefused, Qp, QpDescription, Rules};
+use crate::device::tests::diary::Diary;
 use crate::device::{Device, Driver};
 use crate::time::{Span, Time};
 use crate::work::{Completion, RequestFlags, Status};
@@ -37,20 +38,7 @@ impl Driver for Stand {
     fn wake_at(&self, _: Time) {}
 }
 
-/// What consumers heard, in order.
-#[derive(Clone, Default)]
-struct Diary(Arc<Mutex<Vec<String>>>);
-
 impl Diary {
-    fn note(&self, line: impl Into<String>) {
-        self.0.lock().unwrap().push(line.into());
-    }
-
-    /// What was noted since the last time.
-    fn lines(&self) -> Vec<String> {
-        std::mem::take(&mut *self.0.lock().unwrap())
-    }
-
     /// Notes how a call ended: `who: end`.
     fn done(&self, who: &'static str) -> Done {
         let diary = self.clone();
@@ -58,15 +46,6 @@ impl Diary {
             assert!(callbacks::in_callback());
             diary.note(format!("{who}: {}", said(end)));
         })
-    }
-
-    /// Notes that an event or a close callback was called.
-    fn task(&self, line: &'static str) -> Option<Task> {
-        let diary = self.clone();
-        Some(Box::new(move || {
-            assert!(callbacks::in_callback());
-            diary.note(line);
-        }))
     }
 }
 
@@ -220,13 +199,13 @@ impl Pair {
 
     fn accept(&self) {
         let diary = &self.net.diary;
-        let event = diary.task("passive event");
+        let event = diary.callback("passive event");
         self.passive.accept(&self.passive_qp, LIMITS, b"welcome", event, diary.done("accept"));
     }
 
     fn complete(&self) {
         let diary = &self.net.diary;
-        self.active.complete_connect(diary.task("active event"), diary.done("complete"));
+        self.active.complete_connect(diary.callback("active event"), diary.done("complete"));
     }
 
     /// Accepted, not completed; the diary is empty.

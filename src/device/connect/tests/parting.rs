@@ -31,7 +31,7 @@ fn conn_31_32_and_close_12_an_abort_calls_the_peers_event_only() {
     for qp in [&pair.active_qp, &pair.passive_qp] {
         qp.post_receive(1, &[]).unwrap();
     }
-    pair.active.close(pair.net.diary.task("closed"));
+    pair.active.close(pair.net.diary.callback("closed"));
     assert_eq!(pair.lines(), ["passive event", "closed"]);
     for qp in [&pair.active_qp, &pair.passive_qp] {
         assert_eq!(polled(&qp.receive_cq), [(1, Status::Flushed)]);
@@ -122,7 +122,7 @@ fn conn_38_the_peer_that_has_parted_vanishes() {
     pair.passive_qp.post_receive(1, &[]).unwrap();
     pair.disconnect_active();
     assert_eq!(pair.lines(), ["passive event"]);
-    pair.active.close(pair.net.diary.task("closed"));
+    pair.active.close(pair.net.diary.callback("closed"));
     assert_eq!(pair.lines(), ["active disconnect: Cancelled", "closed"]);
     assert_eq!(polled(&pair.passive_qp.receive_cq), [(1, Status::Flushed)]);
 }
@@ -149,7 +149,13 @@ fn disconnecting_inside_the_event() {
 fn a_panic_in_one_callback_harms_no_other() {
     let pair = Pair::asked();
     let end = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        pair.passive.accept(&pair.passive_qp, LIMITS, b"", pair.net.diary.task("event"), Box::new(|_| {}));
+        pair.passive.accept(
+            &pair.passive_qp,
+            LIMITS,
+            b"",
+            pair.net.diary.callback("event"),
+            Box::new(|_| {}),
+        );
         pair.active.complete_connect(None, Box::new(|_| panic!("mine")));
     }));
     assert_eq!(*end.unwrap_err().downcast_ref::<&str>().unwrap(), "mine");
