@@ -14,3 +14,5 @@ pub mod conversation;
 pub mod file;
 #[cfg(all(feature = "storage", unix))]
 pub mod log;
+#[cfg(all(feature = "storage", unix))]
+pub mod remote;
