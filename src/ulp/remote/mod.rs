@@ -13,8 +13,28 @@
 //!
 //! A request that fails breaks the connection, as on any queue pair; so does a disk of the peer that fails.
 //! What was flushed stays. The user of the regions says when they are to be connected anew
-//! ([`RemoteRegions::reconnect`]), since it must know then what may have happened meanwhile. All requests go by
-//! one queue pair, so each waits for the flush before it, a read also.
+//! ([`RemoteRegions::reconnect`]), since it must know then what may have happened meanwhile. All requests go
+//! by one queue pair, so each waits for the flush before it, a read also.
+//!
+//! ```no_run
+//! use qpair::ndk::Adapter;
+//! use qpair::ndk::ext::{FileStorage, StorageChoice};
+//! use qpair::ulp::log::{self, Log, LogOptions};
+//! use qpair::ulp::remote::RegionServer;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // Where the disk is: a base log file and four containers of 8 MiB.
+//! let storage = FileStorage::open(StorageChoice::Automatic)?;
+//! let adapter = Adapter::open("local/logs")?;
+//! let address = adapter.addresses()[0];
+//! let server = RegionServer::listen(adapter, address, log::regions(&storage, "folder", 4, 8 << 20)?)?;
+//!
+//! // Where the log is.
+//! let log = Log::create_remote(Adapter::open("local/logs")?, server.address(), LogOptions::default())?;
+//! log.add_containers(4, Some(8 << 20))?;
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! May come in: other things that keep bytes in regions of a peer. Not here: what the bytes mean, and who
 //! may use a region when (a place per server is all the order there is).

@@ -1,5 +1,7 @@
 //! Regions of a peer by themselves: who gets in, what is read and written, and what a lost connection leaves.
 
+#![expect(clippy::single_range_in_vec_init, reason = "a list of one range is what is meant")]
+
 use super::{RegionServer, RemoteRegions};
 use crate::fabric::storage::forget::Forgetful;
 use crate::fabric::storage::region::{self, Place};

@@ -9,12 +9,18 @@ use std::sync::mpsc;
 const EIO: i32 = rustix::io::Errno::IO.raw_os_error();
 const SECTOR: u64 = 512;
 
-/// A log of one whole block of two sectors at offset 0, acknowledged by nobody; then what `change` did to it.
-fn damaged(on: On, change: impl Fn(&Bed)) -> Result<usize, LogError> {
+/// A disk with a log of one whole block of two sectors at offset 0, acknowledged by nobody.
+fn one_block(on: On) -> Result<Bed, LogError> {
     let bed = Bed::new(on, 1);
     let (log, area) = bed.create(2)?;
     append_stable(&area, &[5; 900])?;
     bed.kill(log, area);
+    Ok(bed)
+}
+
+/// How many records are found after `change` was done to a copy of the disk.
+fn damaged(whole: &Bed, change: impl Fn(&Bed)) -> Result<usize, LogError> {
+    let bed = whole.crash(1);
     change(&bed);
     let (log, area) = bed.open()?;
     Ok(data(&log, &area)?.len())
@@ -23,15 +29,16 @@ fn damaged(on: On, change: impl Fn(&Bed)) -> Result<usize, LogError> {
 checks! {
     /// LOG-26: a block torn at any sector, or with one bit changed, gives no record.
     log_26_no_record_of_a_torn_or_damaged_block(on) {
-        let first = Bed::file("log.000000");
-        ensure!(damaged(on, |_| ())? == 1, "whole, it is found");
+        let (whole, first) = (one_block(on)?, Bed::file("log.000000"));
+        ensure!(damaged(&whole, |_| ())? == 1, "whole, it is found");
         for sector in 0..2 {
-            let found = damaged(on, |bed| bed.overwrite(&first, sector * SECTOR, &[0; 512]))?;
+            let found = damaged(&whole, |bed| bed.overwrite(&first, sector * SECTOR, &[0; 512]))?;
             ensure!(found == 0, "torn at sector {sector}");
         }
-        for byte in 0..2 * SECTOR {
+        // Those that a peer has in its memory are the same bytes.
+        for byte in (0..2 * SECTOR).step_by(if on == On::Peer { 17 } else { 1 }) {
             let bit = 1 << (byte % 8);
-            let found = damaged(on, |bed| bed.damage(&first, byte, |old| *old ^= bit))?;
+            let found = damaged(&whole, |bed| bed.damage(&first, byte, |old| *old ^= bit))?;
             ensure!(found == 0, "bit {} of byte {byte} changed", byte % 8);
         }
         let header = block::Header {
@@ -87,7 +94,7 @@ checks! {
     /// LOG-29: a crash at any point of a metadata write leaves a log that opens, with all acknowledged
     /// records.
     log_29_one_slot_is_always_whole(on) {
-        for seed in 0..400 {
+        for seed in on.seeds(400) {
             let bed = Bed::new(on, seed);
             let (_log, area) = bed.create(3)?;
             let first = append_stable(&area, &[1; 200])?;
@@ -183,7 +190,7 @@ checks! {
     /// LOG-31, opened again instead: what is found then is stable, though the system's memory was all there
     /// was.
     log_31_opened_again_after_a_failed_sync(on) {
-        for seed in 0..64 {
+        for seed in on.seeds(64) {
             let bed = Bed::new(on, seed);
             let (log, area) = bed.create(3)?;
             append(&area, &[1; 500])?;
@@ -201,7 +208,7 @@ checks! {
 
     /// LOG-32: recovery finds the same again, also after a crash within it.
     log_32_recovery_finds_the_same_again(on) {
-        for seed in 0..200 {
+        for seed in on.seeds(200) {
             let bed = Bed::new(on, seed);
             let (log, area) = bed.create(3)?;
             for n in 0..9_u8 {
@@ -229,7 +236,7 @@ checks! {
 
     /// A restart area whose call has failed is not found once something else was said of the base (LOG-20).
     a_failed_restart_area_is_no_news_later(on) {
-        for seed in 0..16 {
+        for seed in on.seeds(16) {
             let bed = Bed::new(on, seed);
             let (log, area) = bed.create(3)?;
             let lsns = (0..8).map(|n| append(&area, &[n; 300])).collect::<Result<Vec<_>, _>>()?;

@@ -39,6 +39,16 @@ pub(crate) enum On {
     Peer,
 }
 
+impl On {
+    /// Seeds for a check that needs so many of a log in a folder; a peer is dearer to set up.
+    fn seeds(self, folder: u64) -> std::ops::Range<u64> {
+        0..match self {
+            Self::Folder => folder,
+            Self::Peer => folder.div_ceil(4),
+        }
+    }
+}
+
 /// Returns the words as an error unless the condition holds.
 macro_rules! ensure {
     ($condition:expr, $($words:tt)+) => {

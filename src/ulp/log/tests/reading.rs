@@ -6,7 +6,7 @@ checks! {
     /// LOG-18: a restart area, all before it, and the new base survive together or not at all.
     log_18_restart_area_and_base_are_one(on) {
         let mut outcomes = [0, 0];
-        for seed in 0..200 {
+        for seed in on.seeds(200) {
             let bed = Bed::new(on, seed);
             let (log, area) = bed.create(3)?;
             area.write_restart_area(b"old", None, false)?;
@@ -63,7 +63,7 @@ checks! {
 
     /// LOG-20: after a crash the base is the old or the new, and all flushed from the new on are there.
     log_20_the_base_is_old_or_new(on) {
-        for seed in 0..100 {
+        for seed in on.seeds(100) {
             let bed = Bed::new(on, seed);
             let (_log, area) = bed.create(4)?;
             let lsns = (0..10).map(|n| append(&area, &[n; 400])).collect::<Result<Vec<_>, _>>()?;

@@ -7,7 +7,7 @@ use std::sync::mpsc;
 checks! {
     /// LOG-1: what was appended before a flush that succeeded survives a crash.
     log_1_what_was_flushed_survives_a_crash(on) {
-        for seed in 0..64 {
+        for seed in on.seeds(64) {
             let bed = Bed::new(on, seed);
             let (_log, area) = bed.create(3)?;
             let sent: Vec<Vec<u8>> = (0..12).map(|n| vec![n; 300]).collect();
@@ -41,7 +41,7 @@ checks! {
     /// LOG-3: records up to the LSN survive; more may.
     log_3_up_to_the_lsn(on) {
         let mut more = false;
-        for seed in 0..64 {
+        for seed in on.seeds(64) {
             let bed = Bed::new(on, seed);
             let (_log, area) = bed.create(3)?;
             let lsns = (0..8).map(|n| append(&area, &[n; 300])).collect::<Result<Vec<_>, _>>()?;
@@ -137,7 +137,7 @@ checks! {
     /// LOG-9: a forced flush survives; a forced append promises nothing.
     log_9_force_flush_survives(on) {
         let mut lost = [false; 2];
-        for seed in 0..64 {
+        for seed in on.seeds(64) {
             let bed = Bed::new(on, seed);
             let (_log, area) = bed.create(3)?;
             let flush = append_stable(&area, b"flushed")?;
@@ -192,7 +192,7 @@ checks! {
 
     /// LOG-12: with the log full, an append into reserved space succeeds, whatever flushes come between.
     log_12_reserved_space_is_there(on) {
-        for seed in 0..200_u64 {
+        for seed in on.seeds(200) {
             let bed = Bed::new(on, seed);
             let (log, area) = bed.create(2 + (seed % 3) as u32)?;
             let sizes: Vec<i64> = (0..seed % 6).map(|n| ((seed * 7 + n * 311) % 900) as i64).collect();
@@ -291,7 +291,7 @@ checks! {
 
     /// LOG-23: deleting an area flushes its blocks first.
     log_23_deleting_an_area_flushes(on) {
-        for seed in 0..32 {
+        for seed in on.seeds(32) {
             for drops in [false, true] {
                 let bed = Bed::new(on, seed);
                 let (_log, area) = bed.create(2)?;
