@@ -136,7 +136,9 @@ impl LogError {
         };
         let why = match source.cause() {
             Cause::Remote(code) => format!("{source}, {}", Status(code)),
-            Cause::Disconnected => format!("{source}; MarshallingArea::rewrite connects anew"),
+            Cause::Disconnected => {
+                format!("{source}; rewrite the area, which connects anew, or open the log again")
+            }
             _ => source.to_string(),
         };
         Self { call, status, why, source: Some(source) }

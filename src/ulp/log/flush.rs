@@ -154,8 +154,7 @@ impl State {
                 block.image = Some(image);
             }
         }
-        let known = |(number, writes)| Some((Arc::clone(self.container(number)?), writes));
-        writes.into_iter().filter_map(known).collect()
+        writes.into_iter().map(|(number, writes)| (self.container(number), writes)).collect()
     }
 
     /// The ranges that a sync must cover, and the LSN below which all is stable then.
@@ -171,8 +170,7 @@ impl State {
             let crc = block.image.as_deref().map_or(0, |image| block::crc_of(image));
             end = Some((block.end, Link { lsn: block.lsn, crc }));
         }
-        let known = |(number, range)| Some((Arc::clone(self.container(number)?), range));
-        (ranges.into_iter().filter_map(known).collect(), end)
+        (ranges.into_iter().map(|(number, range)| (self.container(number), range)).collect(), end)
     }
 }
 

@@ -310,3 +310,39 @@ impl Slots {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(containers: &[(u32, u32)]) -> Metadata {
+        let entry = |(id, logical): &(u32, u32)| Entry { id: *id, logical: *logical, leaving: false };
+        let containers = containers.iter().map(entry).collect();
+        Metadata { container_size: 4096, containers, ..Metadata::new(7, true) }
+    }
+
+    #[test]
+    fn what_is_written_is_found() {
+        let metadata = of(&[(2, 5), (0, 6), (1, 7)]);
+        assert_eq!(Metadata::decode(&metadata.encode()), Some(metadata));
+    }
+
+    /// Checksums are no secret, and the slots may come from a peer.
+    #[test]
+    fn what_no_log_has_written_is_refused() {
+        let last = Lsn::INVALID.container();
+        for containers in [&[(0, 5), (1, 7)][..], &[(0, 5), (0, 6)], &[(0, 5), (1, 5)], &[(0, last)]] {
+            assert_eq!(Metadata::decode(&of(containers).encode()), None, "{containers:?}");
+        }
+        for container_size in [100, CONTAINER_MAX + 512] {
+            assert_eq!(Metadata::decode(&Metadata { container_size, ..of(&[]) }.encode()), None);
+        }
+    }
+
+    #[test]
+    fn numbers_of_containers_are_used_again_and_logical_ones_never() {
+        assert_eq!((of(&[]).free_id(), of(&[(0, 0), (2, 1)]).free_id()), (0, 1));
+        assert_eq!(of(&[(0, 4), (1, 5)]).next_logical(), Some(6));
+        assert_eq!(of(&[(0, Lsn::INVALID.container() - 1)]).next_logical(), None, "that number ends chains");
+    }
+}

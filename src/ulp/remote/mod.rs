@@ -13,7 +13,7 @@
 //!
 //! A request that fails breaks the connection, as on any queue pair; so does a disk of the peer that fails.
 //! What was flushed stays. The user of the regions says when they are to be connected anew
-//! ([`RemoteRegions::reconnect`]), since it must know then what may have happened meanwhile. All requests go
+//! (`RemoteRegions::reconnect`), since it must know then what may have happened meanwhile. All requests go
 //! by one queue pair, so each waits for the flush before it, a read also.
 //!
 //! ```no_run

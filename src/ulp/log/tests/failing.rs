@@ -297,7 +297,9 @@ fn a_log_is_made_once() -> Outcome {
     let bed = Bed::new(On::Folder, 1);
     ensure!(status(bed.open()) == Some(LogStatus::OBJECT_NAME_NOT_FOUND), "nothing is there");
     let (_log, area) = bed.create(2)?;
+    let points = bed.disk.points();
     ensure!(status(bed.create_with(Bed::options())) == Some(LogStatus::OBJECT_NAME_COLLISION), "made twice");
+    ensure!(bed.disk.points() == points, "who only looks has written to a log that somebody has open");
     drop(area);
     Ok(())
 }

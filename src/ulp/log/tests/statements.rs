@@ -119,6 +119,10 @@ checks! {
             let parts = (lsn.container(), lsn.block_offset(), lsn.record_sequence());
             ensure!(parts == (container, offset, record), "{parts:?}");
         }
+        for container in [6, 7] {
+            let end = Lsn::of(container, 1 << 32, 0);
+            ensure!(end == Lsn::of(container + 1, 0, 0), "a container of 4 GiB ends at {end}");
+        }
         for (container, offset, record) in [(0, 1, 0), (0, 511, 0), (0, 513, 0), (0, 0, 512), (u32::MAX, 0, 0)] {
             let refused = status(Lsn::create(container, offset, record));
             ensure!(refused == Some(LogStatus::INVALID_PARAMETER), "{container} {offset} {record}: {refused:?}");
