@@ -273,6 +273,27 @@ fn a_read_error_is_no_end() -> Outcome {
     Ok(())
 }
 
+/// Blocks that lie behind each other are read at once, and not each with what follows it.
+#[test]
+fn what_was_read_ahead_is_not_read_again() -> Outcome {
+    let bed = Bed::new(On::Folder, 1);
+    let (_log, area) = bed.create(3)?;
+    for n in 0..3 {
+        append_stable(&area, &[n; 900])?;
+    }
+    let mut context = area.read(Lsn::NULL, ReadMode::Forward)?;
+    context.next(RecordFilter::Data, None)?;
+    bed.disk.fail(Fails::Read, 0, EIO);
+    context.next(RecordFilter::Data, None)?;
+    ensure!(context.data() == [2; 900], "the third record");
+    let again = status(area.read(Lsn::NULL, ReadMode::Forward));
+    ensure!(
+        again == Some(LogStatus::LOG_CONTAINER_READ_FAILED),
+        "the disk was asked, or nothing was: {again:?}"
+    );
+    Ok(())
+}
+
 /// A full file system is told by the call that needs space, and nothing else suffers.
 #[test]
 fn a_full_disk_is_told_when_containers_are_added() -> Outcome {
