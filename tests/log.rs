@@ -5,10 +5,13 @@
 //! kills; the default is a short batch.
 #![cfg(all(feature = "storage", unix))]
 
+use qpair::ndk::Adapter;
+use qpair::ndk::ext::FileStorage;
 use qpair::ulp::log::{
     Append, AreaOptions, Log, LogOptions, LogStatus, Lsn, MarshallingArea, ReadMode, RecordFilter,
-    StorageChoice, StorageMake,
+    StorageChoice, StorageMake, regions,
 };
+use qpair::ulp::remote::RegionServer;
 use std::error::Error;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -218,6 +221,54 @@ fn log_1_a_killed_writer_loses_nothing_acknowledged() -> Outcome {
     }
     println!("{kills} kills, {total} acknowledged records");
     Ok(())
+}
+
+/// LOG-34 on real files: a log that lies with a peer, whose disk then has it as any local log.
+#[test]
+fn log_34_regions_of_a_peer_are_a_log_of_their_folder() -> Outcome {
+    let folder = Folder::new("remote")?;
+    let storage = FileStorage::open(StorageChoice::Automatic)?;
+    let net = "local/log-remote";
+    let serve = || -> Result<RegionServer, Box<dyn Error + Send + Sync>> {
+        let adapter = Adapter::open(net)?;
+        let address = adapter.addresses()[0];
+        Ok(RegionServer::listen(adapter, address, regions(&storage, &folder.0, 3, CONTAINER as usize)?)?)
+    };
+    let server = match serve() {
+        Ok(server) => server,
+        Err(error) if error.downcast_ref::<qpair::ndk::Error>().is_some_and(keeps_nothing) => {
+            eprintln!("skipped: log_34_regions_of_a_peer_are_a_log_of_their_folder: {error}");
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    let log = Log::create_remote(Adapter::open(net)?, server.address(), LogOptions::default())?;
+    log.add_containers(3, Some(CONTAINER))?;
+    assert_eq!(log.info().storage, StorageMake::Remote);
+    let area = log.area(AreaOptions::default())?;
+    let mut kept = Lsn::NULL;
+    for number in 0..400 {
+        kept = area.append(&[&record(0, number)], Append::default())?;
+    }
+    area.flush_to(kept).wait()?;
+    let server = {
+        drop(server); // and with it whatever its memory had and its files have not
+        serve()?
+    };
+    let lost = area.append(&[b"held back"], Append::default()).and_then(|lsn| area.flush_to(lsn).wait());
+    assert_eq!(lost.expect_err("no connection").status(), LogStatus::LOG_APPENDED_FLUSH_FAILED);
+    drop((area, log));
+    let log = Log::open_remote(Adapter::open(net)?, server.address(), LogOptions::default())?;
+    assert!(found(&log)?[0].iter().copied().eq(0..400), "what was acknowledged, by remote reads");
+    drop((log, server));
+    let log = Log::open(&folder.0, LogOptions::default())?;
+    assert!(found(&log)?[0].iter().copied().eq(0..400), "the same, in the folder");
+    Ok(())
+}
+
+/// The file system of the test is one of memory.
+fn keeps_nothing(error: &qpair::ndk::Error) -> bool {
+    error.status() == qpair::ndk::Status::NOT_SUPPORTED
 }
 
 /// In a small file system: a full disk refuses new containers, loses nothing, and is used again when there is

@@ -1,7 +1,10 @@
-//! Appends of a log with group commit, and the plain file that syncs each of them.
+//! Appends of a log with group commit, here or with a peer, and the plain file that syncs each of them.
 
 use crate::timing;
-use qpair::ulp::log::{Append, AreaOptions, Log, LogOptions, LogStatus, MarshallingArea};
+use qpair::ndk::Adapter;
+use qpair::ndk::ext::{FileStorage, StorageChoice};
+use qpair::ulp::log::{Append, AreaOptions, Log, LogOptions, LogStatus, MarshallingArea, regions};
+use qpair::ulp::remote::RegionServer;
 use std::error::Error;
 use std::fs;
 use std::future::Future;
@@ -17,30 +20,47 @@ const RECORD: [u8; 100] = [7; 100];
 /// Each append goes to its own sectors; after so many bytes the file begins anew.
 const FILE: u64 = 4 << 20;
 
-/// A log and a plain file in one folder, which is gone with them.
-pub struct Bench {
-    folder: PathBuf,
-    file: fs::File,
-    log: Log,
-    area: MarshallingArea,
+/// Containers of a log, and their length in bytes.
+const CONTAINERS: u32 = 4;
+const CONTAINER: usize = 8 << 20;
+
+/// A folder in the one that is current, so that whoever runs it chooses the file system; gone in the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Result<Self, Box<dyn Error>> {
+        let path = std::env::current_dir()?.join(format!("qpair-bench-{name}-{}", std::process::id()));
+        fs::create_dir(&path)?;
+        Ok(Self(path))
+    }
 }
 
-impl Bench {
-    /// In the folder that is current, so that whoever runs it chooses the file system.
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            eprintln!("{} stays: {error}", self.0.display());
+        }
+    }
+}
+
+/// A plain file.
+pub struct Plain {
+    file: fs::File,
+    _folder: Folder,
+}
+
+impl Plain {
+    /// In a folder of the current one.
     ///
     /// # Errors
     /// The system's.
     pub fn new() -> Result<Self, Box<dyn Error>> {
-        let folder = std::env::current_dir()?.join(format!("qpair-bench-{}", std::process::id()));
-        fs::create_dir(&folder)?;
-        let log = Log::create(&folder, LogOptions::default())?;
-        log.add_containers(4, Some(8 << 20))?;
-        let area = log.area(AreaOptions::default())?;
+        let folder = Folder::new("plain")?;
         let mut options = fs::OpenOptions::new();
-        let file = options.create(true).truncate(true).read(true).write(true).open(folder.join("plain"))?;
+        let file = options.create(true).truncate(true).read(true).write(true).open(folder.0.join("plain"))?;
         file.write_all_at(&vec![0; FILE as usize], 0)?; // so that no append has to allocate
         file.sync_all()?;
-        Ok(Self { folder, file, log, area })
+        Ok(Self { file, _folder: folder })
     }
 
     /// Writes each record and syncs it.
@@ -54,6 +74,48 @@ impl Bench {
                 self.file.sync_data().expect("a plain sync");
             }
         })
+    }
+}
+
+/// A log.
+pub struct Appends {
+    // In this order: the log ends before the peer that has it, and both before the folder.
+    area: MarshallingArea,
+    log: Log,
+    _server: Option<RegionServer>,
+    _folder: Folder,
+}
+
+impl Appends {
+    /// In a folder of the current one, which has the name in its own.
+    ///
+    /// # Errors
+    /// The log's.
+    pub fn local(name: &str) -> Result<Self, Box<dyn Error>> {
+        let folder = Folder::new(name)?;
+        let log = Log::create(&folder.0, LogOptions::default())?;
+        Self::new(log, None, folder)
+    }
+
+    /// In regions of a peer in this process, whose files are in a folder of the current one.
+    ///
+    /// # Errors
+    /// The log's and the peer's.
+    pub fn remote() -> Result<Self, Box<dyn Error>> {
+        let folder = Folder::new("remote")?;
+        let storage = FileStorage::open(StorageChoice::Automatic)?;
+        let regions = regions(&storage, &folder.0, CONTAINERS, CONTAINER)?;
+        let adapter = || Adapter::open("local/bench-remote-log");
+        let address = adapter()?.addresses()[0];
+        let server = RegionServer::listen(adapter()?, address, regions)?;
+        let log = Log::create_remote(adapter()?, server.address(), LogOptions::default())?;
+        Self::new(log, Some(server), folder)
+    }
+
+    fn new(log: Log, server: Option<RegionServer>, folder: Folder) -> Result<Self, Box<dyn Error>> {
+        log.add_containers(CONTAINERS, Some(CONTAINER as u64))?;
+        let area = log.area(AreaOptions::default())?;
+        Ok(Self { area, log, _server: server, _folder: folder })
     }
 
     /// So many tasks of one thread, each of which appends, waits until that is stable, and goes on.
@@ -79,14 +141,6 @@ impl Bench {
                 }
             };
             self.area.flush_to(lsn).await.expect("a flush");
-        }
-    }
-}
-
-impl Drop for Bench {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.folder) {
-            eprintln!("{} stays: {error}", self.folder.display());
         }
     }
 }

@@ -7,6 +7,8 @@
 //! - `log`: a log in the manner of CLFS (`ClfsFlushBuffers`): records are made stable; with the feature
 //!   `storage`, on Unix.
 //!
+//! What they keep may lie with a peer: `remote` has file-backed regions of one, under the same feature.
+//!
 //! May come in: protocols on queue pairs and files, on the public NDK face and on `fabric::storage` only. Not
 //! here: rings, memory, devices, and what a face of NDK does.
 
@@ -14,3 +16,5 @@ pub mod conversation;
 pub mod file;
 #[cfg(all(feature = "storage", unix))]
 pub mod log;
+#[cfg(all(feature = "storage", unix))]
+pub mod remote;

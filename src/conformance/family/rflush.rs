@@ -1,7 +1,9 @@
 //! The statements about RDMA FLUSH and ATOMIC WRITE, on the device under test and files of this machine.
 //!
-//! What only a disk that forgets or fails can show stands in the library's own tests, as do files in a small
-//! file system of their own (`tests/ndk/persistence.rs`).
+//! `disk` has the disk that forgets, fails or holds back. Files in a small file system of their own are for
+//! `tests/ndk/persistence.rs`.
+
+mod disk;
 
 use super::{D, E, I, Statement};
 use crate::conformance::bench::{Bench, Ended};
@@ -16,10 +18,6 @@ use std::fmt;
 use std::path::PathBuf;
 use std::thread;
 
-/// Why a statement about a crash or a disk in trouble has no check here.
-const DISK: &str = "a disk that forgets or fails is had in the library's own tests only, which show it";
-/// Why RFLUSH-8 has no check here.
-const HELD: &str = "a sync that is held back is had in the library's own tests only, which show it";
 /// Why RFLUSH-14 has no check here.
 const FULL: &str = "it takes a process in a file system of its own: tests/ndk/persistence.rs";
 /// Why RFLUSH-18 has no check here.
@@ -28,19 +26,19 @@ const SOURCE: &str = "it is about the source, which the library's own tests sear
 const WIRE: &str = "devices with a wire between them are not built yet";
 
 pub(super) const STATEMENTS: &[Statement] = &[
-    Statement::not_shown("RFLUSH-1", D, "a write and a flush to persistence survive a crash", DISK),
+    Statement::new("RFLUSH-1", D, "a write and a flush to persistence survive a crash", disk::rflush_1),
     Statement::new("RFLUSH-2", D, "after a flush to visibility all who look at the file see it", rflush_2),
     Statement::new("RFLUSH-3", E, "a flush of the region covers all of it", rflush_3),
     Statement::new("RFLUSH-4", E, "a range that leaves the region is refused, and nothing flushed", rflush_4),
     Statement::new("RFLUSH-5", E, "each placement needs its right", rflush_5),
     Statement::new("RFLUSH-6", E, "a flush of no bytes needs a valid token, and flushes nothing", rflush_6),
     Statement::waits("RFLUSH-7", E, "a duplicate of a flush is answered and not executed again", WIRE),
-    Statement::not_shown("RFLUSH-8", I, "while a flush runs other queue pairs make progress", HELD),
-    Statement::not_shown(
+    Statement::new("RFLUSH-8", I, "while a flush runs other queue pairs make progress", disk::rflush_8),
+    Statement::new(
         "RFLUSH-9",
         D,
         "write, flush, word, flush: the word is new only if the data is",
-        DISK,
+        disk::rflush_9,
     ),
     Statement::new(
         "RFLUSH-10",
@@ -49,12 +47,12 @@ pub(super) const STATEMENTS: &[Statement] = &[
         rflush_10,
     ),
     Statement::new("RFLUSH-11", I, "readers that race with atomic writes see no mixture", rflush_11),
-    Statement::not_shown("RFLUSH-12", I, "a sync that fails is told, and the range is in doubt", DISK),
-    Statement::not_shown(
+    Statement::new("RFLUSH-12", I, "a sync that fails is told, and the range is in doubt", disk::rflush_12),
+    Statement::new(
         "RFLUSH-13",
         I,
         "a range in doubt is flushed once it was written and synced anew",
-        DISK,
+        disk::rflush_13,
     ),
     Statement::not_shown("RFLUSH-14", I, "a full file system shows when the region is registered", FULL),
     Statement::new("RFLUSH-15", I, "on a tmpfs the right to persist is refused unless forced", rflush_15),
@@ -66,7 +64,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
         rflush_17,
     ),
     Statement::not_shown("RFLUSH-18", E, "sync_file_range is never what a promise rests on", SOURCE),
-    Statement::not_shown("RFLUSH-19", I, "a sync that began before a flush does not complete it", DISK),
+    Statement::new("RFLUSH-19", I, "a sync that began before a flush does not complete it", disk::rflush_19),
 ];
 
 const PERSISTENT: FlushPlacement = FlushPlacement::PERSISTENT;

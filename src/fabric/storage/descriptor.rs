@@ -138,8 +138,8 @@ pub(super) fn sync_folder(path: &Path) -> Result<(), StorageError> {
     synced.map_err(|error| StorageError::name("sync the folder", path, Cause::of(&error)))
 }
 
-/// A number from the system's chance.
-pub(super) fn identity() -> Result<u128, StorageError> {
+/// A number from the system's chance, which nothing else has but by chance.
+pub(crate) fn identity() -> Result<u128, StorageError> {
     let path = Path::new("/dev/urandom");
     let mut bytes = [0; 16];
     let read = fs::File::open(path).and_then(|mut chance| chance.read_exact(&mut bytes));
@@ -162,9 +162,8 @@ impl Lock {
         Ok(Self { _file: Some(file) })
     }
 
-    /// No lock, where nobody could hold one.
-    #[cfg(any(test, feature = "conformance"))]
-    pub(super) fn none() -> Self {
+    /// No lock, where nobody else could take one.
+    pub(crate) fn none() -> Self {
         Self { _file: None }
     }
 }

@@ -64,3 +64,39 @@ pub(crate) fn wait<T: Send + 'static>(start: impl FnOnce(Done<T>)) -> Result<T, 
         }
     }
 }
+
+/// Ends when it and all that was made of it have ended, with the first failure if there is one.
+pub(crate) struct Join(Arc<Joined>);
+
+struct Joined(Mutex<Outcome>);
+
+struct Outcome {
+    failure: Option<StorageError>,
+    done: Option<Done<()>>,
+}
+
+impl Join {
+    /// Ends in `done` when it is dropped, and not before the last of [`one`](Self::one).
+    pub(crate) fn new(done: Done<()>) -> Self {
+        Self(Arc::new(Joined(Mutex::new(Outcome { failure: None, done: Some(done) }))))
+    }
+
+    /// The end of one of those that it waits for.
+    pub(crate) fn one(&self) -> Done<()> {
+        let joined = Arc::clone(&self.0);
+        Done::new(move |result: Result<(), StorageError>| {
+            if let Err(error) = result {
+                joined.0.lock().unwrap_or_else(PoisonError::into_inner).failure.get_or_insert(error);
+            }
+        })
+    }
+}
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        let Outcome { failure, done } = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(done) = done.take() {
+            done.call(failure.take().map_or(Ok(()), Err));
+        }
+    }
+}

@@ -26,6 +26,11 @@ pub enum Cause {
     Closed,
     /// The model's power was cut.
     PowerLost,
+    /// The bytes are a peer's, and what was asked of it ended with this NTSTATUS of NDK: C000013D
+    /// (REMOTE_RESOURCES) where its own storage failed.
+    Remote(u32),
+    /// The bytes are a peer's, and the connection to it is lost.
+    Disconnected,
 }
 
 impl Cause {
@@ -46,6 +51,8 @@ impl fmt::Display for Cause {
             Self::EndOfFile => f.write_str("the file ends before"),
             Self::Closed => f.write_str("the file or its storage is closed"),
             Self::PowerLost => f.write_str("the power was cut"),
+            Self::Remote(status) => write!(f, "what was asked of the peer ended with NTSTATUS {status:08X}"),
+            Self::Disconnected => f.write_str("the connection to the peer is lost"),
         }
     }
 }
@@ -66,7 +73,7 @@ impl StorageError {
         self.cause
     }
 
-    /// The file.
+    /// The file; of bytes of a peer its address, and the number of the region.
     pub fn path(&self) -> &Path {
         &self.path
     }

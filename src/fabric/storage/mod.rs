@@ -32,8 +32,8 @@ mod tests;
 #[cfg(target_os = "linux")]
 mod uring;
 
-pub(crate) use descriptor::Lock;
-pub(crate) use done::{Done, wait};
+pub(crate) use descriptor::{Lock, identity};
+pub(crate) use done::{Done, Join, wait};
 pub use error::{Cause, StorageError};
 
 use std::fmt;
@@ -55,6 +55,8 @@ pub enum StorageMake {
     Threads,
     /// The model of a disk that forgets what was not synced.
     Model,
+    /// Regions of a peer, which has a make of its own.
+    Remote,
 }
 
 impl fmt::Display for StorageMake {
@@ -63,6 +65,7 @@ impl fmt::Display for StorageMake {
             Self::IoUring => "io_uring",
             Self::Threads => "threads with plain calls",
             Self::Model => "model of a disk that forgets",
+            Self::Remote => "regions of a peer",
         })
     }
 }

@@ -4,6 +4,7 @@ use super::descriptor::{Closable, Descriptor, identity, remove, sync_folder};
 use super::merge::Merger;
 use super::{Cause, Done, File, Io, Lock, Open, Storage, StorageError, StorageMake};
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -51,7 +52,7 @@ impl Threads {
         loop {
             if let Some(job) = state.jobs.pop_front() {
                 drop(state);
-                job();
+                unwinding_stays("a job of storage", job);
                 state = self.lock();
             } else if state.ended {
                 return;
@@ -179,6 +180,16 @@ impl File for PoolFile {
     fn close(&self, done: Done<()>) {
         self.open.close(done);
     }
+}
+
+/// Runs what may call others back, and keeps a panic of theirs from ending the thread: it serves everybody.
+pub(super) fn unwinding_stays<R>(what: &'static str, run: impl FnOnce() -> R) -> Option<R> {
+    // Whatever was changed half belongs to who panicked; what is ours is behind the callback.
+    let ran = catch_unwind(AssertUnwindSafe(run));
+    if ran.is_err() {
+        tracing::error!(target: "qpair", "{what} has panicked, and the thread goes on");
+    }
+    ran.ok()
 }
 
 /// Ends an operation with an error before it began.

@@ -10,6 +10,10 @@
 //! The blocks are allocated and stable, with the name of a new file, before anything is stored. One
 //! descriptor, opened before that and kept, makes all syncs of the memory: a later one could miss an error.
 //!
+//! Flushes of private memory write one after the other, each what stands there when its turn comes: storage
+//! runs operations in any order, so the bytes that an earlier one had read could else be written over those
+//! of a later one that was told to be stable. Their syncs run together.
+//!
 //! The system reports a failed write-back once for the *file*, whatever range was asked for. So a failure
 //! fails every flush of the memory that was under way, and of a mapping it leaves all of it in doubt: what
 //! was stored anywhere since its last sync may be what was lost.
@@ -18,11 +22,13 @@
 
 use super::{Cause, File, Io, Open, Storage, StorageError, StorageMake, wait};
 use crate::memory::{Durable, Flight, Memory, MemoryError};
+use crate::planted::planted;
 use crate::sync::{AtomicU64, Ordering};
+use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 #[cfg(target_os = "linux")]
 use crate::memory::FileMapping;
@@ -119,6 +125,8 @@ struct FileDurable {
     volatile: Option<&'static str>,
     /// Syncs that have failed.
     failures: AtomicU64,
+    /// Flushes of private memory that wait for the one that writes; `None`: none writes.
+    writing: Mutex<Option<VecDeque<Running>>>,
     /// What was mapped, with a shared lock on it.
     _mapped: Option<std::fs::File>,
 }
@@ -242,8 +250,14 @@ impl FileDurable {
         mapped: Option<std::fs::File>,
     ) -> Arc<dyn Durable> {
         let (storage, failures) = (Arc::clone(storage), AtomicU64::new(0));
-        let durable = Self { file, storage, place, access, volatile, failures, _mapped: mapped };
+        let writing = Mutex::default();
+        let durable = Self { file, storage, place, access, volatile, failures, writing, _mapped: mapped };
         Arc::new(Shared(Arc::new(durable)))
+    }
+
+    /// A poisoned lock is sound: below it no foreign code runs.
+    fn writing(&self) -> MutexGuard<'_, Option<VecDeque<Running>>> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn failures(&self) -> u64 {
@@ -281,10 +295,7 @@ impl Durable for Shared {
         // Before anything is asked for: who fails from here on may have taken the report that is ours.
         let running = Running { failures: self.0.failures(), durable: Arc::clone(&self.0), flight };
         match self.0.access {
-            Access::Private => {
-                let from = running.flight.range().start;
-                running.write(from);
-            }
+            Access::Private => running.write_in_turn(),
             #[cfg(target_os = "linux")]
             Access::Mapped => running.sync(),
         }
@@ -298,6 +309,7 @@ impl Durable for Shared {
 }
 
 /// A flush on its way through the storage.
+#[derive(Debug)]
 struct Running {
     durable: Arc<FileDurable>,
     flight: Flight,
@@ -306,6 +318,41 @@ struct Running {
 }
 
 impl Running {
+    /// Writes when no other flush of the memory does.
+    fn write_in_turn(self) {
+        let durable = Arc::clone(&self.durable);
+        let mut writing = durable.writing();
+        match &mut *writing {
+            Some(waiting)
+                if !planted!(FlushesWriteTogether, "flushes of one memory write at the same time") =>
+            {
+                waiting.push_back(self);
+            }
+            _ => {
+                writing.get_or_insert_default();
+                drop(writing);
+                let from = self.flight.range().start;
+                self.write(from);
+            }
+        }
+    }
+
+    /// Lets the next flush write.
+    fn pass_turn(&self) {
+        let next = {
+            let mut writing = self.durable.writing();
+            let next = writing.as_mut().and_then(VecDeque::pop_front);
+            if next.is_none() {
+                *writing = None;
+            }
+            next
+        };
+        if let Some(next) = next {
+            let from = next.flight.range().start;
+            next.write(from);
+        }
+    }
+
     /// Writes the bytes of the flush from `at` on, piece by piece, then goes on with the sync.
     fn write(self, at: usize) {
         let range = self.flight.range();
@@ -315,11 +362,16 @@ impl Running {
         debug_assert!(all.is_some(), "a flush is about bytes of its memory");
         let file = Arc::clone(&self.durable.file);
         let (offset, bytes) = (self.durable.place.offset + at as u64, Arc::new(bytes));
-        let done = super::Done::new(move |written| match written {
-            Err(error) => self.fail(&error),
-            Ok(()) if to < range.end => self.write(to),
-            Ok(()) if self.flight.is_persistent() => self.sync(),
-            Ok(()) => self.flight.end(Ok(())),
+        let done = super::Done::new(move |written| {
+            if written.is_ok() && to < range.end {
+                return self.write(to);
+            }
+            self.pass_turn();
+            match written {
+                Err(error) => self.fail(&error),
+                Ok(()) if self.flight.is_persistent() => self.sync(),
+                Ok(()) => self.flight.end(Ok(())),
+            }
         });
         file.start(vec![Io::Write { offset, bytes, done }]);
     }

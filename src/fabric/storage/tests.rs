@@ -180,6 +180,27 @@ fn storage_may_be_dropped_in_a_completion() {
     });
 }
 
+#[test]
+fn a_panic_of_who_waited_ends_nobody_elses_operations() {
+    each("panic", |storage, folder| {
+        if storage.make() == StorageMake::Model {
+            return; // it calls back on the caller's thread, whose panic it is
+        }
+        let file = wait(|done| storage.open(&folder.join("a"), Open::Empty, done)).unwrap();
+        for n in 0..8 {
+            let (tell, told) = mpsc::channel();
+            let done = Done::new(move |result: Result<(), StorageError>| {
+                tell.send(result).unwrap();
+                panic!("on purpose, in the end of an operation");
+            });
+            file.start(vec![Io::Write { offset: n, bytes: Arc::new(vec![1; 8]), done }]);
+            told.recv().unwrap().unwrap();
+        }
+        write(file.as_ref(), 0, b"goes on").unwrap();
+        assert_eq!(read(file.as_ref(), 0, 7).unwrap(), b"goes on");
+    });
+}
+
 /// RFLUSH-18: `sync_file_range` is not named by any code of this room, so no promise can rest on it.
 #[test]
 fn rflush_18_no_promise_rests_on_sync_file_range() {

@@ -7,7 +7,7 @@
 
 use super::descriptor::{Closable, Descriptor, identity};
 use super::merge::Merger;
-use super::pool::{Pool, refuse};
+use super::pool::{Pool, refuse, unwinding_stays};
 use super::{Buffer, Cause, Done, File, Io, Lock, Open, Storage, StorageError, StorageMake};
 use io_uring::{IoUring, Probe, cqueue, opcode, squeue, types};
 use rustix::event::{EventfdFlags, eventfd};
@@ -386,7 +386,10 @@ impl Driver {
         let place = id as usize;
         if let Some(operation) = self.running.get_mut(place).and_then(Option::take) {
             self.free.push(place);
-            if let Some(again) = operation.advance(result) {
+            // A panic that ended this thread would free buffers that the kernel still writes to.
+            if let Some(Some(again)) =
+                unwinding_stays("the end of an operation", || operation.advance(result))
+            {
                 self.waiting.push_front(again);
             }
         }

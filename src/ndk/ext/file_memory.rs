@@ -24,6 +24,12 @@ impl FileStorage {
         Ok(Self(storage::open(choice).map_err(FileMemoryError::Unavailable)?))
     }
 
+    /// That storage, a model of a disk say.
+    #[cfg(feature = "conformance")]
+    pub(crate) fn of(storage: Arc<dyn Storage>) -> Self {
+        Self(storage)
+    }
+
     /// Which make it is (RFLUSH-17).
     pub fn make(&self) -> StorageMake {
         self.0.make()

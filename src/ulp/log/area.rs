@@ -196,7 +196,13 @@ impl MarshallingArea {
     /// After a failed flush: writes everything that is not stable to its place again, and syncs it.
     ///
     /// With success the log takes records again. Retrying the sync alone would be wrong: the system may say
-    /// success without having written (LOG-31).
+    /// success without having written (LOG-31). A lost connection to the peer that has the log is made anew
+    /// before this returns.
+    ///
+    /// # Errors
+    /// Those of a flush; NETWORK_UNREACHABLE and SHARING_VIOLATION where there is no new connection, after
+    /// which it may be tried again; LOG_STATE_INVALID where somebody else has had the log meanwhile: it must
+    /// be opened anew, and what was not stable is lost.
     pub fn rewrite(&self) -> Flush {
         self.core.rewrite()
     }

@@ -1,31 +1,64 @@
 //! Where containers lie: a small trait, and the folder of local files that is one.
 //!
-//! Another medium (regions of a peer, reached by RDMA WRITE and FLUSH) has to keep the same promises: a write
-//! that has ended is covered by a sync that begins later, and a sync that has ended survives a crash of
-//! whoever holds the bytes.
+//! Every medium keeps the same promises: a write that has ended is covered by a sync that begins later, and
+//! a sync that has ended survives a crash of whoever holds the bytes. `remote` is the other one.
 
+use super::error::LogError;
 use super::planted;
-use crate::fabric::storage::{Buffer, Done, File, Io, Lock, Open, Storage, StorageError, StorageMake, wait};
+use crate::fabric::storage::{
+    Buffer, Done, File, Io, Join, Lock, Open, Storage, StorageError, StorageMake, wait,
+};
 use std::fmt::Debug;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-/// Where the containers and the metadata of a log lie. Its calls block.
+/// What a log is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The base log file, with the metadata.
+    Base,
+    /// The container with that number.
+    Container(u32),
+}
+
+impl Part {
+    /// The file's name, in a folder.
+    pub(crate) fn name(self) -> String {
+        match self {
+            Self::Base => "log.base".to_owned(),
+            Self::Container(id) => format!("log.{id:06}"),
+        }
+    }
+}
+
+/// Where the parts of a log lie. Its calls block.
 pub(crate) trait Medium: Send + Sync + Debug {
     /// Which make of storage is below.
     fn make(&self) -> StorageMake;
     /// A number for a new log.
     fn identity(&self) -> Result<u128, StorageError>;
-    /// Makes a container of zeros; when this returns, its bytes and its name are stable.
-    fn create(&self, name: &str, length: u64) -> Result<Arc<dyn Container>, StorageError>;
-    /// Keeps everybody else from opening the log with that file, until it is dropped.
-    fn lock(&self, name: &str) -> Result<Lock, StorageError>;
-    /// Opens one that is there.
-    fn open(&self, name: &str) -> Result<Arc<dyn Container>, StorageError>;
-    /// Removes one; stable when this returns.
-    fn remove(&self, name: &str) -> Result<(), StorageError>;
+    /// Makes a part of zeros; when this returns, its bytes and its name are stable.
+    fn create(&self, part: Part, length: u64) -> Result<Arc<dyn Container>, StorageError>;
+    /// Keeps everybody else from opening the log, until it is dropped.
+    fn lock(&self) -> Result<Lock, StorageError>;
+    /// Opens a part that is there.
+    fn open(&self, part: Part) -> Result<Arc<dyn Container>, StorageError>;
+    /// Removes a part; stable when this returns.
+    fn remove(&self, part: Part) -> Result<(), StorageError>;
+    /// Makes it usable again after an operation has failed, where that takes something.
+    ///
+    /// Where others may have had the log meanwhile, `check` judges by the base log file, and nothing of what
+    /// is open reaches the log any more unless it agrees.
+    fn mend(
+        &self,
+        call: &'static str,
+        check: &dyn Fn(&Read<'_>) -> Result<(), LogError>,
+    ) -> Result<(), LogError>;
 }
+
+/// Reads so many bytes from there on.
+pub(crate) type Read<'r> = dyn Fn(u64, usize) -> Result<Vec<u8>, StorageError> + 'r;
 
 /// An extent of bytes with a fixed length.
 pub(crate) trait Container: Send + Sync + Debug {
@@ -35,7 +68,8 @@ pub(crate) trait Container: Send + Sync + Debug {
     fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>, StorageError>;
     /// Starts writes, in any order; ends when all have ended, with the first failure if there is one.
     fn write(&self, writes: Vec<(u64, Buffer)>, done: Done<()>);
-    /// Makes stable what completed writes have written to the range.
+    /// Makes stable what completed writes have written to the range, all of which they have written since
+    /// the last failure.
     fn sync(&self, range: Range<u64>, done: Done<()>);
 }
 
@@ -49,6 +83,20 @@ pub(crate) struct Folder {
 /// Bytes written at a time when a container is filled with zeros.
 const ZEROS: u64 = 1 << 20;
 
+/// Fills a container with zeros, which are stable when this returns.
+pub(super) fn fill(container: &dyn Container, length: u64) -> Result<(), StorageError> {
+    let zeros: Buffer = Arc::new(vec![0; length.min(ZEROS) as usize]);
+    let mut offset = 0;
+    while offset < length {
+        let piece = (length - offset).min(ZEROS);
+        let bytes =
+            if piece == ZEROS { Arc::clone(&zeros) } else { Arc::new(zeros[..piece as usize].to_vec()) };
+        wait(|done| container.write(vec![(offset, bytes)], done))?;
+        offset += piece;
+    }
+    wait(|done| container.sync(0..length, done))
+}
+
 impl Folder {
     pub(crate) fn new(storage: Arc<dyn Storage>, path: PathBuf) -> Self {
         Self { storage, path }
@@ -56,22 +104,17 @@ impl Folder {
 
     /// Allocates, so that a full disk shows now, and writes, so that no later sync has to note that blocks
     /// have content now.
-    fn fill(&self, file: &dyn File, length: u64) -> Result<(), StorageError> {
-        wait(|done| file.start(vec![Io::Allocate { range: 0..length, done }]))?;
-        let zeros: Buffer = Arc::new(vec![0; length.min(ZEROS) as usize]);
-        let mut offset = 0;
-        while offset < length {
-            let piece = (length - offset).min(ZEROS);
-            let bytes =
-                if piece == ZEROS { Arc::clone(&zeros) } else { Arc::new(zeros[..piece as usize].to_vec()) };
-            wait(|done| file.start(vec![Io::Write { offset, bytes, done }]))?;
-            offset += piece;
-        }
-        wait(|done| file.start(vec![Io::Sync { range: 0..length, done }]))?;
+    fn fill(&self, file: &LocalFile, length: u64) -> Result<(), StorageError> {
+        wait(|done| file.0.start(vec![Io::Allocate { range: 0..length, done }]))?;
+        fill(file, length)?;
         if planted!(FolderNotSynced, "the name of a new container is not made stable") {
             return Ok(());
         }
         wait(|done| self.storage.sync_folder(&self.path, done))
+    }
+
+    fn path_of(&self, part: Part) -> PathBuf {
+        self.path.join(part.name())
     }
 }
 
@@ -84,10 +127,10 @@ impl Medium for Folder {
         self.storage.identity()
     }
 
-    fn create(&self, name: &str, length: u64) -> Result<Arc<dyn Container>, StorageError> {
-        let path = self.path.join(name);
-        let file = wait(|done| self.storage.open(&path, Open::Empty, done))?;
-        if let Err(error) = self.fill(file.as_ref(), length) {
+    fn create(&self, part: Part, length: u64) -> Result<Arc<dyn Container>, StorageError> {
+        let path = self.path_of(part);
+        let file = LocalFile(wait(|done| self.storage.open(&path, Open::Empty, done))?);
+        if let Err(error) = self.fill(&file, length) {
             // The space is what is short, so it is given back; should that fail too, the first error says
             // more.
             if let Err(other) = wait(|done| self.storage.remove(&path, done)) {
@@ -95,21 +138,30 @@ impl Medium for Folder {
             }
             return Err(error);
         }
+        Ok(Arc::new(file))
+    }
+
+    fn lock(&self) -> Result<Lock, StorageError> {
+        self.storage.lock(&self.path_of(Part::Base))
+    }
+
+    fn open(&self, part: Part) -> Result<Arc<dyn Container>, StorageError> {
+        let file = wait(|done| self.storage.open(&self.path_of(part), Open::Existing, done))?;
         Ok(Arc::new(LocalFile(file)))
     }
 
-    fn lock(&self, name: &str) -> Result<Lock, StorageError> {
-        self.storage.lock(&self.path.join(name))
-    }
-
-    fn open(&self, name: &str) -> Result<Arc<dyn Container>, StorageError> {
-        let file = wait(|done| self.storage.open(&self.path.join(name), Open::Existing, done))?;
-        Ok(Arc::new(LocalFile(file)))
-    }
-
-    fn remove(&self, name: &str) -> Result<(), StorageError> {
-        wait(|done| self.storage.remove(&self.path.join(name), done))?;
+    fn remove(&self, part: Part) -> Result<(), StorageError> {
+        wait(|done| self.storage.remove(&self.path_of(part), done))?;
         wait(|done| self.storage.sync_folder(&self.path, done))
+    }
+
+    /// Files need no mending.
+    fn mend(
+        &self,
+        _call: &'static str,
+        _check: &dyn Fn(&Read<'_>) -> Result<(), LogError>,
+    ) -> Result<(), LogError> {
+        Ok(())
     }
 }
 
@@ -126,47 +178,12 @@ impl Container for LocalFile {
     }
 
     fn write(&self, writes: Vec<(u64, Buffer)>, done: Done<()>) {
-        let join = Join::new(writes.len(), done);
+        let join = Join::new(done);
         let start = |(offset, bytes)| Io::Write { offset, bytes, done: join.one() };
         self.0.start(writes.into_iter().map(start).collect());
     }
 
     fn sync(&self, range: Range<u64>, done: Done<()>) {
         self.0.start(vec![Io::Sync { range, done }]);
-    }
-}
-
-/// Ends when so many others have ended, with the first failure if there is one.
-pub(super) struct Join(Arc<Mutex<Joined>>);
-
-struct Joined {
-    left: usize,
-    failure: Option<StorageError>,
-    done: Option<Done<()>>,
-}
-
-impl Join {
-    pub(super) fn new(count: usize, done: Done<()>) -> Self {
-        if count == 0 {
-            done.call(Ok(()));
-            return Self(Arc::new(Mutex::new(Joined { left: 0, failure: None, done: None })));
-        }
-        Self(Arc::new(Mutex::new(Joined { left: count, failure: None, done: Some(done) })))
-    }
-
-    /// The end of one of the others.
-    pub(super) fn one(&self) -> Done<()> {
-        let joined = Arc::clone(&self.0);
-        Done::new(move |result: Result<(), StorageError>| {
-            let ended = {
-                let mut joined = joined.lock().unwrap_or_else(PoisonError::into_inner);
-                joined.left -= 1;
-                joined.failure = joined.failure.take().or(result.err());
-                (joined.left == 0).then(|| (joined.done.take(), joined.failure.take()))
-            };
-            if let Some((Some(done), failure)) = ended {
-                done.call(failure.map_or(Ok(()), Err));
-            }
-        })
     }
 }

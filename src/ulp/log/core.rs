@@ -4,7 +4,7 @@
 //! instructions. Who holds `state` never takes `control`.
 
 use super::block::Link;
-use super::container::{Container, Medium};
+use super::container::{Container, Medium, Part};
 use super::error::LogError;
 use super::flush::Flush;
 use super::lsn::Lsn;
@@ -41,11 +41,6 @@ pub(super) struct Control {
 pub(super) struct Change {
     pub(super) base: Option<Lsn>,
     pub(super) archive_tail: Option<Lsn>,
-}
-
-/// Name of a container's file.
-pub(super) fn name_of(id: u32) -> String {
-    format!("log.{id:06}")
 }
 
 impl Core {
@@ -199,8 +194,8 @@ impl Core {
     pub(super) fn remove_files(&self, control: &mut Control, gone: &[u32]) {
         for id in gone {
             control.files.remove(id);
-            if let Err(error) = self.medium.remove(&name_of(*id)) {
-                tracing::warn!(target: "qpair", %error, "a container that left the log stays in its folder");
+            if let Err(error) = self.medium.remove(Part::Container(*id)) {
+                tracing::warn!(target: "qpair", %error, "a container that left the log stays where it lies");
             }
         }
     }
@@ -259,19 +254,18 @@ fn anchor_before(mut scanner: Scanner, base: Lsn) -> Result<Option<Anchor>, LogE
 /// Gives containers wholly below the oldest record new logical numbers; those that are to leave are named.
 fn recycle(next: &mut Metadata) -> Vec<u32> {
     let oldest = next.oldest().container();
-    let mut after = next.containers.last().map_or(0, |entry| entry.logical + 1);
-    let (freed, mut kept): (Vec<Entry>, Vec<Entry>) =
-        next.containers.drain(..).partition(|entry| entry.logical < oldest);
-    let mut gone = Vec::new();
+    let (mut freed, mut gone) = (Vec::new(), Vec::new());
+    next.containers.retain(|entry| {
+        let keeps = entry.logical >= oldest;
+        freed.extend((!keeps).then_some(*entry));
+        keeps
+    });
     for entry in freed {
-        if entry.leaving {
-            gone.push(entry.id);
-        } else {
-            kept.push(Entry { logical: after, ..entry });
-            after += 1;
+        match next.next_logical().filter(|_| !entry.leaving) {
+            Some(logical) => next.containers.push(Entry { logical, ..entry }),
+            None => gone.push(entry.id),
         }
     }
-    next.containers = kept;
     gone
 }
 

@@ -1,6 +1,8 @@
 //! What the log's calls end with: NTSTATUS numbers, with the reason in words and the system's error.
 
 use crate::fabric::storage::{Cause, StorageError};
+use crate::ndk::Status;
+use rustix::io::Errno;
 use std::fmt;
 
 /// A status of the Common Log File System, an NTSTATUS.
@@ -38,6 +40,8 @@ statuses! {
     SHARING_VIOLATION = 0xC000_0043;
     /// The file system is full.
     DISK_FULL = 0xC000_007F;
+    /// The peer that has the log is not reached.
+    NETWORK_UNREACHABLE = 0xC000_023C;
     /// A block below what was known to be stable is torn, damaged or missing.
     LOG_BLOCK_INVALID = 0xC01A_000A;
     /// No restart area was ever written; informational, not an error by its severity.
@@ -115,19 +119,29 @@ impl LogError {
         Self::new(call, LogStatus::INVALID_PARAMETER, why)
     }
 
-    /// A failure of the storage below; a full file system, an absent and a locked file have their own status.
+    /// A failure of the storage below; a full file system, an absent and a locked file, or a peer that has
+    /// another user, have their own status.
     pub(super) fn storage(call: &'static str, status: LogStatus, source: StorageError) -> Self {
-        use rustix::io::Errno;
-        let is = |errno: Errno| source.cause() == Cause::System(errno.raw_os_error());
-        let status = match (is(Errno::NOSPC), is(Errno::NOENT), is(Errno::WOULDBLOCK)) {
-            (true, ..) => LogStatus::DISK_FULL,
-            (_, true, _) if status == LogStatus::LOG_CONTAINER_OPEN_FAILED => {
+        const FULL: i32 = Errno::NOSPC.raw_os_error();
+        const ABSENT: i32 = Errno::NOENT.raw_os_error();
+        const LOCKED: i32 = Errno::WOULDBLOCK.raw_os_error();
+        let status = match source.cause() {
+            Cause::System(FULL) => LogStatus::DISK_FULL,
+            Cause::System(ABSENT) if status == LogStatus::LOG_CONTAINER_OPEN_FAILED => {
                 LogStatus::OBJECT_NAME_NOT_FOUND
             }
-            (.., true) => LogStatus::SHARING_VIOLATION,
+            Cause::System(LOCKED) => LogStatus::SHARING_VIOLATION,
+            Cause::Remote(code) if Status(code) == Status::SHARING_VIOLATION => LogStatus::SHARING_VIOLATION,
             _ => status,
         };
-        Self { call, status, why: source.to_string(), source: Some(source) }
+        let why = match source.cause() {
+            Cause::Remote(code) => format!("{source}, {}", Status(code)),
+            Cause::Disconnected => {
+                format!("{source}; rewrite the area, which connects anew, or open the log again")
+            }
+            _ => source.to_string(),
+        };
+        Self { call, status, why, source: Some(source) }
     }
 
     /// Its status.
@@ -139,6 +153,16 @@ impl LogError {
     pub fn os_error(&self) -> Option<i32> {
         match self.source.as_ref()?.cause() {
             Cause::System(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// The status with which the peer that has the log ended what was asked of it.
+    ///
+    /// REMOTE_RESOURCES where its own storage failed.
+    pub fn remote_status(&self) -> Option<Status> {
+        match self.source.as_ref()?.cause() {
+            Cause::Remote(code) => Some(Status(code)),
             _ => None,
         }
     }

@@ -6,13 +6,13 @@
 //! completions run.
 
 use super::block::{self, Header, Link};
-use super::container::{Container, Join};
+use super::container::Container;
 use super::core::Core;
 use super::error::{LogError, LogStatus};
 use super::lsn::{Lsn, SECTOR};
 use super::planted;
 use super::state::{Stage, State};
-use crate::fabric::storage::{Buffer, Done, StorageError};
+use crate::fabric::storage::{Buffer, Done, Join, StorageError};
 use crate::sync::Ordering;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -154,8 +154,7 @@ impl State {
                 block.image = Some(image);
             }
         }
-        let known = |(number, writes)| Some((Arc::clone(self.container(number)?), writes));
-        writes.into_iter().filter_map(known).collect()
+        writes.into_iter().map(|(number, writes)| (self.container(number), writes)).collect()
     }
 
     /// The ranges that a sync must cover, and the LSN below which all is stable then.
@@ -171,8 +170,7 @@ impl State {
             let crc = block.image.as_deref().map_or(0, |image| block::crc_of(image));
             end = Some((block.end, Link { lsn: block.lsn, crc }));
         }
-        let known = |(number, range)| Some((Arc::clone(self.container(number)?), range));
-        (ranges.into_iter().filter_map(known).collect(), end)
+        (ranges.into_iter().map(|(number, range)| (self.container(number), range)).collect(), end)
     }
 }
 
@@ -206,7 +204,7 @@ impl Core {
         let images = blocks.into_iter().map(seal).collect();
         let writes = self.state().writes(images, sealed, usn);
         let core = Arc::clone(self);
-        let join = Join::new(writes.len(), Done::new(move |result| core.written(result)));
+        let join = Join::new(Done::new(move |result| core.written(result)));
         writes.into_iter().for_each(|(container, writes)| container.write(writes, join.one()));
     }
 
@@ -229,7 +227,7 @@ impl Core {
             return self.synced(Ok(()), end);
         }
         let core = Arc::clone(self);
-        let join = Join::new(syncs.len(), Done::new(move |result| core.synced(result, end)));
+        let join = Join::new(Done::new(move |result| core.synced(result, end)));
         syncs.into_iter().for_each(|(container, range)| container.sync(range, join.one()));
     }
 
@@ -271,6 +269,10 @@ impl Core {
     /// Writes all blocks that are not stable to their places again; a sync alone could say success without
     /// having written, after one that failed.
     pub(super) fn rewrite(self: &Arc<Self>) -> Flush {
+        const CALL: &str = "MarshallingArea::rewrite";
+        if let Err(error) = self.mend(CALL) {
+            return Flush::refused(self, CALL, error);
+        }
         let last = {
             let mut state = self.state();
             state.failed = None;
@@ -284,7 +286,13 @@ impl Core {
         if let Some(last) = last {
             self.want(last);
         }
-        Flush::new(self, "MarshallingArea::rewrite", last)
+        Flush::new(self, CALL, last)
+    }
+
+    /// Makes the medium usable again, unless somebody else has had the log meanwhile.
+    fn mend(&self, call: &'static str) -> Result<(), LogError> {
+        let control = self.control();
+        self.medium.mend(call, &|base| control.slots.check_still_ours(call, base))
     }
 
     pub(super) fn publish(&self, state: &State) {

@@ -1,21 +1,22 @@
 //! Opening a log, its containers, and what it tells of itself.
 
 use super::area::{AreaOptions, MarshallingArea};
-use super::container::{Container, Folder, Medium};
-use super::core::{Change, Core, name_of, nothing_found};
+use super::container::{Container, Folder, Medium, Part};
+use super::core::{Change, Core, nothing_found};
 use super::error::{LogError, LogStatus};
 use super::lsn::{Lsn, SECTOR};
-use super::metadata::{CONTAINERS, Entry, LENGTH, Metadata, NAME, Slots};
+use super::metadata::{self, CONTAINER_MAX, CONTAINERS, Entry, Found, LENGTH, Metadata, Slots};
 use super::recovery::recover;
+use super::remote::Remote;
 use crate::fabric::storage::{self, Cause, Lock, StorageChoice, StorageError, StorageMake};
+use crate::ndk::Adapter;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 /// Containers are multiples of this many bytes.
 const GRANULE: u64 = 512 * 1024;
-/// LSNs have 32 bits for the offset in a container.
-const CONTAINER_MAX: u64 = 1 << 32;
 
 /// How a log is created or opened.
 #[derive(Clone, Copy, Debug)]
@@ -138,6 +139,37 @@ impl Log {
         Self::open_on(Self::medium("Log::open", folder.as_ref(), options)?, options)
     }
 
+    /// Makes a log in regions that a peer serves; otherwise as [`create`](Self::create).
+    ///
+    /// The first region takes the base log file, each other one a container: [`regions`](super::regions)
+    /// makes such. The adapter is the log's from now on. The regions are its own while it, its area or a
+    /// read context lives. `options` name no storage: that is the peer's. Blocks.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create); SHARING_VIOLATION while somebody else has the regions, DISK_FULL when all
+    /// of them hold containers, and NETWORK_UNREACHABLE where the server is not reached.
+    pub fn create_remote(
+        adapter: Adapter,
+        server: SocketAddr,
+        options: LogOptions,
+    ) -> Result<Self, LogError> {
+        Self::create_on(Self::remote("Log::create_remote", adapter, server)?, options)
+    }
+
+    /// Opens a log in the regions of a peer, finding its end by reading them; otherwise as
+    /// [`open`](Self::open).
+    ///
+    /// # Errors
+    /// As [`open`](Self::open) and [`create_remote`](Self::create_remote).
+    pub fn open_remote(adapter: Adapter, server: SocketAddr, options: LogOptions) -> Result<Self, LogError> {
+        Self::open_on(Self::remote("Log::open_remote", adapter, server)?, options)
+    }
+
+    fn remote(call: &'static str, adapter: Adapter, server: SocketAddr) -> Result<Arc<dyn Medium>, LogError> {
+        let remote = Remote::connect(adapter, server);
+        Ok(Arc::new(remote.map_err(|error| LogError::storage(call, LogStatus::NETWORK_UNREACHABLE, error))?))
+    }
+
     fn medium(call: &'static str, folder: &Path, options: LogOptions) -> Result<Arc<dyn Medium>, LogError> {
         let opened = storage::open(options.storage);
         let storage = opened.map_err(|error| {
@@ -151,19 +183,21 @@ impl Log {
     pub(crate) fn create_on(medium: Arc<dyn Medium>, options: LogOptions) -> Result<Self, LogError> {
         const CALL: &str = "Log::create";
         let failed = |error| LogError::storage(CALL, LogStatus::LOG_CONTAINER_WRITE_FAILED, error);
-        // A file without any whole slot is what a crash in this call leaves.
-        match medium.open(NAME) {
-            Ok(file) if Slots::open(Arc::clone(&file))?.is_some() => {
-                let why = format!("{NAME} is there; open the log, or remove its files");
-                return Err(LogError::new(CALL, LogStatus::OBJECT_NAME_COLLISION, why));
+        // A base log file without any whole slot is what a crash in this call leaves.
+        match medium.open(Part::Base) {
+            Ok(file) => {
+                if let Found::Newest(..) = metadata::find(CALL, &|offset, length| file.read(offset, length))?
+                {
+                    let why = "there is a log; open it, or take its files away";
+                    return Err(LogError::new(CALL, LogStatus::OBJECT_NAME_COLLISION, why));
+                }
             }
-            Ok(_) => {}
             Err(error) if is_absent(&error) => {}
             Err(error) => return Err(failed(error)),
         }
         let first = Metadata::new(medium.identity().map_err(failed)?, options.archive);
-        let file = medium.create(NAME, LENGTH).map_err(failed)?;
-        let lock = Arc::new(medium.lock(NAME).map_err(failed)?);
+        let file = medium.create(Part::Base, LENGTH).map_err(failed)?;
+        let lock = Arc::new(medium.lock().map_err(failed)?);
         let slots = Slots::create(file, first)?;
         let core = Core::new(medium, slots, BTreeMap::new(), nothing_found());
         Ok(Self { core: Arc::new(core), granule: options.granule, lock })
@@ -173,12 +207,9 @@ impl Log {
     pub(crate) fn open_on(medium: Arc<dyn Medium>, options: LogOptions) -> Result<Self, LogError> {
         const CALL: &str = "Log::open";
         let failed = |error| LogError::storage(CALL, LogStatus::LOG_CONTAINER_OPEN_FAILED, error);
-        let file = medium.open(NAME).map_err(failed)?;
-        let lock = Arc::new(medium.lock(NAME).map_err(failed)?);
-        let Some(mut slots) = Slots::open(file)? else {
-            let why = format!("neither slot of {NAME} is whole; create the log anew, or restore it");
-            return Err(LogError::new(CALL, LogStatus::LOG_METADATA_CORRUPT, why));
-        };
+        let file = medium.open(Part::Base).map_err(failed)?;
+        let lock = Arc::new(medium.lock().map_err(failed)?);
+        let mut slots = Slots::open(file)?;
         let mut files = BTreeMap::new();
         for entry in &slots.stable.containers {
             files.insert(entry.id, open_container(medium.as_ref(), &slots.stable, entry.id)?);
@@ -220,9 +251,12 @@ impl Log {
         next.container_size = self.container_size(CALL, next.container_size, size)?;
         let mut made: Vec<(u32, Arc<dyn Container>)> = Vec::new();
         for _ in 0..count {
-            let id = next.next_id;
-            let logical = next.containers.last().map_or(next.base.container(), |entry| entry.logical + 1);
-            match self.core.medium.create(&name_of(id), next.container_size) {
+            let Some(logical) = next.next_logical() else {
+                let why = "the numbers of containers are used up; begin a new log";
+                return Err(LogError::new(CALL, LogStatus::LOG_CONTAINER_LIMIT_EXCEEDED, why));
+            };
+            let id = next.free_id();
+            match self.core.medium.create(Part::Container(id), next.container_size) {
                 Ok(file) => made.push((id, file)),
                 Err(error) => {
                     let made: Vec<u32> = made.iter().map(|(id, _)| *id).collect();
@@ -230,7 +264,6 @@ impl Log {
                     return Err(LogError::storage(CALL, LogStatus::LOG_CONTAINER_WRITE_FAILED, error));
                 }
             }
-            next.next_id += 1;
             next.containers.push(Entry { id, logical, leaving: false });
         }
         self.core.note(&mut next);
@@ -372,10 +405,10 @@ fn is_absent(error: &StorageError) -> bool {
 fn open_container(medium: &dyn Medium, metadata: &Metadata, id: u32) -> Result<Arc<dyn Container>, LogError> {
     const CALL: &str = "Log::open";
     let failed = |error| LogError::storage(CALL, LogStatus::LOG_CONTAINER_OPEN_FAILED, error);
-    let file = medium.open(&name_of(id)).map_err(failed)?;
+    let file = medium.open(Part::Container(id)).map_err(failed)?;
     let length = file.length().map_err(failed)?;
     if length < metadata.container_size {
-        let why = format!("{} has {length} bytes, not {}", name_of(id), metadata.container_size);
+        let why = format!("container {id} has {length} bytes, not {}", metadata.container_size);
         return Err(LogError::new(CALL, LogStatus::LOG_METADATA_INCONSISTENT, why));
     }
     Ok(file)

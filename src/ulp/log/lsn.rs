@@ -40,8 +40,9 @@ impl Lsn {
         Ok(Self::of(container, u64::from(block_offset), record))
     }
 
+    /// The offset may be where a container ends; in one of 4 GiB that is where the next one begins.
     pub(super) fn of(container: u32, block_offset: u64, record: u32) -> Self {
-        Self(u64::from(container) << 32 | block_offset | u64::from(record))
+        Self((u64::from(container) << 32) + block_offset + u64::from(record))
     }
 
     /// The number itself.

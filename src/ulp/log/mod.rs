@@ -28,6 +28,12 @@
 //!
 //! README.md beside this file lists the faults that were planted, and the tests that saw them.
 //!
+//! # Where it lies
+//! In a folder, or with a peer ([`Log::create_remote`], [`Log::open_remote`]), whose file-backed regions are
+//! the containers: the same log over RDMA WRITE, FLUSH and READ, with the same promises when the peer loses
+//! its power (LOG-34). If the connection is lost, or a disk of the peer fails, the log stops as after any
+//! failed flush; [`MarshallingArea::rewrite`] connects anew and goes on.
+//!
 //! May come in: other media (`container::Medium`), other tools on a log. Not here: system calls (they are in
 //! `fabric/storage`), multiplexed logs, and truncation at the end.
 
@@ -43,6 +49,7 @@ mod metadata;
 mod read;
 mod record;
 mod recovery;
+mod remote;
 mod scan;
 mod space;
 mod state;
@@ -59,3 +66,4 @@ pub use logfile::{ContainerInfo, ContainerState, Log, LogInfo, LogOptions};
 pub use lsn::Lsn;
 pub use read::{ReadContext, ReadMode, RecordFilter, RestartContext};
 pub use record::RecordKind;
+pub use remote::regions;

@@ -6,7 +6,7 @@ use super::error::{LogError, LogStatus};
 use super::lsn::{Lsn, RECORDS, SECTOR};
 use super::record::{self, Record, RecordKind};
 use super::recovery::restart_area;
-use super::scan::{Scanner, link_to};
+use super::scan::{Scanner, Window, link_to};
 use std::sync::Arc;
 
 /// Where a read context goes from a record.
@@ -81,6 +81,8 @@ pub struct ReadContext {
     held: Held,
     lsn: Lsn,
     record: Record,
+    /// What was read ahead, in which the next blocks may be.
+    window: Option<Window>,
 }
 
 impl ReadContext {
@@ -102,7 +104,7 @@ impl ReadContext {
         else {
             return Err(no_record(call, lsn));
         };
-        Ok(Self { core: Arc::clone(core), mode, held, lsn, record })
+        Ok(Self { core: Arc::clone(core), mode, held, lsn, record, window: None })
     }
 
     /// At a record of any kind, so that a test can begin at the base.
@@ -180,7 +182,7 @@ impl ReadContext {
     }
 
     fn onward(
-        &self,
+        &mut self,
         call: &'static str,
         place: &(Held, Lsn, Record),
     ) -> Result<(Held, Lsn, Record), LogError> {
@@ -196,7 +198,7 @@ impl ReadContext {
             let record = record::decode(&fresh.records, sequence).ok_or_else(|| no_record(call, *lsn))?;
             return Ok((fresh, Lsn::from_u64(lsn.as_u64() + 1), record));
         }
-        let next = self.core.block_after(call, &fresh)?;
+        let next = self.core.block_after(call, &fresh, &mut self.window)?;
         let record = record::decode(&next.records, 0).ok_or_else(|| no_record(call, next.lsn))?;
         let lsn = next.lsn;
         Ok((next, lsn, record))
@@ -257,12 +259,17 @@ impl Core {
     }
 
     /// The block that was written after that one.
-    fn block_after(&self, call: &'static str, held: &Held) -> Result<Held, LogError> {
+    fn block_after(
+        &self,
+        call: &'static str,
+        held: &Held,
+        window: &mut Option<Window>,
+    ) -> Result<Held, LogError> {
         // Memory first: what leaves it between the two looks is stable, so that the second finds it.
         let memory = self.block_in_memory(|block| block > held.lsn);
         let stable = self.state().stable.lsn;
         if stable != Lsn::INVALID && stable > held.lsn {
-            let mut scanner = self.scanner(call);
+            let mut scanner = self.scanner(call).with_window(window.take());
             let link = match held.link {
                 Some(link) => Some(link),
                 None => scanner.at(held.lsn)?.ok().map(|block| link_to(&block)),
@@ -271,6 +278,7 @@ impl Core {
                 Some(link) => scanner.after(held.end(), link, held.incarnation)?,
                 None => None,
             };
+            *window = scanner.into_window();
             let why = || format!("the block after the one at {} was stable and is not there", held.lsn);
             let found = next.map(Held::from_disk);
             return found.ok_or_else(|| LogError::new(call, LogStatus::LOG_BLOCK_INVALID, why()));

@@ -13,6 +13,8 @@ use super::planted;
 use super::record::{self, RecordKind};
 use super::scan::{Containers, Scanner, link_to};
 use crate::fabric::storage::wait;
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 const CALL: &str = "Log::open";
@@ -73,7 +75,7 @@ pub(super) fn recover(metadata: &Metadata, containers: &Containers) -> Result<Fo
         (found.end, found.last) = (Scanner::end_of(&block), link_to(&block));
     }
     check(metadata, &found, reached, seen)?;
-    settle(metadata, containers, &unsure)?;
+    settle(containers, &unsure)?;
     Ok(found)
 }
 
@@ -121,20 +123,23 @@ fn check(metadata: &Metadata, found: &Found, reached: bool, restart_seen: bool) 
 
 /// Writes the blocks once more that may be in the system's memory only, and syncs them: a sync alone would
 /// say success after one that failed.
-fn settle(metadata: &Metadata, containers: &Containers, blocks: &[(Lsn, u64)]) -> Result<(), LogError> {
+fn settle(containers: &Containers, blocks: &[(Lsn, u64)]) -> Result<(), LogError> {
     if planted!(RecoveryTrustsCache, "what recovery found is not written again and synced") {
         return Ok(());
     }
     let failed = |error| LogError::storage(CALL, LogStatus::LOG_CONTAINER_WRITE_FAILED, error);
+    // In a row in each container, so that its sync covers nothing that was not written again.
+    let mut written: BTreeMap<u32, Range<u64>> = BTreeMap::new();
     for (lsn, length) in blocks {
         let Some(container) = containers.get(&lsn.container()) else { continue };
         let offset = u64::from(lsn.block_offset());
         let image = Arc::new(container.read(offset, *length as usize).map_err(failed)?);
         wait(|done| container.write(vec![(offset, image)], done)).map_err(failed)?;
+        written.entry(lsn.container()).or_insert(offset..offset).end = offset + length;
     }
-    let touched = |number: u32| blocks.iter().any(|(lsn, _)| lsn.container() == number);
-    for (_, container) in containers.iter().filter(|(number, _)| touched(**number)) {
-        wait(|done| container.sync(0..metadata.container_size, done)).map_err(failed)?;
+    for (number, range) in written {
+        let Some(container) = containers.get(&number) else { continue };
+        wait(|done| container.sync(range, done)).map_err(failed)?;
     }
     Ok(())
 }

@@ -27,7 +27,9 @@ pub(super) struct Scanner {
     window: Option<Window>,
 }
 
-struct Window {
+/// Bytes of a container that were read; those of a logical container never change once they are stable.
+#[derive(Debug)]
+pub(super) struct Window {
     container: u32,
     offset: u64,
     bytes: Vec<u8>,
@@ -42,6 +44,16 @@ impl Scanner {
         until: Lsn,
     ) -> Self {
         Self { call, log, incarnation, container_size, containers, until, window: None }
+    }
+
+    /// Looks first at what another has read.
+    pub(super) fn with_window(self, window: Option<Window>) -> Self {
+        Self { window, ..self }
+    }
+
+    /// What it has read last, for another.
+    pub(super) fn into_window(self) -> Option<Window> {
+        self.window
     }
 
     /// The block at that place, if there is one: of this log, and not of the future.

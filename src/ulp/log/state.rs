@@ -113,8 +113,10 @@ impl State {
         self.archive_tail.map_or(self.base, |tail| tail.min(self.base))
     }
 
-    pub(super) fn container(&self, number: u32) -> Option<&Arc<dyn Container>> {
-        self.containers.get(&number)
+    /// The container of a block that is not stable.
+    pub(super) fn container(&self, number: u32) -> Arc<dyn Container> {
+        let held = self.containers.get(&number).map(Arc::clone);
+        held.unwrap_or_else(|| unreachable!("it is active, so it is neither recycled nor removed"))
     }
 
     fn end_of(&self, open: &OpenBlock) -> Lsn {

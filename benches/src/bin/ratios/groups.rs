@@ -7,6 +7,7 @@ use qpair_benches::rings::{
 use qpair_benches::rounds::{Aim, Contender, Group, Ratio, Spread};
 use qpair_benches::{floor, log, timing};
 use std::cell::RefCell;
+use std::error::Error;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,9 +16,16 @@ type Run<'w> = Box<dyn FnMut(u64) -> Duration + 'w>;
 
 /// Every group that is wanted, its peers checked by a short run; one measurement takes about `milliseconds`.
 pub fn all(wanted: &dyn Fn(&str) -> bool, milliseconds: f64) -> Vec<Group<'static>> {
-    let makers: [fn(&'static str) -> Vec<Made>; 6] =
-        [ring_groups, ping_pong_groups, write_groups, post_to_poll_groups, many_groups, log_groups];
-    let names = ["rings", "ping-pong", "write", "post-to-poll", "many", "log"];
+    let makers: [fn(&'static str) -> Vec<Made>; 7] = [
+        ring_groups,
+        ping_pong_groups,
+        write_groups,
+        post_to_poll_groups,
+        many_groups,
+        log_groups,
+        remote_log_groups,
+    ];
+    let names = ["rings", "ping-pong", "write", "post-to-poll", "many", "log", "remote-log"];
     let named = makers.into_iter().zip(names).filter(|(_, name)| wanted(name));
     let made = named.flat_map(|(make, name)| make(name));
     made.map(|made| made.group(milliseconds)).collect()
@@ -92,28 +100,46 @@ fn one_to_one<P: Peer>(batch: usize, aim: Aim) -> (Contender, Run<'static>) {
     })
 }
 
+/// What could be made, or nothing, and why.
+fn had<T>(name: &str, made: Result<T, Box<dyn Error>>) -> Option<Rc<T>> {
+    made.map(Rc::new).map_err(|error| eprintln!("{name}: left out: {error}")).ok()
+}
+
 /// Appends of a log against one `fdatasync` for each, in the folder that is current.
 fn log_groups(name: &'static str) -> Vec<Made> {
-    let bench = match log::Bench::new() {
-        Ok(bench) => Rc::new(bench),
-        Err(error) => {
-            eprintln!("log: left out: {error}");
-            return Vec::new();
-        }
-    };
-    let one = Rc::clone(&bench);
+    let made = had(name, log::Plain::new()).zip(had(name, log::Appends::local("log")));
+    let Some((plain, local)) = made else { return Vec::new() };
     let mut contenders =
-        vec![contender("write + fdatasync each", Aim::None, move |items| one.one_sync_each(items))];
+        vec![contender("write + fdatasync each", Aim::None, move |items| plain.one_sync_each(items))];
     for (name, appenders, aim) in [
         ("log, 1 appender", 1, Aim::None),
         ("log, 16 appenders", 16, Aim::None),
         ("log, 256 appenders", 256, Aim::AtLeast(50.0)),
     ] {
-        let bench = Rc::clone(&bench);
-        contenders.push(contender(name, aim, move |items| bench.group_commit(appenders, items)));
+        let log = Rc::clone(&local);
+        contenders.push(contender(name, aim, move |items| log.group_commit(appenders, items)));
     }
     let about = "records of 100 bytes made stable, appenders as tasks";
     vec![Made { name, about, ratio: Ratio::Speed, contenders }]
+}
+
+/// A log that lies with a peer against a local one, on the same file system.
+fn remote_log_groups(name: &'static str) -> Vec<Made> {
+    let made = had(name, log::Appends::local("beside-remote")).zip(had(name, log::Appends::remote()));
+    let Some((local, remote)) = made else { return Vec::new() };
+    let group = |about, appenders| {
+        let (local, remote) = (Rc::clone(&local), Rc::clone(&remote));
+        let contenders = vec![
+            contender("local log", Aim::None, move |items| local.group_commit(appenders, items)),
+            contender("remote log", Aim::AtMost(1.2), move |items| remote.group_commit(appenders, items)),
+        ];
+        Made { name, about, ratio: Ratio::Time, contenders }
+    };
+    vec![
+        group("records of 100 bytes made stable, 1 appender", 1),
+        group("records of 100 bytes made stable, 16 appenders as tasks", 16),
+        group("records of 100 bytes made stable, 256 appenders as tasks", 256),
+    ]
 }
 
 fn ring_groups(name: &'static str) -> Vec<Made> {

@@ -5,6 +5,7 @@ use crate::fabric::storage::forget::chance::Chance;
 use crate::fabric::storage::forget::{Fails, Forgetful};
 use crate::fabric::storage::region::{self, FileMemoryError, Place};
 use crate::fabric::storage::{Cause, Done, File, Io, Lock, Open, Storage, StorageError, StorageMake};
+use std::fmt;
 use std::path::Path;
 
 const PATH: &str = "/folder/region";
@@ -116,21 +117,37 @@ fn rflush_9_the_word_is_new_only_if_the_data_is() {
     assert!((1..12).contains(&acknowledged), "some cuts came before the end, some after");
 }
 
-/// A disk whose syncs say that they are done and have done nothing.
-#[derive(Debug)]
-struct Lying(Forgetful);
+/// What becomes of an operation that a tampered disk was to carry out.
+type Tamper = dyn Fn(Io, &Arc<dyn File>) + Send + Sync;
+
+/// The disk that forgets, with somebody between.
+#[derive(Clone)]
+struct Tampered(Forgetful, Arc<Tamper>);
+
+impl Tampered {
+    fn new(disk: &Forgetful, tamper: impl Fn(Io, &Arc<dyn File>) + Send + Sync + 'static) -> Self {
+        Self(disk.clone(), Arc::new(tamper))
+    }
+}
+
+impl fmt::Debug for Tampered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 #[derive(Debug)]
-struct LyingFile(Arc<dyn File>);
+struct TamperedFile(Arc<dyn File>, Tampered);
 
-impl Storage for Lying {
+impl Storage for Tampered {
     fn make(&self) -> StorageMake {
         StorageMake::Model
     }
 
     fn open(&self, path: &Path, how: Open, done: Done<Arc<dyn File>>) {
+        let disk = self.clone();
         let opened = move |file: Result<Arc<dyn File>, _>| {
-            done.call(file.map(|file| Arc::new(LyingFile(file)) as Arc<dyn File>));
+            done.call(file.map(|file| Arc::new(TamperedFile(file, disk)) as Arc<dyn File>));
         };
         self.0.open(path, how, Done::new(opened));
     }
@@ -152,15 +169,9 @@ impl Storage for Lying {
     }
 }
 
-impl File for LyingFile {
+impl File for TamperedFile {
     fn start(&self, batch: Vec<Io>) {
-        for io in batch {
-            match io {
-                // But for that which makes the new file stable, whole from its beginning.
-                Io::Sync { range, done } if range.start != 0 => done.call(Ok(())),
-                other => self.0.start(vec![other]),
-            }
-        }
+        batch.into_iter().for_each(|io| (self.1.1)(io, &self.0));
     }
 
     fn length(&self) -> Result<u64, StorageError> {
@@ -175,7 +186,12 @@ impl File for LyingFile {
 #[test]
 fn a_flush_that_lies_is_caught() {
     let disk = Forgetful::new(9);
-    let (broken, acknowledged) = data_then_word(&disk, Lying(disk.clone()), None);
+    let lying = Tampered::new(&disk, |io, file| match io {
+        // But for that which makes the new file stable, whole from its beginning.
+        Io::Sync { range, done } if range.start != 0 => done.call(Ok(())),
+        other => file.start(vec![other]),
+    });
+    let (broken, acknowledged) = data_then_word(&disk, lying, None);
     assert!(acknowledged && broken > 0, "the check of RFLUSH-9 sees a flush that does not sync");
 }
 
@@ -289,6 +305,33 @@ fn a_failed_sync_fails_all_that_were_under_way() {
     assert_eq!(a.wait_for(1)[0].status, Status::RemoteOperation);
     assert_eq!(c.wait_for(1)[0].status, Status::RemoteOperation, "its bytes were under way as well");
     assert_eq!(memory.in_doubt(), [0..8, 512..520]);
+}
+
+/// RFLUSH-1, with storage that runs operations in any order: the bytes of an earlier flush are not written
+/// over those that a later one was told to be stable.
+#[test]
+fn rflush_1_an_earlier_flush_undoes_no_later_one() {
+    let (a, b) = pair();
+    let (disk, held) = (Forgetful::new(22), Arc::new(Mutex::new(Vec::new())));
+    let shelf = Arc::clone(&held);
+    let storage = Tampered::new(&disk, move |io, file| match io {
+        Io::Write { .. } => shelf.lock().unwrap().push((io, Arc::clone(file))),
+        other => file.start(vec![other]),
+    });
+    let (_memory, key) = on_disk(&b, storage);
+    let (c, _d) = pair_beside(&a, &World { pd: Some(b.pd), ..World::default() });
+    for (end, bytes) in [(&a, b"old"), (&c, b"new")] {
+        write(end, 1, key, 0, bytes);
+        flush(end, 2, key, 0..3, PERSISTENT);
+    }
+    let last = || held.lock().unwrap().pop();
+    while let Some((io, file)) = last() {
+        file.start(vec![io]);
+    }
+    for end in [&a, &c] {
+        assert!(end.wait_for(2).iter().all(|of| of.status == Status::Success));
+    }
+    assert!((0..20).all(|seed| found(&disk, seed)[..3] == *b"new"));
 }
 
 /// Q-53, down to the file: it is let go when the storage is done.

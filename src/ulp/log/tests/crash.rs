@@ -87,7 +87,7 @@ impl Oracle {
 /// One life: open or create, look, work, and be gone without a word.
 fn live(bed: &Bed, oracle: &mut Oracle, chance: &mut Chance, steps: u64) -> Life<End> {
     let mut opened = open_or_create(bed, oracle);
-    if oracle.failing && opened.as_ref().is_err_and(|error| error.os_error().is_some()) {
+    if oracle.failing && opened.as_ref().is_err_and(of_storage) {
         opened = open_or_create(bed, oracle); // that was the planned failure
     }
     let (mut log, mut area) = match opened {
@@ -99,7 +99,7 @@ fn live(bed: &Bed, oracle: &mut Oracle, chance: &mut Chance, steps: u64) -> Life
     for _ in 0..steps {
         let done = step(&log, &area, oracle, chance);
         if bed.disk.is_dead() {
-            std::mem::forget((log, area));
+            bed.kill(log, area);
             return Ok(End::PowerLost);
         }
         match done {
@@ -113,11 +113,11 @@ fn live(bed: &Bed, oracle: &mut Oracle, chance: &mut Chance, steps: u64) -> Life
                 }
             }
             Err(_) if oracle.failing => {
-                std::mem::forget((log, area)); // a process that gives up; the machine goes on
+                bed.kill(log, area); // a process that gives up; the machine goes on
                 (log, area) = match bed.open() {
                     Ok(opened) => opened,
                     Err(_) if bed.disk.is_dead() => return Ok(End::PowerLost),
-                    Err(error) if error.os_error().is_some() => bed.open()?, // the planned failure; once more
+                    Err(error) if of_storage(&error) => bed.open()?, // the planned failure; once more
                     Err(error) => return Err(error.into()),
                 };
                 oracle.check(&log, &area)?;
@@ -125,8 +125,13 @@ fn live(bed: &Bed, oracle: &mut Oracle, chance: &mut Chance, steps: u64) -> Life
             Err(error) => return Err(error.into()),
         }
     }
-    std::mem::forget((log, area));
+    bed.kill(log, area);
     Ok(End::Done)
+}
+
+/// The disk has failed, here or at the peer, or the connection to the peer since.
+fn of_storage(error: &LogError) -> bool {
+    std::error::Error::source(error).is_some()
 }
 
 fn open_or_create(bed: &Bed, oracle: &mut Oracle) -> Result<(Log, MarshallingArea), LogError> {
@@ -136,7 +141,7 @@ fn open_or_create(bed: &Bed, oracle: &mut Oracle) -> Result<(Log, MarshallingAre
     let log = match bed.create_with(Bed::options().archive(true)) {
         Ok(log) => log,
         Err(error) if error.status() == LogStatus::OBJECT_NAME_COLLISION => {
-            Log::open_on(bed.medium(), Bed::options())?
+            Log::open_on(bed.medium()?, Bed::options())?
         }
         Err(error) => return Err(error),
     };
@@ -272,10 +277,11 @@ fn make_room(log: &Log, area: &MarshallingArea, oracle: &mut Oracle) -> Outcome 
 }
 
 /// Four lives; how many of them were cut, or what was wrong.
-fn scenario(seed: u64, cut: u64) -> Life<u64> {
+fn scenario(on: On, seed: u64, cut: u64) -> Life<u64> {
     let mut chance = Chance::new(seed);
     let mut oracle = Oracle::new();
-    let bed = Bed::new(seed);
+    let bed = Bed::new(on, seed);
+    bed.ready()?;
     bed.disk.cut_at(cut);
     let mut cuts = 0;
     if let End::PowerLost = live(&bed, &mut oracle, &mut chance, STEPS)? {
@@ -283,11 +289,13 @@ fn scenario(seed: u64, cut: u64) -> Life<u64> {
     }
     let mut chance = Chance::new(seed ^ cut << 32);
     let bed = bed.crash(chance.next());
+    bed.ready()?;
     bed.disk.cut_at(chance.below(24));
     if let End::PowerLost = live(&bed, &mut oracle, &mut chance, STEPS)? {
         cuts += 1;
     }
     let bed = bed.crash(chance.next());
+    bed.ready()?;
     if chance.percent(30) {
         oracle.failing = true;
         let kind = if chance.percent(70) { Fails::Sync } else { Fails::Write };
@@ -303,22 +311,35 @@ fn scenario(seed: u64, cut: u64) -> Life<u64> {
 const STEPS: u64 = 40;
 
 /// The points at which the first life of that seed could be cut.
-fn points(seed: u64) -> Life<u64> {
-    let bed = Bed::new(seed);
+fn points(on: On, seed: u64) -> Life<u64> {
+    let bed = Bed::new(on, seed);
+    bed.ready()?;
+    let before = bed.disk.points();
     live(&bed, &mut Oracle::new(), &mut Chance::new(seed), STEPS)?;
-    Ok(bed.disk.points())
+    Ok(bed.disk.points() - before)
 }
 
-#[test]
-fn power_is_cut_at_every_boundary() -> Outcome {
+fn cut_at_every_boundary(on: On) -> Outcome {
     let wanted: u64 = std::env::var("QPAIR_CRASH_CUTS").ok().map_or(Ok(1500), |text| text.parse())?;
     let (mut cuts, mut seeds) = (0, 0);
     while cuts < wanted {
         seeds += 1;
-        for cut in 0..points(seeds)? {
-            cuts += scenario(seeds, cut).map_err(|error| format!("seed {seeds}, cut at {cut}: {error}"))?;
+        for cut in 0..points(on, seeds)? {
+            cuts +=
+                scenario(on, seeds, cut).map_err(|error| format!("seed {seeds}, cut at {cut}: {error}"))?;
         }
     }
-    println!("{cuts} cuts in lives of {seeds} seeds");
+    println!("{on:?}: {cuts} cuts in lives of {seeds} seeds");
     Ok(())
+}
+
+#[test]
+fn power_is_cut_at_every_boundary() -> Outcome {
+    cut_at_every_boundary(On::Folder)
+}
+
+/// LOG-34: the peer's power.
+#[test]
+fn log_34_the_peers_power_is_cut_at_every_boundary() -> Outcome {
+    cut_at_every_boundary(On::Peer)
 }

@@ -1,29 +1,53 @@
 //! The log against its statements, on the disk that forgets.
 //!
 //! - `statements`, `reading`, `failing`: one test for each LOG statement, by its number. They look behind the
-//!   face, at the disk and at blocks; so they stand here, and the conformance suite calls them.
+//!   face, at the disk and at blocks; so they stand here, and the conformance suite calls them. Each is for a
+//!   log in a folder and for one that lies with a peer (LOG-34).
+//! - `bed`: the disk that forgets, and the peer that has it.
 //! - `crash`: power cut at every boundary of random lives of a log.
+//! - `remote_only`: what only a log that lies with a peer can meet.
 //! - `planted`: each planted fault fails some of these.
 
+mod bed;
 #[cfg(test)]
 mod crash;
 pub(crate) mod failing;
 #[cfg(all(test, qpair_planted))]
 mod planted;
 pub(crate) mod reading;
+#[cfg(test)]
+mod remote_only;
 pub(crate) mod statements;
 
-use super::container::Folder;
+use super::container::{Folder, Medium};
+use super::remote::{self, Remote};
 use super::{
     Append, AreaOptions, Force, Log, LogError, LogOptions, LogStatus, Lsn, MarshallingArea, ReadMode,
     RecordFilter, RecordKind,
 };
-use crate::fabric::storage::forget::Forgetful;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use bed::Bed;
 
 /// What a check comes to; the words say what was not as promised.
 pub(crate) type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+/// Where the log of a check lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum On {
+    /// In files of this machine.
+    Folder,
+    /// In regions of a peer, which is the one that crashes.
+    Peer,
+}
+
+impl On {
+    /// Seeds for a check that needs so many of a log in a folder; a peer is dearer to set up.
+    fn seeds(self, folder: u64) -> std::ops::Range<u64> {
+        0..match self {
+            Self::Folder => folder,
+            Self::Peer => folder.div_ceil(4),
+        }
+    }
+}
 
 /// Returns the words as an error unless the condition holds.
 macro_rules! ensure {
@@ -34,15 +58,30 @@ macro_rules! ensure {
     };
 }
 
-/// Makes a test of each check; the conformance suite, built without tests, calls them.
+/// Makes two tests of each check, one for each place of a log; the conformance suite, built without tests,
+/// calls them.
 macro_rules! checks {
-    ($($(#[$doc:meta])* $name:ident $body:block)*) => {
+    ($($(#[$doc:meta])* $name:ident($on:ident) $body:block)*) => {
         $(
             $(#[$doc])*
-            #[cfg_attr(test, test)]
-            pub(crate) fn $name() -> $crate::ulp::log::tests::Outcome {
+            pub(crate) fn $name($on: $crate::ulp::log::tests::On) -> $crate::ulp::log::tests::Outcome {
                 $body
                 Ok(())
+            }
+
+            #[cfg(test)]
+            mod $name {
+                use $crate::ulp::log::tests::{On, Outcome};
+
+                #[test]
+                fn folder() -> Outcome {
+                    super::$name(On::Folder)
+                }
+
+                #[test]
+                fn peer() -> Outcome {
+                    super::$name(On::Peer)
+                }
             }
         )*
     };
@@ -54,53 +93,6 @@ pub(super) use {checks, ensure};
 pub(super) const CONTAINER: u64 = 4096;
 /// The blocks of these tests: two sectors.
 pub(super) const BLOCK: u64 = 1024;
-
-/// A disk that forgets with a folder for one log.
-#[derive(Clone, Debug)]
-pub(super) struct Bed {
-    pub(super) disk: Forgetful,
-}
-
-impl Bed {
-    pub(super) fn new(seed: u64) -> Self {
-        Self { disk: Forgetful::new(seed) }
-    }
-
-    /// The disk after a loss of power.
-    pub(super) fn crash(&self, seed: u64) -> Self {
-        Self { disk: self.disk.crash(seed) }
-    }
-
-    pub(super) fn options() -> LogOptions {
-        LogOptions::default().granule(CONTAINER)
-    }
-
-    pub(super) fn medium(&self) -> Arc<Folder> {
-        Arc::new(Folder::new(Arc::new(self.disk.clone()), PathBuf::from("/log")))
-    }
-
-    pub(super) fn file(name: &str) -> PathBuf {
-        Path::new("/log").join(name)
-    }
-
-    pub(super) fn create_with(&self, options: LogOptions) -> Result<Log, LogError> {
-        Log::create_on(self.medium(), options)
-    }
-
-    /// A new log of so many small containers, with its area.
-    pub(super) fn create(&self, containers: u32) -> Result<(Log, MarshallingArea), LogError> {
-        let log = self.create_with(Self::options())?;
-        log.add_containers(containers, Some(CONTAINER))?;
-        let area = log.area(area_options())?;
-        Ok((log, area))
-    }
-
-    pub(super) fn open(&self) -> Result<(Log, MarshallingArea), LogError> {
-        let log = Log::open_on(self.medium(), Self::options())?;
-        let area = log.area(area_options())?;
-        Ok((log, area))
-    }
-}
 
 pub(super) fn area_options() -> AreaOptions {
     AreaOptions::default().block_length(BLOCK)
