@@ -9,7 +9,7 @@
 //! - [`floor`]: what the machine itself takes: a cache line to and fro, a `memcpy`;
 //! - [`rings`]: qpair's rings, rtrb and crossbeam's `ArrayQueue` as one kind of thing;
 //! - [`pairs`]: queue pairs through the NDK face, few and many;
-//! - [`log`], [`file`](mod@file): what is made stable, and what goes through a buffer, against the plain calls;
+//! - [`log`], [`file`](mod@file): what is made stable, what goes through a buffer, against plain calls;
 //! - [`memory`], [`lines`]: bytes per queue pair, cache lines and instructions per message;
 //! - [`rounds`]: groups, rounds, medians and quartiles.
 //!
