@@ -8,8 +8,9 @@
 //!   `storage`, on Unix.
 //! - [`region`]: memory that one side offers by name, and others write and flush; files stand on it.
 //!
-//! May come in: protocols on queue pairs and files, on the public NDK face and on `fabric::storage` only. Not
-//! here: rings, memory, devices, and what a face of NDK does.
+//! May come in: protocols on queue pairs and files, on the public NDK face, on `fabric::storage` and, for how
+//! long a thread waits, on `fabric::clock` only. Not here: rings, memory, devices, and what a face of NDK
+//! does.
 
 pub mod conversation;
 pub mod file;

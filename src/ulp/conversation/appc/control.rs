@@ -7,7 +7,7 @@ use crate::ulp::conversation::allocation::{self, Share};
 use crate::ulp::conversation::attach::{Attach, PIP_MAX, Security, SyncLevel};
 use crate::ulp::conversation::code::{Abend, Code};
 use crate::ulp::conversation::half::{Begun, Confirming, Ticket, Verb};
-use crate::ulp::conversation::lu::{LuCore, NoAttach, Partner};
+use crate::ulp::conversation::lu::{LuCore, NoAttach, Partner, next_attach};
 use crate::ulp::conversation::node::lock;
 use crate::ulp::conversation::state::{Face, State};
 use event_listener::Event;
@@ -126,21 +126,13 @@ impl Appc {
     /// AP_PARAMETER_CHECK with AP_UNDEFINED_TP_NAME: no unit of the node has such a program. AP_STATE_CHECK
     /// with AP_ALLOCATE_NOT_PENDING: none came in time. AP_COMM_SUBSYSTEM_ABENDED.
     pub fn receive_allocate(&self, tp_name: &str) -> Result<ReceiveAllocate, ReturnCode> {
-        let mut refused = ReturnCode::parameter(AP_UNDEFINED_TP_NAME);
-        for lu in self.entry.node.units() {
-            match lu.next_attach(&[tp_name], lu.options.receive_allocate_limit) {
-                Ok(session) => {
-                    let share = Share { lu, session };
-                    return Ok(self.attached(share));
-                }
-                Err(NoAttach::UnknownProgram) => {}
-                Err(NoAttach::TimedOut) => refused = ReturnCode::state(AP_ALLOCATE_NOT_PENDING),
-                Err(NoAttach::NodeDown) => {
-                    return Err(told(self.entry.node.core(), &codes::RECEIVE_ALLOCATE, Code::NodeDown));
-                }
-            }
+        let node = self.entry.node.core();
+        match next_attach(node, &self.entry.node.units(), &[tp_name]) {
+            Ok(share) => Ok(self.attached(share)),
+            Err(NoAttach::UnknownProgram) => Err(ReturnCode::parameter(AP_UNDEFINED_TP_NAME)),
+            Err(NoAttach::TimedOut) => Err(ReturnCode::state(AP_ALLOCATE_NOT_PENDING)),
+            Err(NoAttach::NodeDown) => Err(told(node, &codes::RECEIVE_ALLOCATE, Code::NodeDown)),
         }
-        Err(refused)
     }
 
     fn attached(&self, share: Share) -> ReceiveAllocate {
