@@ -35,6 +35,16 @@ pub enum Security {
     },
 }
 
+impl Security {
+    /// The user that is named; none: no bytes.
+    pub(crate) fn user_id(self) -> String {
+        match self {
+            Self::None => String::new(),
+            Self::Same(user_id) | Self::Program { user_id, .. } => user_id,
+        }
+    }
+}
+
 /// What the invoking program asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Attach {

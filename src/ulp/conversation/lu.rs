@@ -247,16 +247,6 @@ impl LuCore {
         observe::emit(observe::Event::ErrorLogReceived { length: log.len() });
     }
 
-    /// What a program should do otherwise.
-    pub(super) fn hint(&self, what: &'static str) {
-        observe::emit(observe::Event::ConversationHint { what });
-    }
-
-    /// A partner has broken the protocol.
-    pub(super) fn breach(&self, what: &'static str) {
-        observe::emit(observe::Event::ProtocolBreach { what });
-    }
-
     /// An attach has come in: it waits for its program, or is refused.
     pub(super) fn attached(&self, session: &Arc<Session>) {
         let Some(attach) = session.with(|half| half.attach().cloned()) else { return };

@@ -143,15 +143,11 @@ impl Appc {
         let (attach, lu) = (share.session.with(|half| half.attach().cloned()), Arc::clone(&share.lu));
         let conv_id = self.entry.keep(tp_id, &event, share);
         let attach = attach.expect("what waits for a program has its attach");
-        let user_id = match attach.security {
-            Security::None => String::new(),
-            Security::Same(user_id) | Security::Program { user_id, .. } => user_id,
-        };
         ReceiveAllocate {
             tp_id,
             conv_id,
             sync_level: attach.sync_level,
-            user_id,
+            user_id: attach.security.user_id(),
             lu_alias: lu.alias.clone(),
             plu_alias: lu.alias_of(&attach.local_lu),
             mode_name: attach.mode,

@@ -4,6 +4,7 @@ use super::characteristics::Characteristics;
 use super::codes::*;
 use super::wait::{Done, Ended};
 use super::{Conversation, ConversationId, Program};
+use crate::observe;
 use crate::ulp::conversation::allocation::{self, Share};
 use crate::ulp::conversation::attach::{Attach, SyncLevel};
 use crate::ulp::conversation::code::{Abend, Code, ErrorType};
@@ -142,7 +143,8 @@ impl Program {
 
     fn judge_allocate(&self, of: &Characteristics) -> Result<(Partner, Attach), ReturnCode> {
         if of.conversation_type != CM_BASIC_CONVERSATION {
-            self.lu.hint("cmallc of a mapped conversation: call cmsct with CM_BASIC_CONVERSATION first");
+            let what = "cmallc of a mapped conversation: call cmsct with CM_BASIC_CONVERSATION first";
+            observe::emit(observe::Event::ConversationHint { what });
             return Err(CM_PARAMETER_ERROR);
         }
         let partner = self.lu.partner(of.partner_lu_name.trim_end()).ok_or(CM_PARAMETER_ERROR)?;
