@@ -7,7 +7,7 @@ use qpair::ulp::conversation::appc::codes as ap;
 use qpair::ulp::conversation::appc::{Allocate, Deallocate, ReceiveArguments, SendType};
 use qpair::ulp::conversation::cpic::Program;
 use qpair::ulp::conversation::cpic::codes::*;
-use qpair::ulp::conversation::{Options, TpDefinition};
+use qpair::ulp::conversation::{Options, Security, TpDefinition};
 use std::net::SocketAddr;
 
 /// A long stream between two threads with blocking calls arrives whole, whatever the window.
@@ -115,6 +115,22 @@ pub fn any_unit() -> Check {
     same("its unit", got.lu_alias, "THIRD".to_owned())
 }
 
+/// A name that is longer than its place is refused, not cut to one that is somebody else's.
+pub fn long_names() -> Check {
+    let world = World::new("long_names")?;
+    let name = "S".repeat(64);
+    world.units[1].define_tp(TpDefinition::new(&name));
+    let appc = &world.appc[0];
+    let tp = done("TP_STARTED", appc.tp_started("LEFT", "CLIENT"))?;
+    let asks = |asks: Allocate| appc.allocate(tp, &asks).wait().map(drop).map_err(|rc| rc.secondary);
+    same("64 bytes", asks(Allocate::new("RIGHT", &name)), Ok(()))?;
+    let longer = Allocate::new("RIGHT", &format!("{name}X"));
+    same("65 bytes", asks(longer), Err(ap::AP_TP_NAME_NOT_RECOGNIZED))?;
+    let security = Security::Same("elevenbytes".to_owned());
+    let user = Allocate { security, ..Allocate::new("RIGHT", "SERVER") };
+    same("a user of 11", asks(user), Err(ap::AP_SECURITY_NOT_VALID))
+}
+
 /// A program that is dropped ends its conversations abnormally.
 pub fn dropped() -> Check {
     let world = World::new("dropped")?;
@@ -124,4 +140,4 @@ pub fn dropped() -> Check {
     same("SEND_DATA", left.send(&record(b"a")), (ap::AP_DEALLOC_ABEND_PROG, 0))
 }
 
-checks! { threads, threads_cut, threads_with_turns, any_unit, dropped }
+checks! { threads, threads_cut, threads_with_turns, any_unit, long_names, dropped }

@@ -22,7 +22,7 @@ pub struct Allocate {
     pub fqplu_name: String,
     /// The mode; blank: any.
     pub mode_name: String,
-    /// The program to invoke.
+    /// The program to invoke, up to 64 bytes.
     pub tp_name: String,
     /// How far the conversation can confirm.
     pub sync_level: SyncLevel,
@@ -162,7 +162,8 @@ impl Appc {
     ///
     /// # Errors
     /// AP_PARAMETER_CHECK with AP_BAD_TP_ID, AP_BAD_LU_ALIAS, AP_BAD_PARTNER_LU_ALIAS,
-    /// AP_UNKNOWN_PARTNER_MODE or AP_PIP_LEN_INCORRECT. AP_ALLOCATION_ERROR: there is no session.
+    /// AP_UNKNOWN_PARTNER_MODE or AP_PIP_LEN_INCORRECT. AP_ALLOCATION_ERROR: there is no session, or a name
+    /// is longer than any that the partner can know.
     /// AP_COMM_SUBSYSTEM_ABENDED, AP_UNEXPECTED_DOS_ERROR.
     pub fn allocate(&self, tp_id: TpId, asks: &Allocate) -> Pending<Result<ConvId, ReturnCode>> {
         let (lu, partner, event) = match self.judge_allocate(tp_id, asks) {
