@@ -20,7 +20,7 @@
 use super::held::Held;
 use super::procedure::{Message, Procedure, State};
 use super::{Code, FAILED, FourCc, OpenFlags, install};
-use crate::ndk::{self, Adapter, Mr, MrFlags, Pd};
+use crate::ndk::{self, Adapter, Memory, Mr, MrFlags, Pd};
 use crate::planted::planted;
 use crate::ulp::region::{RegionError, RegionLink};
 use std::fmt;
@@ -249,7 +249,7 @@ impl Open {
         access: (bool, bool),
     ) -> Result<Self, RegionError> {
         let link = RegionLink::connect(&files.adapter, &files.pd, address, region)?;
-        let memory = vec![0; files.held + READ];
+        let memory = Memory::zeroed(files.held.saturating_add(READ))?;
         let mr = files.pd.register(memory, MrFlags::ALLOW_LOCAL_WRITE).wait()?;
         Ok(Self {
             files: files.clone(),

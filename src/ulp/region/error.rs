@@ -1,6 +1,6 @@
 //! Why a region is not to be had, or does not do what was asked of it.
 
-use crate::ndk::{CqError, Error, PostError, Status};
+use crate::ndk::{CqError, Error, MemoryError, PostError, Status};
 use std::fmt;
 use std::net::SocketAddr;
 
@@ -70,6 +70,9 @@ pub enum RegionError {
     /// The part of this side's memory leaves its region.
     #[error("{0}")]
     Part(#[from] Error),
+    /// There is no memory to send from and to read into.
+    #[error("{0}")]
+    Memory(#[from] MemoryError),
     /// A request was not taken: the connection is gone.
     #[error("{0}")]
     Post(#[from] PostError),

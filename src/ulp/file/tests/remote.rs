@@ -58,6 +58,8 @@ fn what_cannot_be_opened_is_told() {
     for wrong in ["", "records.rdma+", "somewhere/records.rdma+"] {
         assert_eq!(open(wrong, OpenFlags::READ), Code::CANNOT_OPEN, "{wrong:?}");
     }
+    let much = peer.files().unwrap().holding(usize::MAX);
+    assert_eq!(code(peer.open(&much, 8)), Code::CANNOT_OPEN, "no memory for that");
     peer.crash(0);
     assert_eq!(open(&name, OpenFlags::READ), Code::CANNOT_OPEN, "nobody listens");
 }
