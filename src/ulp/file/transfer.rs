@@ -42,7 +42,7 @@ impl Mmio {
         if into.len() > room {
             let count = self.read_direct(into)?;
             if let Some(window) = &mut self.window {
-                window.empty_at(position + count as i64);
+                window.empty_at(position.saturating_add(count as i64));
             }
             return Ok(Progress::Read(count));
         }

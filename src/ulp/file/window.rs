@@ -78,9 +78,9 @@ impl Window {
         Self { bytes, own, offset, next, end_read, end_write, valid, dirty, dirty_end }
     }
 
-    /// The position in the file.
+    /// The position in the file; no further than can be said, which no procedure reaches.
     pub(super) fn position(&self) -> i64 {
-        self.offset + self.next as i64
+        self.offset.saturating_add(self.next as i64)
     }
 
     pub(super) fn is_dirty(&self) -> bool {
@@ -143,8 +143,8 @@ impl Window {
 
     /// Moves inside of what is valid; false: the position is elsewhere.
     pub(super) fn move_to(&mut self, position: i64) -> bool {
-        match usize::try_from(position - self.offset) {
-            Ok(place) if place <= self.valid() => {
+        match position.checked_sub(self.offset).and_then(|place| usize::try_from(place).ok()) {
+            Some(place) if place <= self.valid() => {
                 self.next = place;
                 true
             }
@@ -182,7 +182,7 @@ impl Window {
 
     /// The position behind what was read.
     pub(super) fn end_of_read(&self) -> i64 {
-        self.offset + self.end_read.max(self.dirty_end) as i64
+        self.offset.saturating_add(self.end_read.max(self.dirty_end) as i64)
     }
 
     /// Of a memory file: has room for so many bytes, all of which can be written.
