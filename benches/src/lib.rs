@@ -9,12 +9,14 @@
 //! - [`floor`]: what the machine itself takes: a cache line to and fro, a `memcpy`;
 //! - [`rings`]: qpair's rings, rtrb and crossbeam's `ArrayQueue` as one kind of thing;
 //! - [`pairs`]: queue pairs through the NDK face, few and many;
+//! - [`log`], [`file`](mod@file): what is made stable, what goes through a buffer, against plain calls;
 //! - [`memory`], [`lines`]: bytes per queue pair, cache lines and instructions per message;
 //! - [`rounds`]: groups, rounds, medians and quartiles.
 //!
 //! May come in: workloads and peers. Not here: promises, which are the documentation's, and tests of
 //! behaviour.
 
+pub mod file;
 pub mod floor;
 pub mod lines;
 pub mod log;

@@ -83,6 +83,8 @@ pub fn blocks() -> Check {
     // A wrong argument comes after the state.
     let wrong = Block::of(0x0F00, 32 + POINTER, there).with(28 + POINTER, &[9]);
     wrong.call(right, &mut [], AP_STATE_CHECK, AP_SEND_DATA_NOT_SEND_STATE)?;
+    let short = Block::of(0x0F00, 32 + POINTER, there).with(26, &6_u16.to_ne_bytes());
+    short.call(right, &mut [], AP_STATE_CHECK, AP_SEND_DATA_NOT_SEND_STATE)?;
     Block::of(0x0F00, 32 + POINTER, here).with(28 + POINTER, &[9]).call(
         left,
         &mut [],
@@ -90,6 +92,8 @@ pub fn blocks() -> Check {
         AP_SEND_DATA_INVALID_TYPE,
     )?;
 
+    let short = Block::of(0x0F00, 32 + POINTER, here).with(26, &6_u16.to_ne_bytes());
+    short.call(left, &mut [], AP_PARAMETER_CHECK, AP_INVALID_DATA_SEGMENT)?;
     converse(&world, here, there)?;
     let abend = Block::of(0x0500, 28 + POINTER, there).with(25, &[2]);
     abend.ok(right, &mut [])?;

@@ -1,12 +1,13 @@
 //! CPIC-30 with more stories than the suite tells, and smaller ones of those that fail.
 
-use crate::lus::partners::{CALLS, Event, VERBS, story};
+use crate::lus::partners::{CALLS, Event, VERBS, WRONGS, story};
 use proptest::prelude::*;
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
     let event = prop_oneof![
         30 => (0..VERBS).prop_map(Event::Left),
         30 => (0..CALLS).prop_map(Event::Right),
+        2 => (0..WRONGS).prop_map(Event::Wrong),
         1 => (0_usize..2).prop_map(Event::Kill),
     ];
     proptest::collection::vec(event, 1..80)

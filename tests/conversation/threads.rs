@@ -3,11 +3,12 @@
 use crate::lus::partners::{Data, invoke_right};
 use crate::lus::*;
 use qpair::ndk::Faults;
-use qpair::ulp::conversation::Options;
 use qpair::ulp::conversation::appc::codes as ap;
 use qpair::ulp::conversation::appc::{Allocate, Deallocate, ReceiveArguments, SendType};
 use qpair::ulp::conversation::cpic::Program;
 use qpair::ulp::conversation::cpic::codes::*;
+use qpair::ulp::conversation::{Options, Security, TpDefinition};
+use std::net::SocketAddr;
 
 /// A long stream between two threads with blocking calls arrives whole, whatever the window.
 pub fn threads() -> Check {
@@ -98,6 +99,38 @@ pub fn threads_with_turns() -> Check {
     })
 }
 
+/// RECEIVE_ALLOCATE finds its attach at any unit of the node, whichever was defined first.
+pub fn any_unit() -> Check {
+    let world = World::with("any_unit", Options { receive_allocate_limit: None, ..small() })?;
+    let address = world.units[1].address();
+    let third = world.nodes[1].define_lu("THIRD", "NET.THIRD", SocketAddr::new(address.ip(), 0));
+    let third = done("a second unit", third)?;
+    third.define_tp(TpDefinition::new("SERVER"));
+    world.units[0].define_partner("THIRD", "NET.THIRD", third.address());
+    let appc = &world.appc[0];
+    let tp = done("TP_STARTED", appc.tp_started("LEFT", "CLIENT"))?;
+    let conv = done("ALLOCATE", appc.allocate(tp, &Allocate::new("THIRD", "SERVER")).wait())?;
+    same("FLUSH", appc.flush(tp, conv).wait().rc.is_ok(), true)?;
+    let got = done("RECEIVE_ALLOCATE", world.appc[1].receive_allocate("SERVER"))?;
+    same("its unit", got.lu_alias, "THIRD".to_owned())
+}
+
+/// A name that is longer than its place is refused, not cut to one that is somebody else's.
+pub fn long_names() -> Check {
+    let world = World::new("long_names")?;
+    let name = "S".repeat(64);
+    world.units[1].define_tp(TpDefinition::new(&name));
+    let appc = &world.appc[0];
+    let tp = done("TP_STARTED", appc.tp_started("LEFT", "CLIENT"))?;
+    let asks = |asks: Allocate| appc.allocate(tp, &asks).wait().map(drop).map_err(|rc| rc.secondary);
+    same("64 bytes", asks(Allocate::new("RIGHT", &name)), Ok(()))?;
+    let longer = Allocate::new("RIGHT", &format!("{name}X"));
+    same("65 bytes", asks(longer), Err(ap::AP_TP_NAME_NOT_RECOGNIZED))?;
+    let security = Security::Same("elevenbytes".to_owned());
+    let user = Allocate { security, ..Allocate::new("RIGHT", "SERVER") };
+    same("a user of 11", asks(user), Err(ap::AP_SECURITY_NOT_VALID))
+}
+
 /// A program that is dropped ends its conversations abnormally.
 pub fn dropped() -> Check {
     let world = World::new("dropped")?;
@@ -107,4 +140,4 @@ pub fn dropped() -> Check {
     same("SEND_DATA", left.send(&record(b"a")), (ap::AP_DEALLOC_ABEND_PROG, 0))
 }
 
-checks! { threads, threads_cut, threads_with_turns, dropped }
+checks! { threads, threads_cut, threads_with_turns, any_unit, long_names, dropped }

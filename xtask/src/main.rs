@@ -27,8 +27,8 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let root = root();
     if let [task, words @ ..] = words.as_slice() {
-        if task == "install-ndk" {
-            return done(install::install_ndk(words, &root));
+        if let Some(face) = install::Face::of(task) {
+            return done(face.install(words, &root));
         }
     }
     let steps = steps::all(&examples(&root));
@@ -58,9 +58,13 @@ fn usage(steps: &[Step]) -> String {
     let mut tasks: Vec<&str> = steps.iter().map(|step| step.task).chain(["examples"]).collect();
     tasks.sort_unstable();
     tasks.dedup();
+    let faces = install::FACES.iter();
+    let installs =
+        faces.map(|face| format!("\n  install-{} --prefix DIR   for C: {}", face.name, face.about));
     format!(
-        "usage: cargo xtask TASK\n  ci   all tasks but bench\n  one: {}\n  install-ndk --prefix DIR   the C face for C programs",
-        tasks.join(" ")
+        "usage: cargo xtask TASK\n  ci   all tasks but bench\n  one: {}{}",
+        tasks.join(" "),
+        installs.collect::<String>()
     )
 }
 

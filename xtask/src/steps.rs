@@ -85,6 +85,7 @@ const TABLE: &[Row] = &[
     ("ndk-c", "C programs on the C face", "cargo test -p qpair-ndk", NONE, Needs::Nothing, true),
     ("ndk-c", "installed, and linked both ways", "cargo xtask install-ndk --prefix target/ndk-c --check", NONE, Needs::Nothing, true),
     ("ulp-c", "C programs on the faces of conversations, files and logs", "cargo test -p qpair-ulp", NONE, Needs::Nothing, true),
+    ("ulp-c", "installed, and linked both ways", "cargo xtask install-ulp --prefix target/ulp-c --check", NONE, Needs::Nothing, true),
     ("doc", "every member", "cargo doc --workspace --exclude qpair-rdma-core --no-deps --all-features", DENY_DOC_WARNINGS, Needs::Nothing, true),
     ("loom", "every model, bound 2", "cargo test -p qpair-loom-tests --release --target-dir target/loom", LOOM, Needs::Nothing, true),
     ("mutations", "short batch", "cargo run -p qpair-loom-tests --release --target-dir target/loom --bin mutations -- --short", LOOM, MUTATION_RUNNER, true),

@@ -1,7 +1,8 @@
 //! The statements about the wire, each by its number: a stranger on the queue pair, and one that breaks.
 //!
-//! WIRE-3 needs frames that cross, which they do not where a post delivers at once: it waits for a wire. The
-//! library's own tests show it of the state machine, and WIRE-1 and WIRE-2 once more.
+//! Where a post delivers at once frames of two units do not cross. A stranger's do: it says what it would
+//! have said before it saw what has arrived (WIRE-3). The library's own tests show WIRE-1 to WIRE-3 of the
+//! state machine once more, with frames of two units that cross.
 
 use super::lus::*;
 use super::{I, Statement, told};
@@ -9,12 +10,9 @@ use crate::ndk::{
     Adapter, Completion, Connector, Cq, CqNotify, Mr, MrFlags, OnDisconnect, OpFlags, Qp, QpDescription,
     ReadLimits, Status,
 };
-use crate::ulp::conversation::State;
+use crate::ulp::conversation::appc::SendType;
 use crate::ulp::conversation::appc::codes::*;
-
-/// Why the check of WIRE-3 waits.
-const CROSSING: &str = "frames cross only on a device with a wire, which is not built yet; the library's own tests \
-                        show it of the state machine";
+use crate::ulp::conversation::{ErrorType, State};
 
 pub(super) const STATEMENTS: &[Statement] = &[
     told!(
@@ -29,7 +27,13 @@ pub(super) const STATEMENTS: &[Statement] = &[
         "without credit a request to send, a purge, credit itself and an answer arrive",
         wire_2
     ),
-    Statement::waits("WIRE-3", I, "PURGE and CD that cross: both agree who sends", CROSSING),
+    told!(
+        "WIRE-3",
+        I,
+        "PURGE and CD that cross: both agree who sends, and the purge is ignored",
+        wire_3_cd_crosses_our_purge,
+        wire_3_purge_crosses_our_cd
+    ),
     told!(
         "WIRE-4",
         I,
@@ -103,6 +107,20 @@ impl Stranger {
         frame
     }
 
+    /// An expedited frame about that turn, which has no place among the normal ones.
+    fn expedited(&mut self, kind: u8, turn: u8) -> Vec<u8> {
+        let frame = self.frame(kind, 0, &[], |frame| frame[7] = turn);
+        self.sequence -= 1;
+        frame
+    }
+
+    /// Kind, flags and turn of the nth frame that has come.
+    fn got(&self, n: usize) -> Result<(u8, u8, u8), String> {
+        let mut header = [0; 8];
+        done("read", self.mr.read(n * FRAME, &mut header))?;
+        Ok((header[1], header[3], header[7]))
+    }
+
     fn attach(&mut self) -> Vec<u8> {
         let mut body = vec![0, 1, 0, 0];
         for (text, width) in
@@ -151,6 +169,60 @@ fn wire_2() -> Check {
     let flush = flush.now().err().ok_or("it was sent beyond the partner's credit")?;
     same("SEND_ERROR", right.send_error(), OK)?;
     same("the purge came", done("SEND_DATA", flush.now())?.rc.primary, AP_PROG_ERROR_PURGING)
+}
+
+/// Kinds of frames and their flags, as the reference numbers them.
+const DATA: u8 = 2;
+const ERROR: u8 = 3;
+const PURGE: u8 = 5;
+const NOTHING: u8 = 0;
+const CD: u8 = 1;
+
+/// WIRE-3: a unit purges, and the turn is on its way to it already.
+fn wire_3_cd_crosses_our_purge() -> Check {
+    let world = World::new("wire_3a")?;
+    let mut stranger = Stranger::connect(&world, "wire_3a", &hello())?;
+    let attach = stranger.attach();
+    same("attach", stranger.send(&attach)?, Status::SUCCESS)?;
+    let right = world.accept()?;
+    let program = ErrorType::Program;
+    let telling = right.appc.send_error(right.tp, right.conv, program, false, &[]);
+    let telling = telling.now().err().ok_or("it told the error without the turn")?;
+    // Credit may have come before.
+    let purge = (0..3).find(|n| stranger.got(*n) == Ok((PURGE, NOTHING, 0))).ok_or("no purge came")?;
+    let turn = stranger.frame(DATA, CD, &record(b"purged"), |_| {});
+    same("the turn", stranger.send(&turn)?, Status::SUCCESS)?;
+    same("SEND_ERROR", at_once(telling), OK)?;
+    same("state", right.state(), Some(State::Send))?;
+    let error = (purge..8).find(|n| stranger.got(*n) == Ok((ERROR, NOTHING, 1)));
+    same("the error came with the next turn", error.is_some(), true)?;
+    same("our turn", right.send_as(&record(b"on"), SendType::Flush), OK)
+}
+
+/// WIRE-3: a unit gives the turn, and is purged for the turn that it had.
+fn wire_3_purge_crosses_our_cd() -> Check {
+    let world = World::new("wire_3b")?;
+    let mut stranger = Stranger::connect(&world, "wire_3b", &hello())?;
+    for frame in [stranger.attach(), stranger.frame(DATA, CD, &[], |_| {})] {
+        same("attach, and the turn", stranger.send(&frame)?, Status::SUCCESS)?;
+    }
+    let right = world.accept()?;
+    same("the turn", right.take().1, AP_SEND)?;
+    same("it gives it back", right.give_turn(), OK)?;
+    let sent = world.units[1].frames_sent();
+    let purge = stranger.expedited(PURGE, 1);
+    same("purge", stranger.send(&purge)?, Status::SUCCESS)?;
+    same("it is not answered", world.units[1].frames_sent(), sent)?;
+    same("state", right.state(), Some(State::Receive))?;
+    let error = stranger.frame(ERROR, NOTHING, &[], |frame| {
+        frame[7] = 2;
+        frame[16..20].copy_from_slice(&[0x08, 0x89, 0, 0]);
+    });
+    same("error", stranger.send(&error)?, Status::SUCCESS)?;
+    same("it is told", right.take().0, AP_PROG_ERROR_PURGING)?;
+    let data = stranger.frame(DATA, NOTHING, &record(b"on"), |frame| frame[7] = 2);
+    same("data", stranger.send(&data)?, Status::SUCCESS)?;
+    same("the stranger's turn", right.take(), (AP_OK, AP_DATA_COMPLETE, record(b"on")))
 }
 
 /// WIRE-4: what breaks the protocol ends the conversation on both sides, without a panic.

@@ -38,6 +38,7 @@ fn begin(lu: &Arc<LuCore>, partner: &Partner, attach: Attach) -> Result<Arc<Sess
         return Err(Code::NodeDown);
     }
     lu.node.system_call()?;
+    attach.check().map_err(Code::Refused)?;
     Session::connect(lu, partner.address, attach).map_err(|error| {
         let code = setup_code(&error);
         if code == Code::NodeDown {

@@ -3,6 +3,8 @@
 //! A fixed part of 134 bytes, then the initialisation parameters (PIP). Parameters that do not fit into the
 //! first frame follow in further ATTACH frames, which have nothing else. Names are padded with blanks.
 
+use super::code::Refusal;
+
 /// Length of the fixed part.
 const FIXED: usize = 134;
 /// Bytes of initialisation parameters at most.
@@ -35,6 +37,16 @@ pub enum Security {
     },
 }
 
+impl Security {
+    /// The user that is named; none: no bytes.
+    pub(crate) fn user_id(self) -> String {
+        match self {
+            Self::None => String::new(),
+            Self::Same(user_id) | Self::Program { user_id, .. } => user_id,
+        }
+    }
+}
+
 /// What the invoking program asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Attach {
@@ -54,23 +66,42 @@ pub(crate) struct Attach {
 pub(crate) struct BadAttach;
 
 impl Attach {
+    /// The names, how wide the place of each is, and what one is refused with that is wider.
+    fn names(&self) -> [(&str, usize, Refusal); 6] {
+        let (user, password) = match &self.security {
+            Security::None => ("", ""),
+            Security::Same(user) => (user.as_str(), ""),
+            Security::Program { user_id, password } => (user_id.as_str(), password.as_str()),
+        };
+        [
+            (&self.tp_name, 64, Refusal::ProgramNameNotRecognized),
+            (&self.mode, 8, Refusal::FailureNoRetry),
+            (&self.partner_lu, 17, Refusal::FailureNoRetry),
+            (&self.local_lu, 17, Refusal::FailureNoRetry),
+            (user, 10, Refusal::SecurityNotValid),
+            (password, 10, Refusal::SecurityNotValid),
+        ]
+    }
+
+    /// Every name has room in its place.
+    ///
+    /// # Errors
+    /// What the partner would say of a name that it cannot know: cut off, it could be another's.
+    pub(crate) fn check(&self) -> Result<(), Refusal> {
+        let wide = self.names().into_iter().find(|(name, width, _)| name.len() > *width);
+        wide.map_or(Ok(()), |(.., refusal)| Err(refusal))
+    }
+
     /// The whole body, however many frames it takes.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let (security, user, password) = match &self.security {
-            Security::None => (0, "", ""),
-            Security::Same(user) => (1, user.as_str(), ""),
-            Security::Program { user_id, password } => (2, user_id.as_str(), password.as_str()),
+        let security = match &self.security {
+            Security::None => 0,
+            Security::Same(_) => 1,
+            Security::Program { .. } => 2,
         };
         let mut out = Vec::with_capacity(FIXED + self.pip.len());
         out.extend([u8::from(self.mapped), u8::from(self.sync_level == SyncLevel::Confirm), security, 0]);
-        for (text, width) in [
-            (self.tp_name.as_str(), 64),
-            (&self.mode, 8),
-            (&self.partner_lu, 17),
-            (&self.local_lu, 17),
-            (user, 10),
-            (password, 10),
-        ] {
+        for (text, width, _) in self.names() {
             let padded = text.bytes().chain(std::iter::repeat(b' ')).take(width);
             out.extend(padded);
         }

@@ -77,9 +77,10 @@ impl Refusal {
         known.map_or(Sense(0x084C_0000), |(_, sense)| *sense)
     }
 
-    fn of(sense: Sense) -> Self {
+    /// The refusal that a sense code tells; `None`: it tells none.
+    pub(crate) fn of(sense: Sense) -> Option<Self> {
         let known = Self::SENSES.iter().find(|(_, known)| *known == sense);
-        known.map_or(Self::FailureNoRetry, |(refusal, _)| *refusal)
+        known.map(|(refusal, _)| *refusal)
     }
 }
 
@@ -135,7 +136,7 @@ impl Code {
             Sense::PROGRAM_TRUNCATED => Self::Error(ErrorType::Program, notice(Notice::Truncation)),
             Sense::SERVICE_ERROR => Self::Error(ErrorType::Service, notice(Notice::NoTruncation)),
             Sense::SERVICE_TRUNCATED => Self::Error(ErrorType::Service, notice(Notice::Truncation)),
-            other => Self::Refused(Refusal::of(other)),
+            other => Self::Refused(Refusal::of(other).unwrap_or(Refusal::FailureNoRetry)),
         }
     }
 

@@ -14,6 +14,8 @@
 //! | 16-19 | sense code of an ERROR or RESPONSE |
 //! | 20-23 | 0 |
 
+use super::code::Refusal;
+
 /// Length of a header.
 pub(crate) const HEADER: usize = 24;
 const VERSION: u8 = 1;
@@ -103,21 +105,11 @@ impl Sense {
     const ERRORS: [Self; 4] =
         [Self::PROGRAM_ERROR, Self::PROGRAM_TRUNCATED, Self::SERVICE_ERROR, Self::SERVICE_TRUNCATED];
     const ABENDS: [Self; 3] = [Self::ABEND_PROGRAM, Self::ABEND_SERVICE, Self::ABEND_TIMER];
-    const REFUSALS: [Self; 8] = [
-        Self(0x080F_6051),
-        Self(0x084B_6031),
-        Self(0x084C_0000),
-        Self(0x1008_6021),
-        Self(0x1008_6031),
-        Self(0x1008_6032),
-        Self(0x1008_6034),
-        Self(0x1008_6041),
-    ];
 
     /// It may stand on an ERROR with these flags.
     fn suits(self, flags: Flags) -> bool {
         if flags.has(Flags::CEB) {
-            Self::ABENDS.contains(&self) || Self::REFUSALS.contains(&self)
+            Self::ABENDS.contains(&self) || Refusal::of(self).is_some()
         } else {
             Self::ERRORS.contains(&self)
         }

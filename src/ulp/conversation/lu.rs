@@ -1,18 +1,19 @@
 //! Logical units: where programs of one name meet, and what they know of others.
 
+use super::allocation::Share;
 use super::attach::{Attach, Security, SyncLevel};
 use super::code::Refusal;
 use super::node::{NodeCore, Options, lock};
 use super::session::Session;
+use crate::fabric::clock::real_deadline;
 use crate::ndk::{Connector, Error, Listener};
 use crate::observe;
 use crate::sync::{AtomicU64, Ordering};
-use event_listener::{Event, Listener as _};
+use event_listener::Listener as _;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
 
 /// A logical unit: where programs of one name meet.
 #[derive(Clone)]
@@ -30,8 +31,6 @@ pub(super) struct LuCore {
     listener: Mutex<Option<Listener>>,
     directory: Mutex<Directory>,
     sessions: Mutex<BTreeMap<u64, Arc<Session>>>,
-    /// Notified when an attach comes in.
-    event: Event,
     log: Mutex<VecDeque<Vec<u8>>>,
     frames_sent: AtomicU64,
 }
@@ -186,7 +185,6 @@ impl LuCore {
             listener: Mutex::new(Some(listener)),
             directory: Mutex::new(directory),
             sessions: Mutex::default(),
-            event: Event::new(),
             log: Mutex::default(),
             frames_sent: AtomicU64::default(),
         });
@@ -236,7 +234,7 @@ impl LuCore {
     pub(super) fn node_down(&self) {
         let sessions: Vec<Arc<Session>> = lock(&self.sessions).values().cloned().collect();
         sessions.iter().for_each(Session::node_down);
-        self.event.notify(usize::MAX);
+        self.node.attached.notify(usize::MAX);
     }
 
     /// Log data of a partner.
@@ -249,16 +247,6 @@ impl LuCore {
         observe::emit(observe::Event::ErrorLogReceived { length: log.len() });
     }
 
-    /// What a program should do otherwise.
-    pub(super) fn hint(&self, what: &'static str) {
-        observe::emit(observe::Event::ConversationHint { what });
-    }
-
-    /// A partner has broken the protocol.
-    pub(super) fn breach(&self, what: &'static str) {
-        observe::emit(observe::Event::ProtocolBreach { what });
-    }
-
     /// An attach has come in: it waits for its program, or is refused.
     pub(super) fn attached(&self, session: &Arc<Session>) {
         let Some(attach) = session.with(|half| half.attach().cloned()) else { return };
@@ -268,35 +256,12 @@ impl LuCore {
             judged.map(|program| program.waiting.push_back(Arc::clone(session)))
         };
         match judged {
-            Ok(()) => self.event.notify(usize::MAX),
+            Ok(()) => self.node.attached.notify(usize::MAX),
             Err(refusal) => {
                 session.act(|half| half.refuse(refusal));
                 0
             }
         };
-    }
-
-    /// The next attach for a program of one of these names, within `limit`.
-    pub(super) fn next_attach(
-        &self,
-        names: &[&str],
-        limit: Option<Duration>,
-    ) -> Result<Arc<Session>, NoAttach> {
-        loop {
-            if let Some(session) = self.take_attach(names)? {
-                return Ok(session);
-            }
-            let listener = self.event.listen();
-            if let Some(session) = self.take_attach(names)? {
-                return Ok(session);
-            }
-            match limit {
-                None => listener.wait(),
-                Some(limit) => {
-                    listener.wait_timeout(limit).ok_or(NoAttach::TimedOut)?;
-                }
-            }
-        }
     }
 
     fn take_attach(&self, names: &[&str]) -> Result<Option<Arc<Session>>, NoAttach> {
@@ -315,6 +280,40 @@ impl LuCore {
         }
         if known { Ok(None) } else { Err(NoAttach::UnknownProgram) }
     }
+}
+
+/// The next attach for a program of one of these names, at any of these units of `node`.
+///
+/// Waits as long as the node's options say, in real time.
+pub(super) fn next_attach(node: &NodeCore, units: &[Arc<LuCore>], names: &[&str]) -> Result<Share, NoAttach> {
+    let deadline = node.options.receive_allocate_limit.and_then(real_deadline);
+    loop {
+        if let Some(share) = take_attach(units, names)? {
+            return Ok(share);
+        }
+        let listener = node.attached.listen();
+        if let Some(share) = take_attach(units, names)? {
+            return Ok(share);
+        }
+        match deadline {
+            None => listener.wait(),
+            Some(deadline) => listener.wait_deadline(deadline).ok_or(NoAttach::TimedOut)?,
+        }
+    }
+}
+
+/// An attach that waits at one of the units.
+fn take_attach(units: &[Arc<LuCore>], names: &[&str]) -> Result<Option<Share>, NoAttach> {
+    let mut known = false;
+    for lu in units {
+        match lu.take_attach(names) {
+            Ok(Some(session)) => return Ok(Some(Share { lu: Arc::clone(lu), session })),
+            Ok(None) => known = true,
+            Err(NoAttach::UnknownProgram) => {}
+            Err(other) => return Err(other),
+        }
+    }
+    if known { Ok(None) } else { Err(NoAttach::UnknownProgram) }
 }
 
 impl Directory {

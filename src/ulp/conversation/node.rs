@@ -6,6 +6,7 @@ use super::session::is_fatal;
 use super::terms::{FRAME_MAX, FRAME_MIN, WINDOW_MAX};
 use crate::ndk::{Adapter, Error, Pd};
 use crate::observe;
+use event_listener::Event;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -59,6 +60,8 @@ pub(super) struct NodeCore {
     pub(super) options: Options,
     state: Mutex<NodeState>,
     units: Mutex<Vec<Weak<LuCore>>>,
+    /// Notified when an attach comes in at one of them, or none will any more.
+    pub(super) attached: Event,
 }
 
 #[derive(Default)]
@@ -86,7 +89,8 @@ impl Node {
     pub fn with_options(adapter: Adapter, options: Options) -> Result<Self, Error> {
         let pd = adapter.create_pd().wait()?;
         let (state, units) = (Mutex::default(), Mutex::default());
-        let core = Arc::new(NodeCore { adapter, pd, options: options.bounded(), state, units });
+        let (options, attached) = (options.bounded(), Event::new());
+        let core = Arc::new(NodeCore { adapter, pd, options, state, units, attached });
         Ok(Self { core, units: Arc::default() })
     }
 

@@ -18,6 +18,7 @@ use crate::ndk::{
     Completion, Connector, Cq, CqNotify, Error, Mr, MrFlags, NotifyType, OpFlags, OperationType, Qp,
     QpDescription, ReadLimits, Status,
 };
+use crate::observe;
 use event_listener::Event;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -368,8 +369,8 @@ impl Session {
         }
         if done {
             let judged = self.core().half.frame_arrived(&bytes);
-            if let (Err(what), Some(lu)) = (judged, self.lu.upgrade()) {
-                lu.breach(what);
+            if let Err(what) = judged {
+                observe::emit(observe::Event::ProtocolBreach { what });
             }
         }
     }

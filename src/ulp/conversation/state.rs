@@ -6,28 +6,43 @@
 
 use super::code::Code;
 
-/// Where one side of a conversation stands, as its program sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum State {
-    /// There is none.
-    Reset,
-    /// CPI-C: it has characteristics and no partner.
-    Initialize,
-    /// The program may send.
-    Send,
-    /// The program has received data and the turn in one call: as [`Send`](Self::Send), but for the
-    /// direction of an error.
-    SendPending,
-    /// The program may receive.
-    Receive,
-    /// The partner waits for a confirmation, and goes on sending then.
-    Confirm,
-    /// The partner waits for a confirmation, and receives then.
-    ConfirmSend,
-    /// The partner waits for a confirmation, and the conversation is over then.
-    ConfirmDeallocate,
-    /// APPC: a RECEIVE_AND_POST is outstanding.
-    PendingPost,
+/// An enum, with the list of its values for the tests.
+macro_rules! listed {
+    ($(#[$of:meta])* $public:vis enum $name:ident { $($(#[$value:meta])* $variant:ident,)* }) => {
+        $(#[$of])*
+        $public enum $name { $($(#[$value])* $variant,)* }
+
+        #[cfg(test)]
+        impl $name {
+            const ALL: &[Self] = &[$(Self::$variant,)*];
+        }
+    };
+}
+
+listed! {
+    /// Where one side of a conversation stands, as its program sees it.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum State {
+        /// There is none.
+        Reset,
+        /// CPI-C: it has characteristics and no partner.
+        Initialize,
+        /// The program may send.
+        Send,
+        /// The program has received data and the turn in one call: as [`Send`](Self::Send), but for the
+        /// direction of an error.
+        SendPending,
+        /// The program may receive.
+        Receive,
+        /// The partner waits for a confirmation, and goes on sending then.
+        Confirm,
+        /// The partner waits for a confirmation, and receives then.
+        ConfirmSend,
+        /// The partner waits for a confirmation, and the conversation is over then.
+        ConfirmDeallocate,
+        /// APPC: a RECEIVE_AND_POST is outstanding.
+        PendingPost,
+    }
 }
 
 /// Which face a call came by.
@@ -37,34 +52,36 @@ pub(crate) enum Face {
     Cpic,
 }
 
-/// What a program asks for, as far as the table needs to know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Action {
-    Allocate,
-    /// Also with a flush or a confirmation behind it.
-    SendData,
-    /// With the turn behind it.
-    SendDataPrepareToReceive,
-    /// With the end behind it, of whatever type.
-    SendDataDeallocate,
-    Flush,
-    Confirm,
-    Confirmed,
-    PrepareToReceive,
-    ReceiveAndWait,
-    ReceiveImmediate,
-    ReceiveAndPost,
-    RequestToSend,
-    TestRequestToSend,
-    SendError,
-    /// Without an abend.
-    Deallocate,
-    Abend,
-    Cancel,
-    /// Sets a characteristic that must be settled before the partner hears of it.
-    Construct,
-    /// Sets another characteristic, or only looks.
-    Look,
+listed! {
+    /// What a program asks for, as far as the table needs to know.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) enum Action {
+        Allocate,
+        /// Also with a flush or a confirmation behind it.
+        SendData,
+        /// With the turn behind it.
+        SendDataPrepareToReceive,
+        /// With the end behind it, of whatever type.
+        SendDataDeallocate,
+        Flush,
+        Confirm,
+        Confirmed,
+        PrepareToReceive,
+        ReceiveAndWait,
+        ReceiveImmediate,
+        ReceiveAndPost,
+        RequestToSend,
+        TestRequestToSend,
+        SendError,
+        /// Without an abend.
+        Deallocate,
+        Abend,
+        Cancel,
+        /// Sets a characteristic that must be settled before the partner hears of it.
+        Construct,
+        /// Sets another characteristic, or only looks.
+        Look,
+    }
 }
 
 /// What becomes of an action.
@@ -198,39 +215,6 @@ pub(crate) fn after_code(code: Code) -> Option<State> {
 mod tests {
     use super::*;
 
-    const STATES: [State; 9] = [
-        Reset,
-        Initialize,
-        Send,
-        SendPending,
-        Receive,
-        State::Confirm,
-        ConfirmSend,
-        ConfirmDeallocate,
-        PendingPost,
-    ];
-    const ACTIONS: [Action; 19] = [
-        Allocate,
-        SendData,
-        SendDataPrepareToReceive,
-        SendDataDeallocate,
-        Flush,
-        Confirm,
-        Confirmed,
-        PrepareToReceive,
-        ReceiveAndWait,
-        ReceiveImmediate,
-        ReceiveAndPost,
-        RequestToSend,
-        TestRequestToSend,
-        SendError,
-        Deallocate,
-        Abend,
-        Cancel,
-        Construct,
-        Look,
-    ];
-
     fn matrix(face: Face) -> String {
         let cell = |state, action| match next(face, state, action) {
             To(to) if to == state => "=".to_owned(),
@@ -240,11 +224,11 @@ mod tests {
             Gone => "gone".to_owned(),
         };
         let mut text = format!("{:<25}", format!("{face:?}"));
-        let names: Vec<String> = STATES.iter().map(|state| format!("{state:?}")).collect();
+        let names: Vec<String> = State::ALL.iter().map(|state| format!("{state:?}")).collect();
         names.iter().for_each(|name| text += &format!("{name:<18}"));
-        for action in ACTIONS {
+        for action in Action::ALL.iter().copied() {
             text = text.trim_end().to_owned() + &format!("\n{:<25}", format!("{action:?}"));
-            STATES.iter().for_each(|state| text += &format!("{:<18}", cell(*state, action)));
+            State::ALL.iter().for_each(|state| text += &format!("{:<18}", cell(*state, action)));
         }
         text.trim_end().to_owned()
     }

@@ -16,6 +16,8 @@ impl FourCc {
     pub const DOS: Self = Self(u32::from_le_bytes(*b"DOS "));
     /// A file in memory.
     pub const MEM: Self = Self(u32::from_le_bytes(*b"MEM "));
+    /// A region of a peer, where [`RegionFiles`](super::RegionFiles) are installed (ours).
+    pub const RDMA: Self = Self(u32::from_le_bytes(*b"RDMA"));
     /// A chunk that holds chunks, at the top.
     pub const RIFF: Self = Self(u32::from_le_bytes(*b"RIFF"));
     /// A chunk that holds chunks, below another.

@@ -1,14 +1,15 @@
 //! Multimedia file I/O: files with an I/O buffer that knows whether it must be written back (`mmio*`).
 //!
-//! A [`Mmio`] is a file behind an I/O [`Procedure`]: the standard file, memory, or one of your own, found by
-//! the file's name or a [`FourCc`]. Reads and writes go through its buffer; the program may also work in the
-//! buffer itself ([`Mmio::info`], [`Mmio::buffer_mut`], [`Mmio::advance`]) and says then whether it wrote.
-//! [`Mmio::flush`] writes the buffer back, all of it or `CANNOTWRITE`, and only if it was written to.
+//! A [`Mmio`] is a file behind an I/O [`Procedure`]: the standard file, memory, a region of a peer
+//! ([`RegionFiles`]), or one of your own, found by the file's name or a [`FourCc`]. Reads and writes go
+//! through its buffer; the program may also work in the buffer itself ([`Mmio::info`], [`Mmio::buffer_mut`],
+//! [`Mmio::advance`]) and says then whether it wrote. [`Mmio::flush`] writes the buffer back, all of it or
+//! `CANNOTWRITE`, and only if it was written to.
 //!
 //! What flush promises: the bytes are the procedure's. Whether they survive a crash is up to that; the
-//! standard file syncs only if it was opened [`DURABLE`](OpenFlags::DURABLE). While a disk is full, writes
-//! into the buffer succeed, and the flush that must write them out fails; the bytes stay, and a later flush
-//! writes them.
+//! standard file syncs only if it was opened [`DURABLE`](OpenFlags::DURABLE), a region always. While a disk
+//! is full, writes into the buffer succeed, and the flush that must write them out fails; the bytes stay, and
+//! a later flush writes them.
 //!
 //! ```
 //! use qpair::ulp::file::{Buffer, Flush, Mmio, OpenFlags, OpenInfo};
@@ -38,9 +39,13 @@ mod direct;
 pub(crate) mod disk;
 mod error;
 mod flags;
+mod held;
 mod mmio;
+#[cfg(all(any(test, feature = "conformance"), feature = "storage", unix))]
+pub(crate) mod peer;
 mod procedure;
 mod registry;
+mod remote;
 mod riff;
 mod system;
 #[cfg(test)]
@@ -54,4 +59,5 @@ pub use flags::{Buffer, FourCc, Info, Lend, OpenFlags, OpenInfo, Origin};
 pub use mmio::{Flush, Mmio};
 pub use procedure::{FAILED, Message, Procedure, State};
 pub use registry::{install, rename, uninstall};
+pub use remote::{FORGET_HELD, RegionFile, RegionFiles};
 pub use riff::{Chunk, Create, Find};

@@ -65,6 +65,37 @@ pub struct State {
     pub kept: Option<File>,
 }
 
+impl State {
+    /// What a procedure answers: a count or position, or [`FAILED`] with what the system said.
+    pub(super) fn answer(&mut self, answer: io::Result<i64>) -> i64 {
+        answer.unwrap_or_else(|error| {
+            self.system = Some(error);
+            FAILED
+        })
+    }
+
+    /// Moves the disk offset as a seek asks, in a file of that size; the new one.
+    ///
+    /// # Errors
+    /// That of the size; the position would be before the beginning, or cannot be said.
+    pub(super) fn seek(
+        &mut self,
+        offset: i64,
+        origin: Origin,
+        size: impl FnOnce() -> io::Result<u64>,
+    ) -> io::Result<i64> {
+        let target = match origin {
+            Origin::Start => Some(offset),
+            Origin::Current => self.disk_offset.checked_add(offset),
+            Origin::End => i64::try_from(size()?).ok().and_then(|size| size.checked_sub(offset)),
+        };
+        let outside = || io::Error::new(io::ErrorKind::InvalidInput, "the position is before the beginning");
+        let target = target.filter(|target| *target >= 0).ok_or_else(outside)?;
+        self.disk_offset = target;
+        Ok(target)
+    }
+}
+
 /// An I/O procedure: one for each open file.
 ///
 /// Its answer is a count or a position, or [`FAILED`]; for open, close and rename 0 or a

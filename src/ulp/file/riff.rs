@@ -44,7 +44,7 @@ pub enum Create {
 impl Chunk {
     /// Its end, past the pad byte.
     fn end(&self) -> i64 {
-        self.data_offset + i64::from(self.size) + i64::from(self.size & 1)
+        self.data_offset.saturating_add(i64::from(self.size) + i64::from(self.size & 1))
     }
 
     fn has_kind(id: FourCc) -> bool {
@@ -72,16 +72,16 @@ impl Mmio {
     pub fn descend(&mut self, wanted: &Chunk, parent: Option<&Chunk>, find: Find) -> Result<Chunk, Error> {
         const CALL: &str = "mmioDescend";
         let none = || Error::new(CALL, Code::CHUNK_NOT_FOUND, None);
-        let last = parent.map(|parent| parent.data_offset + i64::from(parent.size));
+        let last = parent.map(|parent| parent.data_offset.saturating_add(parent.size.into()));
         loop {
-            let start = self.position();
-            if last.is_some_and(|last| start + 8 > last) {
+            let data_offset = self.position().saturating_add(8);
+            if last.is_some_and(|last| data_offset > last) {
                 return Err(none());
             }
             let mut found = Chunk {
                 id: self.word()?.map(FourCc).ok_or_else(none)?,
                 size: self.word()?.ok_or_else(none)?,
-                data_offset: start + 8,
+                data_offset,
                 ..Chunk::default()
             };
             if Chunk::has_kind(found.id) {
@@ -112,10 +112,10 @@ impl Mmio {
     pub fn ascend(&mut self, chunk: &mut Chunk) -> Result<(), Error> {
         if chunk.created {
             let end = self.position();
-            let size = u32::try_from(end - chunk.data_offset)
-                .map_err(|_| Error::new("mmioAscend", Code::INVALID_PARAMETER, None))?;
+            let size = end.checked_sub(chunk.data_offset).and_then(|size| u32::try_from(size).ok());
+            let size = size.ok_or_else(|| Error::new("mmioAscend", Code::INVALID_PARAMETER, None))?;
             if size != chunk.size {
-                self.seek(chunk.data_offset - 4, Origin::Start)?;
+                self.seek(chunk.data_offset.saturating_sub(4), Origin::Start)?;
                 self.write_all("mmioAscend", &size.to_le_bytes())?;
                 chunk.size = size;
             }
@@ -141,7 +141,7 @@ impl Mmio {
             Create::Riff => chunk.id = FourCc::RIFF,
             Create::List => chunk.id = FourCc::LIST,
         }
-        (chunk.data_offset, chunk.created) = (self.position() + 8, true);
+        (chunk.data_offset, chunk.created) = (self.position().saturating_add(8), true);
         let mut head = [chunk.id.bytes(), chunk.size.to_le_bytes()].concat();
         if create != Create::Plain {
             head.extend(chunk.kind.bytes());

@@ -2,7 +2,7 @@
 //!
 //! It reads and writes at positions, so that a seek costs nothing. It syncs only if it was opened durable.
 
-use super::{Code, FAILED, Message, OpenFlags, Origin, Procedure, State};
+use super::{Code, FAILED, Message, OpenFlags, Procedure, State};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::Path;
@@ -33,13 +33,12 @@ impl Procedure for SystemFile {
                 }
                 Ok(count)
             }),
-            Message::Seek { offset, origin } => self.seek(state, offset, origin),
+            Message::Seek { offset, origin } => {
+                state.seek(offset, origin, || Ok(self.file()?.metadata()?.len()))
+            }
             Message::User { .. } => return FAILED,
         };
-        answer.unwrap_or_else(|error| {
-            state.system = Some(error);
-            FAILED
-        })
+        state.answer(answer)
     }
 }
 
@@ -126,20 +125,6 @@ impl SystemFile {
             }
         }
         Ok(count as i64)
-    }
-
-    fn seek(&self, state: &mut State, offset: i64, origin: Origin) -> io::Result<i64> {
-        let target = match origin {
-            Origin::Start => Some(offset),
-            Origin::Current => state.disk_offset.checked_add(offset),
-            Origin::End => {
-                i64::try_from(self.file()?.metadata()?.len()).ok().and_then(|s| s.checked_sub(offset))
-            }
-        };
-        let outside = || io::Error::new(io::ErrorKind::InvalidInput, "the position is before the beginning");
-        let target = target.filter(|target| *target >= 0).ok_or_else(outside)?;
-        state.disk_offset = target;
-        Ok(target)
     }
 }
 

@@ -42,7 +42,7 @@ impl Mmio {
         if into.len() > room {
             let count = self.read_direct(into)?;
             if let Some(window) = &mut self.window {
-                window.empty_at(position + count as i64);
+                window.empty_at(position.saturating_add(count as i64));
             }
             return Ok(Progress::Read(count));
         }
@@ -78,15 +78,18 @@ impl Mmio {
     /// `CANNOT_WRITE`; `OUT_OF_MEMORY`: the memory file cannot grow. Nothing of this call was written.
     #[inline]
     pub fn write(&mut self, from: &[u8]) -> Result<usize, Error> {
-        let written = self.window.as_mut().map_or(0, |window| window.write(from));
-        if written == from.len() && matches!(self.kind, Kind::Procedure(_)) {
-            return Ok(written);
+        // Apart from the rest, so that a length that the caller knows is known to the copy.
+        if let (Kind::Procedure(_), Some(window)) = (&self.kind, &mut self.window) {
+            if window.write_all(from) {
+                return Ok(from.len());
+            }
         }
-        self.write_on(from, written)
+        self.write_on(from)
     }
 
-    /// Writes what had no room at first.
-    fn write_on(&mut self, from: &[u8], mut written: usize) -> Result<usize, Error> {
+    /// Writes what does not go into the buffer as a whole.
+    fn write_on(&mut self, from: &[u8]) -> Result<usize, Error> {
+        let mut written = self.window.as_mut().map_or(0, |window| window.write(from));
         while written < from.len() {
             match self.make_room(&from[written..]) {
                 Ok(Room::Made) => {}

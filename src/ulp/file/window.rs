@@ -54,8 +54,8 @@ impl fmt::Debug for Bytes {
 
 /// A window on a file from `offset` on.
 ///
-/// Places count from its beginning. `next <= end_write <= len`; bytes below `valid` are the file's, or will
-/// be; those below `dirty_end` must be written back while it is dirty.
+/// Places count from its beginning, and none is beyond the last byte. What is below `valid` was the file's
+/// when it was clean last; what is below `dirty_end` must be written back while it is dirty.
 #[derive(Debug)]
 pub(super) struct Window {
     pub(super) bytes: Bytes,
@@ -78,9 +78,9 @@ impl Window {
         Self { bytes, own, offset, next, end_read, end_write, valid, dirty, dirty_end }
     }
 
-    /// The position in the file.
+    /// The position in the file; no further than can be said, which no procedure reaches.
     pub(super) fn position(&self) -> i64 {
-        self.offset + self.next as i64
+        self.offset.saturating_add(self.next as i64)
     }
 
     pub(super) fn is_dirty(&self) -> bool {
@@ -92,9 +92,15 @@ impl Window {
         &self.bytes[..if self.dirty { self.dirty_end } else { 0 }]
     }
 
-    /// The file has it all now.
+    /// The file has it all now, or never will.
     pub(super) fn clean(&mut self) {
+        self.valid = self.valid();
         (self.dirty, self.dirty_end) = (false, 0);
+    }
+
+    /// Where what is the file's, or will be, ends.
+    fn valid(&self) -> usize {
+        self.valid.max(self.dirty_end)
     }
 
     /// Copies what can be read; the count.
@@ -106,28 +112,39 @@ impl Window {
     }
 
     /// Copies in what has room; the count.
-    #[inline]
     pub(super) fn write(&mut self, from: &[u8]) -> usize {
         let count = from.len().min(self.end_write.saturating_sub(self.next));
-        self.bytes[self.next..self.next + count].copy_from_slice(&from[..count]);
-        self.next += count;
-        if count > 0 {
-            self.wrote();
-        }
+        let all = self.write_all(&from[..count]);
+        debug_assert!(all || count == 0, "no more than there is room for");
         count
     }
 
+    /// Copies all of it in, or nothing; false: there is less room.
+    #[inline]
+    pub(super) fn write_all(&mut self, from: &[u8]) -> bool {
+        let end = self.next + from.len();
+        if end > self.end_write {
+            return false;
+        }
+        self.bytes[self.next..end].copy_from_slice(from);
+        self.next = end;
+        if !from.is_empty() {
+            self.wrote();
+        }
+        true
+    }
+
     /// Everything below `next` must be written back.
+    #[inline]
     fn wrote(&mut self) {
         self.dirty = true;
         self.dirty_end = self.dirty_end.max(self.next);
-        self.valid = self.valid.max(self.next);
     }
 
     /// Moves inside of what is valid; false: the position is elsewhere.
     pub(super) fn move_to(&mut self, position: i64) -> bool {
-        match usize::try_from(position - self.offset) {
-            Ok(place) if place <= self.valid => {
+        match position.checked_sub(self.offset).and_then(|place| usize::try_from(place).ok()) {
+            Some(place) if place <= self.valid() => {
                 self.next = place;
                 true
             }
@@ -165,7 +182,7 @@ impl Window {
 
     /// The position behind what was read.
     pub(super) fn end_of_read(&self) -> i64 {
-        self.offset + self.end_read.max(self.dirty_end) as i64
+        self.offset.saturating_add(self.end_read.max(self.dirty_end) as i64)
     }
 
     /// Of a memory file: has room for so many bytes, all of which can be written.

@@ -60,6 +60,9 @@ static const CLFS_LSN CLFS_LSN_INVALID = {0xFFFFFFFF00000000ull};
 #define FILE_OPEN_IF           3u
 #define FILE_ATTRIBUTE_ARCHIVE 0x20u
 
+/* Bit of fCreateOptions, which is ours: plain calls on threads, also where the system has io_uring. */
+#define QPAIR_CLFS_THREADS 0x80000000u
+
 #ifndef STATUS_SUCCESS
 #define STATUS_SUCCESS ((NTSTATUS)0)
 #endif
@@ -144,8 +147,9 @@ static const CLFS_LSN CLFS_LSN_INVALID = {0xFFFFFFFF00000000ull};
 
 /*
  * Makes or opens the log in a folder that is there, named by its path, perhaps with "LOG:" before it. With
- * FILE_ATTRIBUTE_ARCHIVE in fFlagsAndAttributes a new log keeps an archive tail. Access, sharing, security and
- * fCreateOptions are not looked at: a log is open once.
+ * FILE_ATTRIBUTE_ARCHIVE in fFlagsAndAttributes a new log keeps an archive tail. With QPAIR_CLFS_THREADS in
+ * fCreateOptions its storage runs on threads with plain calls, for tools that do not know io_uring (valgrind hangs
+ * with it); other bits, access, sharing and security are not looked at: a log is open once.
  */
 NTSTATUS ClfsCreateLogFile(PPLOG_FILE_OBJECT pplfoLog, const char *pszLogFileName, ULONG fDesiredAccess,
                            ULONG dwShareMode, PVOID psdLogFile, ULONG fCreateDisposition, ULONG fCreateOptions,

@@ -5,7 +5,7 @@ use qpair_benches::rings::{
     self, Completions, Peer, PlainWork, QuietCompletions, ReceiveWork, Rtrb, SharedArray, WIDE_DEPTH,
 };
 use qpair_benches::rounds::{Aim, Contender, Group, Ratio, Spread};
-use qpair_benches::{floor, log, timing};
+use qpair_benches::{file, floor, log, timing};
 use std::cell::RefCell;
 use std::error::Error;
 use std::rc::Rc;
@@ -24,8 +24,9 @@ pub fn all(wanted: &dyn Fn(&str) -> bool, milliseconds: f64) -> Vec<Group<'stati
         many_groups,
         log_groups,
         remote_log_groups,
+        file_groups,
     ];
-    let names = ["rings", "ping-pong", "write", "post-to-poll", "many", "log", "remote-log"];
+    let names = ["rings", "ping-pong", "write", "post-to-poll", "many", "log", "remote-log", "file"];
     let named = makers.into_iter().zip(names).filter(|(_, name)| wanted(name));
     let made = named.flat_map(|(make, name)| make(name));
     made.map(|made| made.group(milliseconds)).collect()
@@ -140,6 +141,37 @@ fn remote_log_groups(name: &'static str) -> Vec<Made> {
         group("records of 100 bytes made stable, 16 appenders as tasks", 16),
         group("records of 100 bytes made stable, 256 appenders as tasks", 256),
     ]
+}
+
+/// Writes through a buffer, to a file in the folder that is current and to nowhere.
+fn file_groups(name: &'static str) -> Vec<Made> {
+    let nowhere = Made {
+        name,
+        about: "writes of 100 bytes through a buffer of 8 KiB, to nowhere",
+        ratio: Ratio::Speed,
+        contenders: vec![
+            contender("std's BufWriter", Aim::None, file::plain_to_nowhere),
+            contender("ulp::file", Aim::None, file::mmio_to_nowhere),
+        ],
+    };
+    let bench = match file::Bench::new() {
+        Ok(bench) => Rc::new(RefCell::new(bench)),
+        Err(error) => {
+            eprintln!("file: left out: {error}");
+            return vec![nowhere];
+        }
+    };
+    let again = Rc::clone(&bench);
+    let to_file = Made {
+        name,
+        about: "writes of 100 bytes through a buffer of 8 KiB, to a file",
+        ratio: Ratio::Speed,
+        contenders: vec![
+            contender("std's BufWriter", Aim::None, move |n| bench.borrow_mut().plain(n)),
+            contender("ulp::file", Aim::AtLeast(0.95), move |n| again.borrow_mut().mmio(n)),
+        ],
+    };
+    vec![to_file, nowhere]
 }
 
 fn ring_groups(name: &'static str) -> Vec<Made> {

@@ -145,18 +145,8 @@ pub(super) fn appc_10() -> Check {
 pub(super) fn appc_11() -> Check {
     let world = World::new("appc_11")?;
     let (left, _right) = world.pair(false)?;
-    let block = flush_block(&left, 1)?;
+    let block = left.flush_block(1)?;
     same("primary_rc", &block[4..6], &AP_CONVERSATION_TYPE_MIXED.to_be_bytes())
-}
-
-/// A FLUSH block after the call, with that operation extension.
-fn flush_block(end: &End<'_>, opext: u8) -> Result<[u8; 24], String> {
-    let mut block = [0; 24];
-    block[..3].copy_from_slice(&[0x06, 0x00, opext]);
-    block[12..20].copy_from_slice(&end.tp);
-    block[20..].copy_from_slice(&end.conv.to_ne_bytes());
-    done("APPC", end.appc.call(&mut block, &mut []))?;
-    Ok(block)
 }
 
 /// APPC-12: with the adapter in error or gone, AP_COMM_SUBSYSTEM_ABENDED, and the cause is in the log.
@@ -214,7 +204,7 @@ pub(super) fn appc_13() -> Check {
     let (left, right) = world.pair(false)?;
     same("SEND_DATA", left.send(&record(b"kept")), OK)?;
     world.nodes[0].faults().system_error(28);
-    let block = flush_block(&left, 0)?;
+    let block = left.flush_block(0)?;
     same("primary_rc", &block[4..6], &AP_UNEXPECTED_DOS_ERROR.to_be_bytes())?;
     same("secondary_rc", &block[8..12], &28_u32.to_ne_bytes())?;
     same("nothing was sent", right.take().0, AP_UNSUCCESSFUL)?;
@@ -302,7 +292,7 @@ pub(super) fn appc_19() -> Check {
 pub(super) fn appc_41() -> Check {
     let world = World::new("appc_41")?;
     let (_left, right) = world.pair(false)?;
-    let block = flush_block(&right, 0)?;
+    let block = right.flush_block(0)?;
     same("primary_rc", &block[4..6], &[0x00, 0x02])?;
     same("secondary_rc", &block[8..12], &[0x00, 0x00, 0x00, 0x61])
 }
@@ -311,7 +301,7 @@ pub(super) fn appc_41() -> Check {
 pub(super) fn appc_42() -> Check {
     let world = World::new("appc_42")?;
     let (left, _right) = world.pair(false)?;
-    same("24 bytes", flush_block(&left, 0)?[4..12].to_vec(), vec![0; 8])?;
+    same("24 bytes", left.flush_block(0)?[4..12].to_vec(), vec![0; 8])?;
     let mut short = [0; 23];
     short[0] = 0x06;
     let needed = left.appc.call(&mut short, &mut []).map_err(|short| short.needed);

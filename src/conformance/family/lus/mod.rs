@@ -158,6 +158,16 @@ mod verbs {
             at_once(self.appc.flush(self.tp, self.conv))
         }
 
+        /// A FLUSH block after the call, with that operation extension.
+        pub fn flush_block(&self, opext: u8) -> Result<[u8; 24], String> {
+            let mut block = [0; 24];
+            block[..3].copy_from_slice(&[0x06, 0x00, opext]);
+            block[12..20].copy_from_slice(&self.tp);
+            block[20..].copy_from_slice(&self.conv.to_ne_bytes());
+            done("APPC", self.appc.call(&mut block, &mut []))?;
+            Ok(block)
+        }
+
         pub fn confirm(&self) -> Pending<Reply> {
             self.appc.confirm(self.tp, self.conv)
         }

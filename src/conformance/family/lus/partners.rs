@@ -11,6 +11,7 @@ use crate::ulp::conversation::appc::{
 use crate::ulp::conversation::cpic::codes::*;
 use crate::ulp::conversation::cpic::{ConversationId, Program, ReturnCode};
 use crate::ulp::conversation::{ErrorType, Pending, State};
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -107,6 +108,8 @@ struct Left<'a> {
     end: End<'a>,
     data: Data,
     waits: Option<(&'static str, char, Either)>,
+    /// Codes that FLUSH has returned.
+    flushes: BTreeSet<(u16, u32)>,
 }
 
 enum Either {
@@ -128,6 +131,30 @@ fn letter(state: Option<State>) -> char {
 }
 
 impl Left<'_> {
+    /// A FLUSH that is not executed, whatever the state: it changes nothing.
+    fn wrong(&mut self, way: usize, node: &Node) -> Check {
+        let (end, before) = (self.end, self.end.state());
+        let parameter = |secondary| (ap::AP_PARAMETER_CHECK, secondary);
+        let (got, expected) = match way % WRONGS {
+            0 => (End { tp: [7; 8], ..end }.flush(), parameter(ap::AP_BAD_TP_ID)),
+            1 => (End { conv: !end.conv, ..end }.flush(), parameter(ap::AP_BAD_CONV_ID)),
+            _ if before.is_none() => return Ok(()), // there is nothing to be wrong about
+            _ if self.waits.is_some() => (end.flush(), (ap::AP_CONV_BUSY, 0)),
+            2 => {
+                let block = end.flush_block(1)?;
+                let primary = u16::from_be_bytes([block[4], block[5]]);
+                ((primary, 0), (ap::AP_CONVERSATION_TYPE_MIXED, 0))
+            }
+            _ => {
+                node.faults().system_error(28);
+                (end.flush(), (ap::AP_UNEXPECTED_DOS_ERROR, 28))
+            }
+        };
+        self.flushes.insert(got);
+        same("a wrong FLUSH", got, expected)?;
+        same("state after it", end.state(), before)
+    }
+
     fn step(&mut self, verb: usize) -> Check {
         let (name, _) = APPC[verb % APPC.len()];
         let before = letter(self.end.state());
@@ -200,6 +227,7 @@ impl Left<'_> {
             Err(either) => self.waits = Some((name, before, either)),
             Ok((rc, what, data)) => {
                 let after = letter(self.end.state());
+                self.flushes.extend((name == "FLUSH").then_some((rc.primary, rc.secondary)));
                 self.judge(name, before, rc.primary, what, after)?;
                 self.data.took(&data)?;
             }
@@ -361,27 +389,33 @@ pub enum Event {
     Left(usize),
     /// A call of the right side.
     Right(usize),
+    /// A FLUSH of the left side that is wrong in itself: one of [`WRONGS`] ways.
+    Wrong(usize),
     /// A node goes down: 0 the left one, 1 the right one.
     Kill(usize),
 }
+
+/// Ways of [`Event::Wrong`]: another program, no conversation, a mapped verb, a system call that fails.
+pub const WRONGS: usize = 4;
 
 /// Verbs that [`Event::Left`] counts; each is there in two forms.
 pub const VERBS: usize = 2 * APPC.len();
 /// Calls that [`Event::Right`] counts.
 pub const CALLS: usize = 2 * CPIC.len();
 
-/// Two partners in one world, whichever of them invokes the other.
-pub fn story(net: &str, invoked: bool, events: &[Event]) -> Check {
+/// Two partners in one world, whichever of them invokes the other; the codes that FLUSH has returned.
+pub fn story(net: &str, invoked: bool, events: &[Event]) -> Result<BTreeSet<(u16, u32)>, String> {
     let world = World::with(net, small())?;
     let program = Program::new(&world.units[1], &["SERVER"]);
     let (end, id) = if invoked { invoke_left(&world, &program)? } else { invoke_right(&world, &program)? };
     same("cmspm", program.cmspm(&id, CM_NON_BLOCKING), CM_OK)?;
-    let mut left = Left { end, data: Data::default(), waits: None };
+    let mut left = Left { end, data: Data::default(), waits: None, flushes: BTreeSet::new() };
     let mut right = Right { program: &program, id, data: Data::default(), waits: None };
     for event in events {
         match event {
             Event::Left(verb) => left.step(*verb),
             Event::Right(call) => right.step(*call),
+            Event::Wrong(way) => left.wrong(*way, &world.nodes[0]),
             Event::Kill(node) => {
                 left.data.broken = true;
                 world.nodes[*node].faults().adapter_gone();
@@ -400,7 +434,7 @@ pub fn story(net: &str, invoked: bool, events: &[Event]) -> Check {
         same("left to right", right.data.received, left.data.sent)?;
         same("right to left", left.data.received, right.data.sent)?;
     }
-    Ok(())
+    Ok(left.flushes)
 }
 
 pub fn invoke_right<'a>(world: &'a World, program: &Program) -> Result<(End<'a>, ConversationId), String> {
@@ -428,19 +462,35 @@ pub fn stories(net: &str, seed: u64) -> Check {
         chance ^= chance << 17;
         (chance >> 32) as usize % bound
     };
+    let mut flushes = BTreeSet::new();
     for number in 0..STORIES {
         let invoked = below(2) == 0;
         let length = 1 + below(80);
         let events: Vec<Event> = (0..length)
-            .map(|_| match below(61) {
+            .map(|_| match below(63) {
                 0 => Event::Kill(below(2)),
                 1..=30 => Event::Left(below(VERBS)),
+                31 | 32 => Event::Wrong(below(WRONGS)),
                 _ => Event::Right(below(CALLS)),
             })
             .collect();
-        story(net, invoked, &events).map_err(|what| format!("story {number} of seed {seed}: {what}"))?;
+        let told = story(net, invoked, &events);
+        flushes.extend(told.map_err(|what| format!("story {number} of seed {seed}: {what}"))?);
     }
-    Ok(())
+    // Every code of its page was met, and no other: what the partner has to say, FLUSH never tells.
+    same("codes of FLUSH", flushes, CODES_OF_FLUSH.into())
 }
 
-const STORIES: usize = 100;
+/// What FLUSH returns, whatever happens around it (2.5); of the system's errors the one that is injected.
+const CODES_OF_FLUSH: [(u16, u32); 8] = [
+    (ap::AP_OK, 0),
+    (ap::AP_PARAMETER_CHECK, ap::AP_BAD_CONV_ID),
+    (ap::AP_PARAMETER_CHECK, ap::AP_BAD_TP_ID),
+    (ap::AP_STATE_CHECK, ap::AP_FLUSH_NOT_SEND_STATE),
+    (ap::AP_COMM_SUBSYSTEM_ABENDED, 0),
+    (ap::AP_CONVERSATION_TYPE_MIXED, 0),
+    (ap::AP_CONV_BUSY, 0),
+    (ap::AP_UNEXPECTED_DOS_ERROR, 28),
+];
+
+const STORIES: usize = 250;

@@ -7,14 +7,17 @@ mod chunks;
 mod flushing;
 mod memory;
 mod opening;
+#[cfg(all(feature = "storage", unix))]
+mod remote;
 
 use super::{D, E, I, Plain, Statement, holds, same};
 use crate::ulp::file::disk::Disk;
 use crate::ulp::file::*;
 use std::error::Error as AnyError;
 
-/// What MMIO-32 waits for.
-const REGIONS: &str = "an I/O procedure over a remote region is not built yet";
+/// Why MMIO-32 has no check without the feature `storage`.
+#[cfg(not(all(feature = "storage", unix)))]
+const NO_DISK: &str = "memory of files, and a disk that forgets, come with the feature storage, on Unix";
 
 pub(super) const STATEMENTS: &[Statement] = &[
     Statement::plain("MMIO-1", D, "a flush of a buffer not written to does no I/O", flushing::mmio_1),
@@ -158,11 +161,19 @@ pub(super) const STATEMENTS: &[Statement] = &[
         chunks::mmio_29_30,
     ),
     Statement::plain("MMIO-31", D, "with FHOPEN a close leaves the system's file open", opening::mmio_31),
-    Statement::waits(
+    #[cfg(all(feature = "storage", unix))]
+    Statement::plain(
         "MMIO-32",
         I,
         "what was flushed to a remote region survives a crash of the responder",
-        REGIONS,
+        remote_region,
+    ),
+    #[cfg(not(all(feature = "storage", unix)))]
+    Statement::not_shown(
+        "MMIO-32",
+        I,
+        "what was flushed to a remote region survives a crash of the responder",
+        NO_DISK,
     ),
 ];
 
@@ -174,6 +185,13 @@ fn full_disk() -> Plain {
 fn procedures() -> Plain {
     opening::mmio_23_24_27()?;
     opening::mmio_23_positions()
+}
+
+#[cfg(all(feature = "storage", unix))]
+fn remote_region() -> Plain {
+    remote::mmio_32_flushed()?;
+    remote::mmio_32_disk_in_trouble()?;
+    remote::mmio_32_peer_crashes()
 }
 
 /// A file on a disk with a buffer of so many bytes.

@@ -7,7 +7,7 @@ use crate::ulp::conversation::allocation::{self, Share};
 use crate::ulp::conversation::attach::{Attach, PIP_MAX, Security, SyncLevel};
 use crate::ulp::conversation::code::{Abend, Code};
 use crate::ulp::conversation::half::{Begun, Confirming, Ticket, Verb};
-use crate::ulp::conversation::lu::{LuCore, NoAttach, Partner};
+use crate::ulp::conversation::lu::{LuCore, NoAttach, Partner, next_attach};
 use crate::ulp::conversation::node::lock;
 use crate::ulp::conversation::state::{Face, State};
 use event_listener::Event;
@@ -22,7 +22,7 @@ pub struct Allocate {
     pub fqplu_name: String,
     /// The mode; blank: any.
     pub mode_name: String,
-    /// The program to invoke.
+    /// The program to invoke, up to 64 bytes.
     pub tp_name: String,
     /// How far the conversation can confirm.
     pub sync_level: SyncLevel,
@@ -126,21 +126,13 @@ impl Appc {
     /// AP_PARAMETER_CHECK with AP_UNDEFINED_TP_NAME: no unit of the node has such a program. AP_STATE_CHECK
     /// with AP_ALLOCATE_NOT_PENDING: none came in time. AP_COMM_SUBSYSTEM_ABENDED.
     pub fn receive_allocate(&self, tp_name: &str) -> Result<ReceiveAllocate, ReturnCode> {
-        let mut refused = ReturnCode::parameter(AP_UNDEFINED_TP_NAME);
-        for lu in self.entry.node.units() {
-            match lu.next_attach(&[tp_name], lu.options.receive_allocate_limit) {
-                Ok(session) => {
-                    let share = Share { lu, session };
-                    return Ok(self.attached(share));
-                }
-                Err(NoAttach::UnknownProgram) => {}
-                Err(NoAttach::TimedOut) => refused = ReturnCode::state(AP_ALLOCATE_NOT_PENDING),
-                Err(NoAttach::NodeDown) => {
-                    return Err(told(self.entry.node.core(), &codes::RECEIVE_ALLOCATE, Code::NodeDown));
-                }
-            }
+        let node = self.entry.node.core();
+        match next_attach(node, &self.entry.node.units(), &[tp_name]) {
+            Ok(share) => Ok(self.attached(share)),
+            Err(NoAttach::UnknownProgram) => Err(ReturnCode::parameter(AP_UNDEFINED_TP_NAME)),
+            Err(NoAttach::TimedOut) => Err(ReturnCode::state(AP_ALLOCATE_NOT_PENDING)),
+            Err(NoAttach::NodeDown) => Err(told(node, &codes::RECEIVE_ALLOCATE, Code::NodeDown)),
         }
-        Err(refused)
     }
 
     fn attached(&self, share: Share) -> ReceiveAllocate {
@@ -151,15 +143,11 @@ impl Appc {
         let (attach, lu) = (share.session.with(|half| half.attach().cloned()), Arc::clone(&share.lu));
         let conv_id = self.entry.keep(tp_id, &event, share);
         let attach = attach.expect("what waits for a program has its attach");
-        let user_id = match attach.security {
-            Security::None => String::new(),
-            Security::Same(user_id) | Security::Program { user_id, .. } => user_id,
-        };
         ReceiveAllocate {
             tp_id,
             conv_id,
             sync_level: attach.sync_level,
-            user_id,
+            user_id: attach.security.user_id(),
             lu_alias: lu.alias.clone(),
             plu_alias: lu.alias_of(&attach.local_lu),
             mode_name: attach.mode,
@@ -174,7 +162,8 @@ impl Appc {
     ///
     /// # Errors
     /// AP_PARAMETER_CHECK with AP_BAD_TP_ID, AP_BAD_LU_ALIAS, AP_BAD_PARTNER_LU_ALIAS,
-    /// AP_UNKNOWN_PARTNER_MODE or AP_PIP_LEN_INCORRECT. AP_ALLOCATION_ERROR: there is no session.
+    /// AP_UNKNOWN_PARTNER_MODE or AP_PIP_LEN_INCORRECT. AP_ALLOCATION_ERROR: there is no session, or a name
+    /// is longer than any that the partner can know.
     /// AP_COMM_SUBSYSTEM_ABENDED, AP_UNEXPECTED_DOS_ERROR.
     pub fn allocate(&self, tp_id: TpId, asks: &Allocate) -> Pending<Result<ConvId, ReturnCode>> {
         let (lu, partner, event) = match self.judge_allocate(tp_id, asks) {

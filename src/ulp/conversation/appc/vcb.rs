@@ -152,7 +152,9 @@ impl Appc {
             tp_name: block.text(at::ALLOCATE_TP_NAME),
             sync_level,
             security,
-            pip: part(data, block.length(at::ALLOCATE_PIP_DLEN))?.to_vec(),
+            pip: said(block, data, at::ALLOCATE_PIP_DLEN)
+                .ok_or(ReturnCode::parameter(AP_INVALID_DATA_SEGMENT))?
+                .to_vec(),
         };
         block.put_word(at::ALLOCATE_SENSE_DATA, 0);
         let conv_id = self.allocate(block.tp_id(), &asks).wait()?;
@@ -193,6 +195,19 @@ impl Appc {
         Err(self.wrong(block.tp_id(), block.conv_id(), action, own, secondary))
     }
 
+    /// As much of the data as the block says at that place; that there is less comes after the state.
+    fn part<'d>(
+        &self,
+        block: &Block<'_>,
+        data: &'d [u8],
+        length_at: usize,
+        action: Action,
+        own: &codes::Own,
+    ) -> Result<&'d [u8], ReturnCode> {
+        let wrong = || self.wrong(block.tp_id(), block.conv_id(), action, own, AP_INVALID_DATA_SEGMENT);
+        said(block, data, length_at).ok_or_else(wrong)
+    }
+
     fn attributes(&self, block: &mut Block<'_>) -> Told {
         let of = self.get_attributes(block.tp_id(), block.conv_id())?;
         let (net, lu) = of.fqlu_name.split_once('.').unwrap_or(("", &of.fqlu_name));
@@ -229,7 +244,9 @@ impl Appc {
             4 => Deallocate::AbendTimer,
             _ => return self.invalid(block, Action::Deallocate, &codes::DEALLOCATE, AP_DEALLOC_BAD_TYPE),
         };
-        let log = part(data, block.length(at::DEALLOC_LOG_DLEN))?;
+        let ordered = matches!(kind, Deallocate::SyncLevel | Deallocate::Flush);
+        let action = if ordered { Action::Deallocate } else { Action::Abend };
+        let log = self.part(block, data, at::DEALLOC_LOG_DLEN, action, &codes::DEALLOCATE)?;
         told(self.deallocate(block.tp_id(), block.conv_id(), kind, log).wait().rc)
     }
 
@@ -247,7 +264,7 @@ impl Appc {
                 return self.invalid(block, Action::SendData, &codes::SEND_DATA, AP_SEND_DATA_INVALID_TYPE);
             }
         };
-        let data = part(data, block.length(at::SEND_DLEN))?;
+        let data = self.part(block, data, at::SEND_DLEN, Action::SendData, &codes::SEND_DATA)?;
         reported(block, self.send_data(block.tp_id(), block.conv_id(), data, kind))
     }
 
@@ -262,7 +279,7 @@ impl Appc {
             1 => true,
             _ => return self.invalid(block, Action::SendError, &codes::SEND_ERROR, AP_BAD_ERROR_DIRECTION),
         };
-        let log = part(data, block.length(at::ERROR_LOG_DLEN))?;
+        let log = self.part(block, data, at::ERROR_LOG_DLEN, Action::SendError, &codes::SEND_ERROR)?;
         reported(block, self.send_error(block.tp_id(), block.conv_id(), error, of_sending, log))
     }
 
@@ -287,7 +304,7 @@ impl Appc {
             1 => true,
             _ => return self.invalid(block, action, own, AP_BAD_RETURN_STATUS_WITH_DATA),
         };
-        part(data, max_len)?;
+        self.part(block, data, at::MAX_LEN, action, own)?;
         let arguments = ReceiveArguments { max_len, fill, rtn_status };
         let got: Received = match opcode {
             opcode::RECEIVE_IMMEDIATE => self.receive_immediate(tp_id, conv_id, arguments),
@@ -315,9 +332,9 @@ fn reported(block: &mut Block<'_>, pending: Pending<Reply>) -> Told {
     told(reply.rc)
 }
 
-/// As much of the data as the block says.
-fn part(data: &[u8], length: u16) -> Result<&[u8], ReturnCode> {
-    data.get(..length.into()).ok_or(ReturnCode::parameter(AP_INVALID_DATA_SEGMENT))
+/// As much of the data as the block says at that place; `None`: there is less.
+fn said<'d>(block: &Block<'_>, data: &'d [u8], length_at: usize) -> Option<&'d [u8]> {
+    data.get(..block.length(length_at).into())
 }
 
 /// `conv_state`.

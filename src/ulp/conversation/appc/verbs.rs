@@ -3,7 +3,7 @@
 use super::codes::{self, AP_NONE, Own};
 use super::{Appc, ConvId, Pending, ReturnCode, TpId};
 use crate::ulp::conversation::allocation::Share;
-use crate::ulp::conversation::attach::{Security, SyncLevel};
+use crate::ulp::conversation::attach::SyncLevel;
 use crate::ulp::conversation::code::{Abend, Code, ErrorType};
 use crate::ulp::conversation::half::{
     self, After, Confirming, DataReceived, Fill, Outcome, Receive, Verb, Waiting,
@@ -353,10 +353,6 @@ impl Appc {
         let attach = attach.ok_or(ReturnCode::parameter(codes::AP_BAD_CONV_ID))?;
         let invoked = attach.local_lu != share.lu.name;
         let partner = if invoked { attach.local_lu } else { attach.partner_lu };
-        let user_id = match attach.security {
-            Security::None => String::new(),
-            Security::Same(user_id) | Security::Program { user_id, .. } => user_id,
-        };
         Ok(Attributes {
             sync_level: attach.sync_level,
             mode_name: attach.mode,
@@ -364,7 +360,7 @@ impl Appc {
             fqlu_name: share.lu.name.clone(),
             plu_alias: share.lu.alias_of(&partner),
             fqplu_name: partner,
-            user_id,
+            user_id: attach.security.user_id(),
         })
     }
 

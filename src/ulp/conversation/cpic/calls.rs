@@ -4,11 +4,12 @@ use super::characteristics::Characteristics;
 use super::codes::*;
 use super::wait::{Done, Ended};
 use super::{Conversation, ConversationId, Program};
+use crate::observe;
 use crate::ulp::conversation::allocation::{self, Share};
 use crate::ulp::conversation::attach::{Attach, SyncLevel};
 use crate::ulp::conversation::code::{Abend, Code, ErrorType};
 use crate::ulp::conversation::half::{After, Confirming, DataReceived, Fill, Receive, Verb, Waiting};
-use crate::ulp::conversation::lu::{NoAttach, Partner};
+use crate::ulp::conversation::lu::{NoAttach, Partner, next_attach};
 use crate::ulp::conversation::node::lock;
 use crate::ulp::conversation::session::Session;
 use crate::ulp::conversation::state::{Action, Face, Move, State, StatusReceived, next};
@@ -105,14 +106,13 @@ impl Program {
     pub fn cmaccp(&self) -> Result<ConversationId, ReturnCode> {
         let names = lock(&self.names).clone();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let session =
-            self.lu.next_attach(&names, self.lu.options.receive_allocate_limit).map_err(|why| match why {
-                NoAttach::UnknownProgram | NoAttach::TimedOut => CM_PROGRAM_STATE_CHECK,
-                NoAttach::NodeDown => self.told("cmaccp", Code::NodeDown),
-            })?;
-        session.set_owner(&self.event);
-        let characteristics = accepted(&session);
-        let share = Share { lu: Arc::clone(&self.lu), session };
+        let units = [Arc::clone(&self.lu)];
+        let share = next_attach(&self.lu.node, &units, &names).map_err(|why| match why {
+            NoAttach::UnknownProgram | NoAttach::TimedOut => CM_PROGRAM_STATE_CHECK,
+            NoAttach::NodeDown => self.told("cmaccp", Code::NodeDown),
+        })?;
+        share.session.set_owner(&self.event);
+        let characteristics = accepted(&share.session);
         Ok(self.keep(Conversation::new(characteristics, Some(share))))
     }
 
@@ -143,7 +143,8 @@ impl Program {
 
     fn judge_allocate(&self, of: &Characteristics) -> Result<(Partner, Attach), ReturnCode> {
         if of.conversation_type != CM_BASIC_CONVERSATION {
-            self.lu.hint("cmallc of a mapped conversation: call cmsct with CM_BASIC_CONVERSATION first");
+            let what = "cmallc of a mapped conversation: call cmsct with CM_BASIC_CONVERSATION first";
+            observe::emit(observe::Event::ConversationHint { what });
             return Err(CM_PARAMETER_ERROR);
         }
         let partner = self.lu.partner(of.partner_lu_name.trim_end()).ok_or(CM_PARAMETER_ERROR)?;

@@ -8,6 +8,7 @@ use crate::ulp::conversation::code::{Abend, Code};
 use crate::ulp::conversation::half::{Outcome, Verb};
 use crate::ulp::conversation::node::lock;
 use crate::ulp::conversation::state::{Action, Face, Move, State, after_code, next};
+use event_listener::EventListener;
 
 /// What an operation has come to.
 pub(super) enum Done {
@@ -173,33 +174,34 @@ impl Program {
     /// CM_PROGRAM_STATE_CHECK.
     pub fn cmwait(&self) -> Waited {
         loop {
-            if let Some(waited) = self.take_ended() {
-                return waited;
+            match self.ended_or_listening() {
+                Ok(waited) => return waited,
+                Err(listener) => event_listener::Listener::wait(listener),
             }
-            let listener = self.event.listen();
-            if let Some(waited) = self.take_ended() {
-                return waited;
-            }
-            event_listener::Listener::wait(listener);
         }
     }
 
     /// As [`cmwait`](Self::cmwait), for a task.
     pub async fn wait_for_conversation(&self) -> Waited {
         loop {
-            if let Some(waited) = self.take_ended() {
-                return waited;
+            match self.ended_or_listening() {
+                Ok(waited) => return waited,
+                Err(listener) => listener.await,
             }
-            let listener = self.event.listen();
-            if let Some(waited) = self.take_ended() {
-                return waited;
-            }
-            listener.await;
         }
     }
 
+    /// What has ended; or a listener that hears of whatever ends from now on.
+    fn ended_or_listening(&self) -> Result<Waited, EventListener> {
+        if let Some(waited) = self.take_ended() {
+            return Ok(waited);
+        }
+        let listener = self.event.listen();
+        self.take_ended().ok_or(listener)
+    }
+
     /// An operation that has ended; or that there is none. `None`: one has to wait.
-    pub(super) fn take_ended(&self) -> Option<Waited> {
+    fn take_ended(&self) -> Option<Waited> {
         if let Some(waited) = lock(&self.finished).pop_front() {
             return Some(waited);
         }

@@ -150,8 +150,9 @@ pub(crate) struct Half {
     arriving: Records,
     reading: Records,
     attach: Option<Partial>,
-    /// Log data of an error, as far as it has come.
+    /// Log data of an error, as far as it has come, and of which error it is.
     error_log: Vec<u8>,
+    error_sense: Sense,
     logs: VecDeque<Vec<u8>>,
     request_to_send: bool,
     operation: Option<Operation>,
@@ -206,6 +207,7 @@ impl Half {
             reading: Records::default(),
             attach: None,
             error_log: Vec::new(),
+            error_sense: Sense::NONE,
             logs: VecDeque::new(),
             request_to_send: false,
             operation: None,
@@ -431,7 +433,7 @@ impl Half {
     fn begin_purge(&mut self, flags: Flags, sense: Sense, log: &[u8]) {
         self.purging = true;
         self.asks = None;
-        self.error_announced = false;
+        (self.error_announced, self.error_log) = (false, Vec::new()); // the rest of it will be purged
         self.bereft = false;
         if self.mine {
             self.purge_owed = true; // the answer to the peer's own purge goes first

@@ -6,7 +6,6 @@ use super::*;
 use crate::ulp::conversation::attach::Security;
 use crate::ulp::conversation::code::{ErrorType, Notice};
 use crate::ulp::conversation::frame::HEADER;
-use crate::ulp::conversation::state::StatusReceived;
 use proptest::prelude::*;
 use std::collections::VecDeque;
 
@@ -170,8 +169,6 @@ impl Side {
             assert!(self.received.last().is_none_or(|last| *last < number), "records came out of order");
             self.received.push(number);
         }
-        let clean = received.data == DataReceived::Complete || received.data == DataReceived::None;
-        let _clean_or_part = clean || received.status == StatusReceived::None;
     }
 }
 
@@ -210,6 +207,13 @@ fn receive(waiting: Waiting, fill: Fill, length: usize) -> Verb<'static> {
     Verb::Receive(Receive { fill, length, join: length % 2 == 0, waiting })
 }
 
+/// An error log variable that takes more than one frame.
+const LONG_LOG: &[u8] = &{
+    let mut log = [7; 300];
+    (log[0], log[1]) = (1, 44);
+    log
+};
+
 fn verb(number: u8, face: Face) -> Verb<'static> {
     match number {
         0 => Verb::Flush,
@@ -225,7 +229,7 @@ fn verb(number: u8, face: Face) -> Verb<'static> {
         13 if face == Face::Appc => receive(Waiting::Post, Fill::Record, 301),
         13 => Verb::TestRequestToSend,
         14 => Verb::RequestToSend,
-        15 => Verb::SendError { error: ErrorType::Program, of_sending: face == Face::Appc, log: &[] },
+        15 => Verb::SendError { error: ErrorType::Program, of_sending: face == Face::Appc, log: LONG_LOG },
         16 => Verb::Deallocate(Confirming::Yes),
         _ => Verb::Abend { abend: Abend::Program, log: &[0, 4, 0x12, 0xE1] },
     }
@@ -387,6 +391,28 @@ fn wire_3_purge_and_cd_cross() {
     assert_eq!(pair.sides[0].half.state(), State::Receive, "it was told of the error");
     assert!(pair.sides[0].broken);
     assert_eq!(pair.sides[0].half.out.posted, before, "the purge was not answered");
+}
+
+/// An error whose log data came in part, when this side's own error purged the rest of it.
+#[test]
+fn a_log_that_is_purged_in_the_middle_is_forgotten() {
+    let mut pair = Pair::new(false);
+    pair.begin(0, Verb::Flush);
+    pair.settle();
+    pair.begin(0, Verb::SendError { error: ErrorType::Program, of_sending: false, log: LONG_LOG });
+    assert!(pair.post(0) && pair.deliver(1) && pair.post(0), "a part is here, the rest on its way");
+    pair.begin(1, Verb::SendError { error: ErrorType::Program, of_sending: false, log: &[] });
+    pair.settle();
+    pair.begin(1, Verb::PrepareToReceive(Confirming::No));
+    pair.settle();
+    for _told_and_given_the_turn in 0..2 {
+        pair.begin(0, receive(Waiting::Wait, Fill::Record, 100));
+    }
+    assert_eq!(pair.sides[0].half.state(), State::Send);
+    pair.begin(0, Verb::SendData { bytes: &[0, 6, 0, 0, 0, 1], after: After::Flush });
+    pair.settle(); // its data is no breach
+    pair.begin(1, receive(Waiting::Immediate, Fill::Record, 100));
+    assert_eq!(pair.sides[1].received, [1]);
 }
 
 /// WIRE-1, WIRE-2: without credit no normal frame goes, and expedited ones do.

@@ -187,6 +187,10 @@ impl Half {
     /// Log data goes to the LU; the program gets the notice when all of it is here.
     fn error_arrived(&mut self, frame: &Frame<'_>) -> Result<(), Breach> {
         let Header { flags, sense, turn, .. } = frame.header;
+        if flags.has(Flags::CEB) && sense != self.error_sense {
+            self.error_log.clear(); // the peer has given up in the middle of a notice
+        }
+        self.error_sense = sense;
         self.error_log.extend(frame.body);
         let announced = self.error_log.first_chunk().map_or(0, |ll| usize::from(u16::from_be_bytes(*ll)));
         if announced > LOG_MAX || self.error_log.len() > announced {

@@ -7,6 +7,8 @@ mod flushing;
 mod memory;
 mod opening;
 mod random;
+#[cfg(all(feature = "storage", unix))]
+mod remote;
 
 use super::*;
 use disk::Disk;

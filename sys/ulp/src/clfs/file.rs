@@ -3,13 +3,15 @@
 use super::{Failed, LOGS, log, lsn, place, required, told};
 use crate::border::{Out, Plain, Text};
 use crate::table::lock;
-use qpair::ulp::log::{Log, LogOptions, LogStatus, Lsn};
+use qpair::ulp::log::{Log, LogOptions, LogStatus, Lsn, StorageChoice};
 
 const FILE_OPEN: u32 = 1;
 const FILE_CREATE: u32 = 2;
 const FILE_OPEN_IF: u32 = 3;
 /// Bit of the attributes that has a new log keep an archive tail.
 const ATTRIBUTE_ARCHIVE: u32 = 0x20;
+/// Bit of the options that has storage run on threads with plain calls.
+const THREADS: u32 = 0x8000_0000;
 
 /// `QPAIR_CLFS_INFORMATION`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,14 +39,16 @@ pub extern "C" fn ClfsCreateLogFile(
     _share: u32,
     _security: usize,
     disposition: u32,
-    _options: u32,
+    options: u32,
     attributes: u32,
 ) -> i32 {
     let mut create = || {
         place(&made, "pplfoLog is NULL")?;
         let name = required(name.read(), "the name is NULL or not UTF-8")?;
         let folder = name.get(4..).filter(|_| name[..4].eq_ignore_ascii_case("log:")).unwrap_or(name);
-        let options = LogOptions::default().archive(attributes & ATTRIBUTE_ARCHIVE != 0);
+        let storage = if options & THREADS != 0 { StorageChoice::Threads } else { StorageChoice::Automatic };
+        let archive = attributes & ATTRIBUTE_ARCHIVE != 0;
+        let options = LogOptions::default().archive(archive).storage(storage);
         let log = match disposition {
             FILE_OPEN => Log::open(folder, options)?,
             FILE_CREATE => Log::create(folder, options)?,
