@@ -16,7 +16,7 @@ type Run<'w> = Box<dyn FnMut(u64) -> Duration + 'w>;
 
 /// Every group that is wanted, its peers checked by a short run; one measurement takes about `milliseconds`.
 pub fn all(wanted: &dyn Fn(&str) -> bool, milliseconds: f64) -> Vec<Group<'static>> {
-    let makers: [fn(&'static str) -> Vec<Made>; 7] = [
+    let makers: [fn(&'static str) -> Vec<Made>; 8] = [
         ring_groups,
         ping_pong_groups,
         write_groups,
