@@ -219,7 +219,7 @@ impl AdapterCore {
         info: AdapterInfo,
         faults: Option<Arc<faults::Faults>>,
     ) -> Arc<Self> {
-        let number = backend.device().new_adapter();
+        let number = backend.new_adapter();
         let (life, next_base) = (Life::new([]), Mutex::new(FIRST_BASE));
         let in_net = AtomicU64::new(1);
         let core = Arc::new(Self { life, backend, number, name, info, faults, in_net, next_base });
@@ -259,9 +259,14 @@ impl AdapterCore {
 
     /// A number for the first byte of a region: never the pointer, but at the same place in its page.
     ///
+    /// Only a device of the kernel knows bytes by their pointers.
+    ///
     /// A page lies unused between any two regions, so that who runs over the end of one is found out. Numbers
     /// come back when 2^64 have been given; that is harmless, since a key says which region is meant.
     pub(super) fn new_base(&self, pointer: u64, length: usize) -> u64 {
+        if self.backend.names_machine_addresses() {
+            return pointer;
+        }
         let mut next = self.next_base.lock().unwrap_or_else(PoisonError::into_inner);
         let span = (length as u64).next_multiple_of(PAGE) + 2 * PAGE;
         let first = if next.checked_add(span).is_some() { *next } else { FIRST_BASE };

@@ -64,7 +64,7 @@ impl Qp {
         let rights = rights.unwrap_or_default();
         let inside = range.start < region.len() && range.start <= range.end && range.end <= region.len();
         let binding = Binding {
-            region: region.key,
+            region: region.local_token(),
             address: region.base.wrapping_add(range.start as u64),
             length: range.end.saturating_sub(range.start) as u64,
             rights,
@@ -87,7 +87,7 @@ impl Qp {
             self.qp.expose_deferred(); // a call that fails leaves nothing held back (QP-25)
             return Err(post::too_long_window(binding.length, most));
         }
-        let bind = Bind { window: window.home, binding };
+        let bind = Bind { window: window.window.home(), binding };
         self.qp.post_bind(&bind, how).map_err(|refused| post::refused(call, refused))
     }
 
@@ -150,7 +150,7 @@ impl Qp {
         let call = PostCall::Invalidate;
         let how = self.how(call, context, flags, INVALIDATE_FLAGS, true)?;
         let (home, adapter, pd) = match object.into() {
-            Invalidate::Window(window) => (window.home, &window.adapter, window.pd),
+            Invalidate::Window(window) => (window.window.home(), &window.adapter, window.pd),
             Invalidate::FastRegister(region) => (region.home(), &region.adapter, region.pd),
         };
         if home == Token::default() {

@@ -2,7 +2,7 @@
 
 use super::adapter::AdapterCore;
 use super::limits::{self, AdapterLimits};
-use super::{Adapter, AdapterFlags, AdapterInfo, Error, Faults, NdkVersion, Status};
+use super::{Adapter, AdapterFlags, AdapterInfo, Error, Faults, NdkVersion, Status, pd};
 use crate::backend::{Backend, NameError, OpenError, Options};
 use crate::cm;
 use crate::fabric::clock::{self, ManualClock};
@@ -142,11 +142,8 @@ impl AdapterOptions {
             cm::Timeouts { connect: connect.into(), accept: accept.into(), disconnect: disconnect.into() };
         let options = Options { clock, timeouts };
         let backend = Backend::open(&self.name, options).map_err(|error| refused(&self.name, error))?;
-        if self.faults.as_ref().is_some_and(|faults| !faults.attach(backend.device())) {
-            backend.close();
-            return Err(Error::new(OPEN, Status::INVALID_PARAMETER)
-                .with_argument("faults", "of another adapter")
-                .with_hint("make Faults of its own for each adapter"));
+        if let Some(faults) = &self.faults {
+            attach(faults, &backend).inspect_err(|_| backend.close())?;
         }
         let engine = self.faults.as_ref().map(|faults| Arc::clone(faults.engine()));
         let adapter = Adapter { core: AdapterCore::new(self.name, backend, info, engine) };
@@ -177,6 +174,17 @@ impl AdapterOptions {
         }
         Ok(AdapterInfo::local(version, &self.limits, self.flags))
     }
+}
+
+/// Has the faults concern what was opened.
+fn attach(faults: &Faults, backend: &Backend) -> Result<(), Error> {
+    let local = backend.emulated("faults on purpose").map_err(|error| pd::refused(OPEN, error))?;
+    if faults.attach(local.device()) {
+        return Ok(());
+    }
+    Err(Error::new(OPEN, Status::INVALID_PARAMETER)
+        .with_argument("faults", "of another adapter")
+        .with_hint("make Faults of its own for each adapter"))
 }
 
 #[cold]

@@ -3,7 +3,7 @@
 use super::adapter::AdapterCore;
 use super::connector::endpoint_refused;
 use super::handle;
-use super::{Error, Request};
+use super::{Error, Request, pd};
 use crate::device::connect;
 use std::fmt;
 use std::net::SocketAddr;
@@ -25,7 +25,9 @@ impl SharedEndpoint {
     pub(super) fn new(adapter: &Arc<AdapterCore>, local: SocketAddr) -> Result<Self, Error> {
         let backend = &adapter.backend;
         let hold = adapter.life.hold();
-        let endpoint = connect::SharedEndpoint::new(backend.exchange(), hold, &backend.addresses(), local);
+        let local_net = backend.emulated("shared endpoints in this backend");
+        let exchange = local_net.map_err(|refused| pd::refused(CREATE, refused))?.exchange();
+        let endpoint = connect::SharedEndpoint::new(exchange, hold, &backend.addresses(), local);
         let endpoint = endpoint.map_err(|error| endpoint_refused(CREATE, error))?;
         Ok(Self { endpoint, adapter: Arc::clone(adapter) })
     }
