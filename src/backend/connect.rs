@@ -1,9 +1,9 @@
 //! Connectors, listeners and shared endpoints of either kind.
 
+use super::Qp;
 use super::either::either;
 #[cfg(feature = "rdma-core")]
 use super::real;
-use super::Qp;
 use crate::cm::{ConnectionData, ReadLimits};
 use crate::device::connect::{self, ConnectError, Done, ListenError};
 use crate::device::lifetime::{Life, Task};

@@ -1,9 +1,9 @@
 //! Completion queues of either kind.
 
 use super::either::either;
-use super::refused::Refused;
 #[cfg(feature = "rdma-core")]
 use super::real;
+use super::refused::Refused;
 use crate::device::cq::{self, CqCounters, CqState};
 use crate::device::faults::Faults;
 use crate::device::lifetime::Life;

@@ -1,8 +1,8 @@
 //! Protection domains, regions and windows of either kind.
 
-use super::refused::Refused;
 #[cfg(feature = "rdma-core")]
 use super::real;
+use super::refused::Refused;
 use crate::device::Device;
 use crate::device::qp::latest_key;
 use crate::memory::{Deregistering, Memory, Registration};
@@ -60,7 +60,11 @@ impl Pd {
     ///
     /// # Errors
     /// [`Refused`]: the memory is not kept.
-    pub(crate) fn register(&self, memory: &Arc<Memory>, registration: Registration) -> Result<Region, Refused> {
+    pub(crate) fn register(
+        &self,
+        memory: &Arc<Memory>,
+        registration: Registration,
+    ) -> Result<Region, Refused> {
         match self {
             Self::Emulated { device, .. } => {
                 let key = device.keys().register(memory, registration)?;
@@ -137,7 +141,11 @@ impl Region {
 
     /// Finishes what has begun, or begins when no window is bound any more; `done` gets the memory when no
     /// access is going on.
-    pub(crate) fn close(&self, going: Option<Going>, done: impl FnOnce(Option<Arc<Memory>>) + Send + 'static) {
+    pub(crate) fn close(
+        &self,
+        going: Option<Going>,
+        done: impl FnOnce(Option<Arc<Memory>>) + Send + 'static,
+    ) {
         let mut done = Some(done);
         let mut end = move |memory| {
             if let Some(done) = done.take() {

@@ -9,7 +9,9 @@
 //! May come in: the other carriers (udp, sim), each as a variant with what it wraps. Not here: names, flags
 //! and statuses of a face; what a device does with work.
 
-#![forbid(unsafe_code)]
+// Only the registration of memory with a real device is unsafe; it says so at its door.
+#![cfg_attr(not(feature = "rdma-core"), forbid(unsafe_code))]
+#![deny(unsafe_code)]
 
 mod connect;
 mod cq;
@@ -115,6 +117,15 @@ impl Backend {
         }
     }
 
+    /// The real device, if it is one.
+    #[cfg(feature = "rdma-core")]
+    pub(crate) fn real(&self) -> Option<&Arc<real::Adapter>> {
+        match self {
+            Self::Local(_) => None,
+            Self::Real(adapter) => Some(adapter),
+        }
+    }
+
     /// What an emulated device alone has.
     ///
     /// # Errors
@@ -122,7 +133,10 @@ impl Backend {
     #[cfg_attr(not(feature = "rdma-core"), expect(clippy::unnecessary_wraps, reason = "real devices refuse"))]
     pub(crate) fn emulated(
         &self,
-        #[cfg_attr(not(feature = "rdma-core"), expect(unused_variables, reason = "only real devices refuse"))]
+        #[cfg_attr(
+            not(feature = "rdma-core"),
+            expect(unused_variables, reason = "only real devices refuse")
+        )]
         feature: &'static str,
     ) -> Result<&Local, Refused> {
         match self {

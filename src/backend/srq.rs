@@ -1,9 +1,9 @@
 //! Shared receive queues of either kind.
 
 use super::either::either;
-use super::refused::Refused;
 #[cfg(feature = "rdma-core")]
 use super::real;
+use super::refused::Refused;
 use crate::device::lifetime::{Life, Task};
 use crate::device::qp::PostRefused;
 use crate::device::srq;

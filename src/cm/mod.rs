@@ -40,6 +40,7 @@ pub use endpoints::{EndpointError, Endpoints, Hold};
 pub use limits::ReadLimits;
 pub use listener::{Arrival, Listener, ListenerError};
 pub use message::{
-    ANSWER_DATA_MAX, Body, CONNECT_DATA_MAX, Message, PrivateData, QpAddress, RejReason, Route, TooLong,
+    ANSWER_DATA_MAX, Attempt, Body, CONNECT_DATA_MAX, Message, PrivateData, QpAddress, RejReason, Reply,
+    Request, Route, TooLong,
 };
 pub use state::{CallName, Outcome, Refusal, State, Unreachable};

@@ -84,7 +84,8 @@ impl FastRegisterMr {
             return Err(Error::new(INITIALIZE, Status::INVALID_DEVICE_REQUEST)
                 .with_hint("wait for the request that initialises it already"));
         };
-        let home = self.device.keys().create_fast_register(self.pd, self.adapter.number, pages as usize, remote);
+        let home =
+            self.device.keys().create_fast_register(self.pd, self.adapter.number, pages as usize, remote);
         let home = home.map_err(|full| pd::table_full(INITIALIZE, full))?;
         // AcqRel: who posts with the new key finds what it names.
         let before = self.home.swap(home.0.into(), Ordering::AcqRel);

@@ -42,7 +42,8 @@ impl Lam {
         let memory = Arc::new(memory);
         let local = adapter.backend.emulated("logical addresses");
         let device = Arc::clone(local.map_err(|error| pd::refused(BUILD, error))?.device());
-        let mapping = device.keys().build_lam(&memory, adapter.number).map_err(|error| refused(error, length))?;
+        let mapping =
+            device.keys().build_lam(&memory, adapter.number).map_err(|error| refused(error, length))?;
         let page = |number: u32| mapping.first_page + u64::from(number) * PAGE_SIZE;
         let pages = (0..mapping.count).map(page).collect();
         let (life, adapter) = (Life::new([adapter.life.hold()]), Arc::clone(adapter));

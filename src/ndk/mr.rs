@@ -406,6 +406,9 @@ impl Drop for Mr {
 impl fmt::Debug for Mr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let length = self.memory.as_ref().map(|memory| memory.len());
-        f.debug_struct("Mr").field("token", &self.local_token().0).field("length", &length).finish_non_exhaustive()
+        f.debug_struct("Mr")
+            .field("token", &self.local_token().0)
+            .field("length", &length)
+            .finish_non_exhaustive()
     }
 }

@@ -2,8 +2,8 @@
 //! moderated.
 
 use super::Cq;
-use crate::device::moderation::Moderation;
 use crate::backend::Refused;
+use crate::device::moderation::Moderation;
 use crate::ndk::{AdapterFlags, Error, Request, Status, pd};
 use crate::time::Span;
 

@@ -1,0 +1,398 @@
+//! Completion queues: the device's, and before it a side queue of what was taken early.
+
+#![forbid(unsafe_code)]
+
+use super::{Adapter, Qp, lock};
+use crate::backend::Refused;
+use crate::device::callbacks::{Deliver, Outbox};
+use crate::device::cq::{Callback, CqCounters, CqState, Notify};
+use crate::device::lifetime::Life;
+use crate::ring::{ArmLevel, Crowded, EventCounter};
+use crate::sync::{AtomicU64, Ordering};
+use crate::work::{Completion, CompletionKind, Status};
+use event_listener::{Event, EventListener};
+use qpair_rdma_core as rdma;
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, Weak};
+
+/// A completion queue.
+pub(crate) struct Cq {
+    pub(crate) life: Arc<Life>,
+    adapter: Arc<Adapter>,
+    pub(super) cq: rdma::Cq,
+    key: u64,
+    depth: AtomicU64,
+    notifies: bool,
+    callback: Mutex<Option<Arc<Callback>>>,
+    waiters: Event,
+    events: EventCounter,
+    fired: AtomicU64,
+    notifications: AtomicU64,
+    /// 0: it works; 1: it has overrun; 2: it has failed.
+    ended: AtomicU64,
+    book: Mutex<Book>,
+}
+
+/// What the lock of a completion queue is around.
+struct Book {
+    /// Taken from the device, and not by the user yet.
+    side: VecDeque<Completion>,
+    /// Its queue pairs, by number.
+    qps: BTreeMap<u32, Weak<Qp>>,
+    armed: Option<ArmLevel>,
+    /// Completions that have come, that the user has taken, and that had come at the last notification.
+    come: u64,
+    taken: u64,
+    told: u64,
+    /// Number of the last one that failed or may have been solicited, and 1 more; the device does not say of
+    /// a receive whether it was.
+    solicited: u64,
+    /// Number of the last one that failed, and 1 more.
+    failed: u64,
+}
+
+/// Entries that are taken from the device at a time.
+const BATCH: usize = 16;
+
+impl Book {
+    /// There are completions, since the last notification and not taken, that satisfy the level.
+    fn satisfies(&self, level: ArmLevel) -> bool {
+        let newest = match level {
+            ArmLevel::Errors => 0,
+            ArmLevel::Solicited => self.solicited,
+            ArmLevel::Any => self.come,
+        };
+        newest > self.told.max(self.taken)
+    }
+
+    fn count(&mut self, completion: &Completion) {
+        self.come += 1;
+        if completion.status != Status::Success {
+            (self.failed, self.solicited) = (self.come, self.come);
+        } else if matches!(completion.kind, CompletionKind::Receive | CompletionKind::ReceiveWrite) {
+            self.solicited = self.come;
+        }
+    }
+
+    /// Takes what the device has, and gives each completion to `put`.
+    ///
+    /// True: there may be more.
+    fn take(
+        &mut self,
+        cq: &rdma::Cq,
+        most: usize,
+        outbox: &mut Outbox,
+        mut put: impl FnMut(&mut Self, Completion),
+    ) -> bool {
+        let mut room = [rdma::Completion::EMPTY; BATCH];
+        let room = &mut room[..most.min(BATCH)];
+        let count = match cq.poll(room) {
+            Ok(count) => count,
+            Err(error) => {
+                tracing::error!(%error, "a completion queue is not read");
+                return false;
+            }
+        };
+        for entry in &room[..count] {
+            let Some(qp) = self.qps.get(&entry.qp_number).and_then(Weak::upgrade) else {
+                tracing::debug!(?entry, "of a queue pair that is gone, or that sends for the second time");
+                continue;
+            };
+            if let Some(completion) = qp.completed(entry, outbox) {
+                self.count(&completion);
+                put(self, completion);
+            }
+        }
+        count == room.len()
+    }
+
+    /// Takes all that the device has into the side queue.
+    fn gather(&mut self, cq: &rdma::Cq, outbox: &mut Outbox) {
+        while self.take(cq, BATCH, outbox, |book, completion| book.side.push_back(completion)) {}
+    }
+}
+
+impl Cq {
+    pub(crate) fn new(
+        adapter: &Arc<Adapter>,
+        life: Arc<Life>,
+        depth: u32,
+        notify: Notify,
+    ) -> Result<Arc<Self>, Refused> {
+        let key = adapter.new_key();
+        let notifies = !matches!(notify, Notify::Nobody);
+        let cq = adapter.context.create_cq(depth, notifies.then_some(&adapter.channel), key)?;
+        let callback = match notify {
+            Notify::Nobody | Notify::Waiters => None,
+            Notify::Callback(callback) => Some(Arc::new(callback)),
+        };
+        let book = Book {
+            side: VecDeque::with_capacity(depth as usize),
+            qps: BTreeMap::new(),
+            armed: None,
+            come: 0,
+            taken: 0,
+            told: 0,
+            solicited: 0,
+            failed: 0,
+        };
+        let cq = Arc::new(Self {
+            life,
+            adapter: Arc::clone(adapter),
+            cq,
+            key,
+            depth: AtomicU64::new(depth.into()),
+            notifies,
+            callback: Mutex::new(callback),
+            waiters: Event::new(),
+            events: EventCounter::new(),
+            fired: AtomicU64::new(0),
+            notifications: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
+            book: Mutex::new(book),
+        });
+        adapter.know_cq(key, &cq);
+        let (adapter, key) = (Arc::clone(adapter), key);
+        cq.life.set_teardown(move || adapter.forget_cq(key));
+        Ok(cq)
+    }
+
+    pub(super) fn attach(&self, qp: &Arc<Qp>) {
+        lock(&self.book).qps.insert(qp.number(), Arc::downgrade(qp));
+    }
+
+    pub(super) fn detach(&self, number: u32) {
+        lock(&self.book).qps.remove(&number);
+    }
+
+    /// Takes up to `out.len()` completions, the oldest first.
+    pub(crate) fn poll<T>(&self, out: &mut [T], mut make: impl FnMut(&Completion) -> T) -> usize {
+        let mut outbox = Outbox::new();
+        let mut book = lock(&self.book);
+        let mut filled = 0;
+        while let Some(place) = out.get_mut(filled) {
+            let Some(completion) = book.side.pop_front() else { break };
+            *place = make(&completion);
+            filled += 1;
+        }
+        while filled < out.len() {
+            let wanted = out.len() - filled;
+            let more = book.take(&self.cq, wanted, &mut outbox, |_, completion| {
+                out[filled] = make(&completion);
+                filled += 1;
+            });
+            if !more {
+                break;
+            }
+        }
+        book.taken += filled as u64;
+        drop(book);
+        outbox.emit();
+        filled
+    }
+
+    /// Takes what the device has into the side queue, which retires silent requests.
+    pub(super) fn gather(&self) {
+        let mut outbox = Outbox::new();
+        lock(&self.book).gather(&self.cq, &mut outbox);
+        outbox.emit();
+    }
+
+    /// Adds completions that the device does not bring.
+    pub(super) fn answer(self: &Arc<Self>, completions: &[Completion]) {
+        let mut outbox = Outbox::new();
+        let mut book = lock(&self.book);
+        for completion in completions {
+            book.count(completion);
+            book.side.push_back(*completion);
+        }
+        self.see_to_arm(&mut book, &mut outbox);
+        drop(book);
+        outbox.emit();
+    }
+
+    /// Arms, or strengthens the arm; what is new since the last notification notifies at once.
+    pub(crate) fn arm(self: &Arc<Self>, level: ArmLevel) {
+        if !self.notifies {
+            return;
+        }
+        let mut outbox = Outbox::new();
+        let mut book = lock(&self.book);
+        let before = book.armed;
+        let level = before.map_or(level, |before| if before as u64 > level as u64 { before } else { level });
+        book.armed = Some(level);
+        if level == ArmLevel::Solicited && before != Some(ArmLevel::Solicited) {
+            self.adapter.watched.fetch_add(1, Ordering::Relaxed); // a hint for the thread, which is woken
+            self.adapter.wake();
+        }
+        if before == Some(ArmLevel::Solicited) && level != ArmLevel::Solicited {
+            self.adapter.watched.fetch_sub(1, Ordering::Relaxed); // as above
+        }
+        self.arm_device(level);
+        book.gather(&self.cq, &mut outbox);
+        self.see_to_arm(&mut book, &mut outbox);
+        drop(book);
+        outbox.emit();
+    }
+
+    fn arm_device(&self, level: ArmLevel) {
+        if level == ArmLevel::Errors {
+            return; // told as asynchronous events, armed or not
+        }
+        if let Err(error) = self.cq.arm(level == ArmLevel::Solicited) {
+            tracing::error!(%error, "a completion queue is not armed");
+        }
+    }
+
+    /// Fires if the arm is satisfied.
+    fn see_to_arm(self: &Arc<Self>, book: &mut Book, outbox: &mut Outbox) {
+        let Some(level) = book.armed else { return };
+        if self.state() != CqState::Working || book.satisfies(level) {
+            self.fire(book, outbox);
+        }
+    }
+
+    fn fire(self: &Arc<Self>, book: &mut Book, outbox: &mut Outbox) {
+        if book.armed.take() == Some(ArmLevel::Solicited) {
+            self.adapter.watched.fetch_sub(1, Ordering::Relaxed); // a hint for the thread
+        }
+        book.told = book.come;
+        self.fired.fetch_add(1, Ordering::Relaxed); // the counter's read-modify-writes order it
+        if self.events.raise() {
+            outbox.push(Arc::clone(self) as Arc<dyn Deliver>);
+        }
+    }
+
+    /// The device has told of something.
+    pub(super) fn notified(self: &Arc<Self>) {
+        let mut outbox = Outbox::new();
+        let mut book = lock(&self.book);
+        book.gather(&self.cq, &mut outbox);
+        self.see_to_arm(&mut book, &mut outbox);
+        if let Some(level) = book.armed {
+            // It was a silent success that is told to nobody, or it has been polled meanwhile.
+            self.arm_device(level);
+            book.gather(&self.cq, &mut outbox);
+            self.see_to_arm(&mut book, &mut outbox);
+        }
+        drop(book);
+        outbox.emit();
+    }
+
+    /// Errors satisfy an arm for solicited completions, also with devices that do not tell of them then.
+    pub(super) fn look_for_errors(self: &Arc<Self>) {
+        let mut outbox = Outbox::new();
+        let mut book = lock(&self.book);
+        if book.armed == Some(ArmLevel::Solicited) {
+            book.gather(&self.cq, &mut outbox);
+            if book.failed > book.told.max(book.taken) {
+                self.fire(&mut book, &mut outbox);
+            }
+        }
+        drop(book);
+        outbox.emit();
+    }
+
+    /// The queue is dead, and its queue pairs with it.
+    pub(super) fn end(self: &Arc<Self>, state: CqState) {
+        let number = if state == CqState::Overrun { 1 } else { 2 };
+        self.ended.store(number, Ordering::Release); // pairs with `state`
+        let mut outbox = Outbox::new();
+        let mut book = lock(&self.book);
+        let qps: Vec<_> = book.qps.values().filter_map(Weak::upgrade).collect();
+        self.see_to_arm(&mut book, &mut outbox);
+        drop(book);
+        outbox.emit();
+        qps.iter().for_each(|qp| qp.break_down());
+    }
+
+    /// As by a fault; real devices have none on purpose.
+    pub(crate) fn fail(self: &Arc<Self>) {
+        self.end(CqState::Fatal);
+    }
+
+    pub(crate) fn state(&self) -> CqState {
+        // Acquire: pairs with `end`.
+        match self.ended.load(Ordering::Acquire) {
+            0 => CqState::Working,
+            1 => CqState::Overrun,
+            _ => CqState::Fatal,
+        }
+    }
+
+    pub(crate) fn depth(&self) -> u64 {
+        self.depth.load(Ordering::Relaxed) // a figure
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.gather();
+        lock(&self.book).side.len() as u64
+    }
+
+    pub(crate) fn counters(&self) -> CqCounters {
+        let book = lock(&self.book);
+        let notifications = self.notifications.load(Ordering::Relaxed); // a figure
+        CqCounters { polled: book.taken, entries: book.side.len() as u64, notifications }
+    }
+
+    pub(crate) fn listen(&self) -> EventListener {
+        self.waiters.listen()
+    }
+
+    pub(crate) fn silence(&self) {
+        let closure = lock(&self.callback).take();
+        drop(closure);
+        self.waiters.notify(usize::MAX);
+    }
+
+    pub(crate) fn resize(&self, depth: u32) -> Result<(), Refused> {
+        self.gather();
+        let entries = lock(&self.book).side.len() as u64;
+        if entries > depth.into() {
+            return Err(Crowded { entries }.into());
+        }
+        self.cq.resize(depth)?;
+        self.depth.store(depth.into(), Ordering::Relaxed); // a figure
+        Ok(())
+    }
+
+    fn tell(&self) {
+        self.notifications.fetch_add(1, Ordering::Relaxed); // a figure
+        self.waiters.notify(usize::MAX);
+        let callback = lock(&self.callback).clone();
+        if let Some(callback) = callback {
+            callback(self.state());
+        }
+    }
+}
+
+impl Deliver for Cq {
+    fn deliver(self: Arc<Self>) {
+        // Closing waits for this call: the close callback is the last one.
+        let Some(_hold) = self.life.try_hold() else {
+            self.events.deliver(|| ());
+            return;
+        };
+        self.events.deliver(|| {
+            // Relaxed: the event counter's read-modify-writes order it.
+            if self.fired.swap(0, Ordering::Relaxed) != 0 && !self.life.is_closing() {
+                self.tell();
+            }
+        });
+    }
+}
+
+impl Drop for Cq {
+    fn drop(&mut self) {
+        if lock(&self.book).armed == Some(ArmLevel::Solicited) {
+            self.adapter.watched.fetch_sub(1, Ordering::Relaxed); // a hint for the thread
+        }
+    }
+}
+
+impl fmt::Debug for Cq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cq").field("depth", &self.depth()).field("key", &self.key).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,493 @@
+//! One end of a connection: the machine of `cm`, and the calls of rdma_cm that its actions are.
+//!
+//! | the machine says | rdma_cm does | rdma_cm tells | the machine hears |
+//! |---|---|---|---|
+//! | Req | resolve address and route, connect | ConnectResponse | Rep |
+//! | Rep | accept | Established | Rtu |
+//! | Rtu | establish | Rejected | Rej |
+//! | Rej | reject | Unreachable, errors | a time-out, unreachable |
+//! | Dreq, Drep, Gone | disconnect | Disconnected | Drep if it has said Dreq, else Dreq |
+//!
+//! rdma_cm is called below the side's lock: none of its calls waits for a peer, and none calls back. What is
+//! said to the consumer is said afterwards, one word at a time.
+
+#![forbid(unsafe_code)]
+
+use super::{Adapter, Qp, lock};
+use crate::cm::{
+    self, Action, Body, Call, CallName, Message, Notice, Outcome, PrivateData, QpAddress, ReadLimits,
+    RejReason, Reply, State, Unreachable,
+};
+use crate::device::callbacks::{self, Deliver, Outbox};
+use crate::device::connect::{ConnectError, Done};
+use crate::device::lifetime::{Hold, Life, Task};
+use crate::time::Time;
+use crate::work::Qpn;
+use qpair_rdma_core::cm::{Connection, Event, EventKind, Id, Parameters};
+use qpair_rdma_core::{self as rdma};
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// A call that has been taken and has not ended; the connector's close waits for it (CLOSE-7).
+struct Pending {
+    done: Done,
+    hold: Option<Hold>,
+}
+
+/// What the consumer is to hear.
+enum Word {
+    Done(Pending, Result<(), ConnectError>),
+    Disconnected,
+}
+
+/// What the lock of a side is around.
+pub(super) struct Book {
+    pub(super) machine: cm::Connector,
+    pub(super) id: Option<Id>,
+    pub(super) qp: Option<Arc<Qp>>,
+    /// What this side has said in its request, until there is a way to the peer.
+    request: Option<(ReadLimits, Vec<u8>)>,
+    on_disconnect: Option<Task>,
+    pending: Option<Pending>,
+    /// Keeps the close from completing until the machine has ended.
+    ending: Option<Hold>,
+    words: VecDeque<Word>,
+    /// A delivery of words is on its way, or running.
+    speaking: bool,
+    /// Notices that actions have brought about.
+    notices: VecDeque<Notice>,
+}
+
+/// One end of a connection.
+pub(crate) struct Side {
+    pub(super) life: Arc<Life>,
+    pub(super) adapter: Arc<Adapter>,
+    book: Mutex<Book>,
+}
+
+/// How long rdma_cm may look for an address, and for the way there.
+const RESOLVE: Duration = Duration::from_secs(2);
+/// Reasons of a rejection (IBTA 12.6.7.2).
+const STALE: i32 = 10;
+
+impl Side {
+    pub(super) fn new(
+        adapter: &Arc<Adapter>,
+        antecedent: Hold,
+        machine: cm::Connector,
+        id: Option<Id>,
+    ) -> Arc<Self> {
+        let book = Book {
+            machine,
+            id: None,
+            qp: None,
+            request: None,
+            on_disconnect: None,
+            pending: None,
+            ending: None,
+            words: VecDeque::new(),
+            speaking: false,
+            notices: VecDeque::new(),
+        };
+        let (life, adapter) = (Life::new([antecedent]), Arc::clone(adapter));
+        let side = Arc::new(Self { life, adapter, book: Mutex::new(book) });
+        if let Some(id) = id {
+            side.adapter.know_side(&id, &side);
+            lock(&side.book).id = Some(id);
+        }
+        side
+    }
+
+    pub(super) fn read<R>(&self, read: impl FnOnce(&cm::Connector) -> R) -> R {
+        read(&lock(&self.book).machine)
+    }
+
+    /// This end's address as the connection manager has it.
+    pub(super) fn manager_address(&self) -> Option<std::net::SocketAddr> {
+        lock(&self.book).id.as_ref().and_then(Id::local_address)
+    }
+
+    /// Makes a call that ends by `done`: later if the call is taken, at once if it is refused.
+    pub(super) fn ask(
+        self: &Arc<Self>,
+        done: Done,
+        call: impl FnOnce(&mut Book, Time, &mut Vec<Action>) -> Result<(), ConnectError>,
+    ) {
+        let pending = Pending { done, hold: self.life.try_hold() };
+        self.input(|book, now, actions| match call(book, now, actions) {
+            Ok(()) => {
+                debug_assert!(book.pending.is_none(), "the machine takes one call at a time");
+                book.pending = Some(pending);
+            }
+            Err(error) => book.words.push_back(Word::Done(pending, Err(error))),
+        });
+    }
+
+    /// Feeds the machine, and does what follows.
+    pub(super) fn input<R>(self: &Arc<Self>, feed: impl FnOnce(&mut Book, Time, &mut Vec<Action>) -> R) -> R {
+        // What is said to users waits until the lock is free.
+        let _after = callbacks::guard();
+        let mut book = lock(&self.book);
+        let mut actions = Vec::new();
+        let result = feed(&mut book, self.adapter.now(), &mut actions);
+        let mut left = Vec::new();
+        loop {
+            for action in actions.drain(..) {
+                self.carry_out(&mut book, action, &mut left);
+            }
+            let Some(notice) = book.notices.pop_front() else { break };
+            book.machine.handle_notice(self.adapter.now(), notice, &mut actions);
+        }
+        let speaks = !book.speaking && !book.words.is_empty();
+        book.speaking |= speaks;
+        drop(book);
+        drop(left); // ids, holds and queue pairs: what goes with them may take locks
+        if speaks {
+            self.speak();
+        }
+        result
+    }
+
+    fn speak(self: &Arc<Self>) {
+        let mut outbox = Outbox::new();
+        outbox.push(Arc::clone(self) as Arc<dyn Deliver>);
+        outbox.emit();
+    }
+
+    fn carry_out(self: &Arc<Self>, book: &mut Book, action: Action, left: &mut Vec<Left>) {
+        match action {
+            Action::Send(message) => self.send(book, message.body, left),
+            Action::Complete(call, outcome) => {
+                if let Some(pending) = book.pending.take() {
+                    book.words.push_back(Word::Done(pending, result(call, outcome)));
+                }
+            }
+            Action::Disconnected => book.words.push_back(Word::Disconnected),
+            // The queue pair was made ready before the reply was sent, or is now, before it is established.
+            Action::QpReadyToReceive => self.make_ready(book),
+            Action::QpReadyToSend => {
+                if let Some(qp) = &book.qp {
+                    qp.open();
+                }
+            }
+            Action::QpRelease => {
+                if let Some(qp) = book.qp.take() {
+                    qp.on_fatal(None);
+                    qp.release();
+                    if book.machine.state() != State::Closed {
+                        left.push(Left::Hold(self.life.untie(&qp.life)));
+                    }
+                    left.push(Left::Qp(qp));
+                }
+            }
+            Action::QpError => {
+                if let Some(qp) = &book.qp {
+                    qp.error();
+                }
+            }
+            Action::QpDisconnect => {
+                if let Some(qp) = &book.qp {
+                    let side = Arc::clone(self);
+                    qp.disconnect(move || side.notice(Notice::DmaEnded));
+                }
+            }
+            Action::Ended => left.push(Left::Hold(book.ending.take())),
+        }
+    }
+
+    fn make_ready(&self, book: &mut Book) {
+        let (Some(qp), Some(id)) = (&book.qp, &book.id) else { return };
+        if let Err(error) = qp.ready(id, book.machine.limits()) {
+            tracing::error!(qp = qp.number(), %error, "not made ready for its connection");
+            book.notices.push_back(Notice::QpFatal);
+        }
+    }
+
+    fn send(self: &Arc<Self>, book: &mut Book, body: Body, left: &mut Vec<Left>) {
+        let done = match body {
+            Body::Req(request) => self.begin(book, &request, left),
+            Body::Rep(reply) => self.accept(book, &reply),
+            Body::Rtu => call(book, Id::establish),
+            Body::Rej { private_data, .. } => {
+                let done = call(book, |id| id.reject(private_data.as_bytes()));
+                self.forget(book, left);
+                done
+            }
+            Body::Dreq | Body::Drep => call(book, Id::disconnect),
+            Body::Gone => {
+                let done = call(book, Id::disconnect);
+                self.forget(book, left);
+                done
+            }
+        };
+        if let Err(error) = done {
+            self.not_sent(book, &error);
+        }
+    }
+
+    /// What the machine makes of a call of rdma_cm that was refused.
+    fn not_sent(&self, book: &mut Book, error: &rdma::Error) {
+        tracing::debug!(%error, state = ?book.machine.state(), "the connection manager refuses");
+        match book.machine.state() {
+            State::Connecting => book.notices.push_back(Notice::Unreachable(Unreachable::Host)),
+            // Its peer gave up before the accept, which librdmacm does not tell otherwise.
+            State::Accepting | State::Connected => book.notices.push_back(Notice::QpFatal),
+            _ => {} // of a connection that is gone: nobody waits for it
+        }
+    }
+
+    /// Looks for the peer; the rest follows upon the events.
+    fn begin(
+        self: &Arc<Self>,
+        book: &mut Book,
+        request: &cm::Request,
+        left: &mut Vec<Left>,
+    ) -> Result<(), rdma::Error> {
+        self.forget(book, left);
+        let id = self.adapter.events.create_id()?;
+        book.request = Some((request.limits, request.private_data.as_bytes().to_vec()));
+        id.resolve_address(Some(request.route.local), request.route.peer, RESOLVE)?;
+        self.adapter.know_side(&id, self);
+        book.id = Some(id);
+        Ok(())
+    }
+
+    fn accept(&self, book: &mut Book, reply: &Reply) -> Result<(), rdma::Error> {
+        let (Some(qp), Some(id), true) = (&book.qp, &book.id, book.notices.is_empty()) else {
+            return Ok(()); // the queue pair could not be made ready, which the machine is about to hear
+        };
+        id.accept(&connection(qp, reply.limits, reply.private_data.as_bytes()))
+    }
+
+    fn forget(&self, book: &mut Book, left: &mut Vec<Left>) {
+        if let Some(id) = book.id.take() {
+            self.adapter.forget_side(&id);
+            left.push(Left::Id(id));
+        }
+    }
+
+    /// The device says something.
+    pub(super) fn notice(self: &Arc<Self>, notice: Notice) {
+        self.input(|book, now, actions| book.machine.handle_notice(now, notice, actions));
+    }
+
+    pub(super) fn handle_timeout(self: &Arc<Self>) {
+        let now = self.adapter.now();
+        if lock(&self.book).machine.next_timeout().is_some_and(|due| due <= now) {
+            self.input(|book, now, actions| book.machine.handle_timeout(now, actions));
+        }
+    }
+
+    /// The connection manager says something.
+    pub(super) fn hear(self: &Arc<Self>, event: Event) {
+        let Event { kind, status, parameters, .. } = event;
+        self.input(|book, now, actions| match kind {
+            EventKind::AddressResolved => {
+                let step = call(book, |id| id.resolve_route(RESOLVE));
+                step.unwrap_or_else(|error| self.not_sent(book, &error));
+            }
+            EventKind::RouteResolved => {
+                let step = ask_peer(book);
+                step.unwrap_or_else(|error| self.not_sent(book, &error));
+            }
+            EventKind::AddressError => book.notices.push_back(Notice::Unreachable(Unreachable::Host)),
+            EventKind::RouteError => book.notices.push_back(Notice::Unreachable(Unreachable::Network)),
+            EventKind::ConnectResponse => {
+                let (qp, limits, private_data) = words(parameters.as_ref());
+                told(book, now, Body::Rep(Reply { qp, limits, private_data }), actions);
+            }
+            EventKind::Rejected => {
+                let reason = if status == STALE { RejReason::Stale } else { RejReason::Consumer };
+                let (_, _, private_data) = words(parameters.as_ref());
+                told(book, now, Body::Rej { reason, private_data }, actions);
+            }
+            EventKind::Unreachable => book.machine.handle_timeout(Time::from_nanos(u64::MAX), actions),
+            EventKind::ConnectError => told(book, now, Body::Gone, actions),
+            EventKind::Established => told(book, now, Body::Rtu, actions),
+            EventKind::Disconnected => {
+                let answer = book.machine.state() == State::Disconnecting;
+                told(book, now, if answer { Body::Drep } else { Body::Dreq }, actions);
+            }
+            EventKind::DeviceRemoval => {
+                book.notices.push_back(Notice::QpFatal);
+                // Dropped by the close, which must not wait for the user.
+                if let Some(id) = book.id.take() {
+                    self.adapter.forget_side(&id);
+                    drop(id);
+                }
+            }
+            _ => {}
+        });
+    }
+
+    /// Ties `qp` to this side; what the queue pair has to tell comes here.
+    pub(super) fn tie(&self, qp: &Arc<Qp>) -> Result<Hold, ConnectError> {
+        let hold = qp.life.try_hold().filter(|_| qp.tie());
+        hold.ok_or(ConnectError::QpBusy { qpn: qp.qpn() })
+    }
+
+    /// Keeps the queue pair of a call that is about to be taken.
+    pub(super) fn adopt(self: &Arc<Self>, book: &mut Book, qp: &Arc<Qp>, hold: Hold) {
+        self.life.tie(hold);
+        book.qp = Some(Arc::clone(qp));
+        let side = Arc::downgrade(self);
+        qp.on_fatal(Some(Box::new(move || {
+            if let Some(side) = side.upgrade() {
+                side.notice(Notice::QpFatal);
+            }
+        })));
+        if qp.phase() == super::qp::Phase::Error {
+            book.notices.push_back(Notice::QpFatal); // dead before there was anybody to tell
+        }
+    }
+
+    /// Begins the close, which cannot fail; a second one does nothing.
+    pub(super) fn close(self: &Arc<Self>, callback: Option<Task>) {
+        let _after = callbacks::guard();
+        let unheard = self.input(|book, now, actions| {
+            let ending = self.life.try_hold();
+            book.machine.call(now, Call::Close, actions).ok()?;
+            book.ending = ending;
+            Some(book.on_disconnect.take())
+        });
+        let Some(unheard) = unheard else { return };
+        drop(unheard); // the consumer's closure: not below the lock
+        let side = Arc::clone(self);
+        self.life.set_teardown(move || side.give_back());
+        let mut outbox = Outbox::new();
+        self.life.begin_close(callback, &mut outbox);
+        outbox.emit();
+    }
+
+    fn give_back(&self) {
+        let (qp, id) = {
+            let mut book = lock(&self.book);
+            (book.qp.take(), book.id.take())
+        };
+        if let Some(id) = id {
+            self.adapter.forget_side(&id);
+        }
+        if let Some(qp) = qp {
+            qp.on_fatal(None);
+        }
+    }
+}
+
+/// What goes only when the side's lock is free.
+enum Left {
+    Hold(#[expect(dead_code, reason = "held until it is dropped")] Option<Hold>),
+    Id(#[expect(dead_code, reason = "held until it is dropped")] Id),
+    Qp(#[expect(dead_code, reason = "held until it is dropped")] Arc<Qp>),
+}
+
+impl Book {
+    /// Names the disconnect event; the one before, for the caller to drop below no lock.
+    pub(super) fn set_on_disconnect(&mut self, event: Option<Task>) -> Option<Task> {
+        std::mem::replace(&mut self.on_disconnect, event)
+    }
+}
+
+/// Makes a call of rdma_cm, if there is an id for it.
+fn call(book: &Book, call: impl FnOnce(&Id) -> Result<(), rdma::Error>) -> Result<(), rdma::Error> {
+    book.id.as_ref().map_or(Ok(()), call)
+}
+
+/// There is a way to the peer: asks it.
+fn ask_peer(book: &mut Book) -> Result<(), rdma::Error> {
+    let (Some(qp), Some(id), Some((limits, data))) = (&book.qp, &book.id, book.request.take()) else {
+        return Ok(());
+    };
+    id.connect(&connection(qp, limits, &data))
+}
+
+/// What this end says of a connection.
+fn connection<'d>(qp: &Qp, limits: ReadLimits, private_data: &'d [u8]) -> Connection<'d> {
+    let byte = |count: u32| u8::try_from(count).unwrap_or(u8::MAX);
+    Connection {
+        srq: qp.srq.is_some(),
+        private_data,
+        responder_resources: byte(limits.inbound),
+        initiator_depth: byte(limits.outbound),
+        ..Connection::new(qp.number())
+    }
+}
+
+/// What the peer said: the event names what this end may do, the machine wants what the peer asked for.
+pub(super) fn words(said: Option<&Parameters>) -> (QpAddress, ReadLimits, PrivateData) {
+    let Some(said) = said else { return (QpAddress::default(), ReadLimits::default(), PrivateData::none()) };
+    let limits =
+        ReadLimits { inbound: said.initiator_depth.into(), outbound: said.responder_resources.into() };
+    let qp = QpAddress { qpn: Qpn(said.qp_number), starting_psn: 0 };
+    // Padded by the manager to what the message has room for: how much was sent is not known (CONN-15).
+    let kept = said.private_data.len().min(cm::ANSWER_DATA_MAX);
+    let data = PrivateData::for_answer(&said.private_data[..kept]).unwrap_or_default();
+    (qp, limits, data)
+}
+
+fn told(book: &mut Book, now: Time, body: Body, actions: &mut Vec<Action>) {
+    let attempt = book.machine.attempt();
+    book.machine.handle_message(now, Message { attempt, body }, actions);
+}
+
+/// How a call ended, as its consumer hears it.
+pub(super) fn result(call: CallName, outcome: Outcome) -> Result<(), ConnectError> {
+    match outcome {
+        Outcome::Success => Ok(()),
+        outcome => Err(ConnectError::Failed { call, outcome }),
+    }
+}
+
+/// Has the next word said when this one has been, also where it ended in a panic.
+struct Next<'s>(&'s Arc<Side>);
+
+impl Drop for Next<'_> {
+    fn drop(&mut self) {
+        let more = {
+            let mut book = lock(&self.0.book);
+            book.speaking = !book.words.is_empty();
+            book.speaking
+        };
+        if more {
+            self.0.speak();
+        }
+    }
+}
+
+impl Deliver for Side {
+    /// Says one word; words of one connector never overlap.
+    fn deliver(self: Arc<Self>) {
+        let _next = Next(&self);
+        let word = lock(&self.book).words.pop_front();
+        match word {
+            Some(Word::Done(pending, result)) => {
+                let Pending { done, hold } = pending;
+                done(result);
+                drop(hold);
+            }
+            Some(Word::Disconnected) => {
+                // Disconnect and close take the event away, so that it is not called after either (CONN-32).
+                let event = {
+                    let mut book = lock(&self.book);
+                    book.on_disconnect.take().map(|event| (event, self.life.hold()))
+                };
+                if let Some((event, _hold)) = event {
+                    event();
+                }
+            }
+            None => {}
+        }
+    }
+}
+
+impl fmt::Debug for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let book = lock(&self.book);
+        f.debug_struct("Connector")
+            .field("state", &book.machine.state())
+            .field("route", &book.machine.route())
+            .field("qp", &book.qp.as_ref().map(|qp| qp.qpn()))
+            .finish_non_exhaustive()
+    }
+}
