@@ -40,7 +40,8 @@ pub use endpoints::{EndpointError, Endpoints, Hold};
 pub use limits::ReadLimits;
 pub use listener::{Arrival, Listener, ListenerError};
 pub use message::{
-    ANSWER_DATA_MAX, Attempt, Body, CONNECT_DATA_MAX, Message, PrivateData, QpAddress, RejReason, Reply,
-    Request, Route, TooLong,
+    ANSWER_DATA_MAX, Body, CONNECT_DATA_MAX, Message, PrivateData, QpAddress, RejReason, Route, TooLong,
 };
+#[cfg(feature = "rdma-core")]
+pub use message::{Attempt, Reply, Request};
 pub use state::{CallName, Outcome, Refusal, State, Unreachable};

@@ -260,8 +260,8 @@ impl Adapter {
         );
         self.drain("asynchronous", || self.context.next_async_event(), |event| self.take_async(event));
         self.drain("connection", || self.events.next_event(), |event| self.take_cm(event));
+        // Relaxed: a hint; who is watched from now on wakes the thread.
         if self.watched.load(Ordering::Relaxed) != 0 {
-            // a hint: who is watched from now on wakes the thread
             let cqs: Vec<_> = lock(&self.registry).cqs.values().filter_map(Weak::upgrade).collect();
             cqs.iter().for_each(|cq| cq.look_for_errors());
         }
@@ -329,7 +329,7 @@ impl Adapter {
         }
     }
 
-    fn take_cm(self: &Self, event: Event) {
+    fn take_cm(&self, event: Event) {
         if event.kind == EventKind::DeviceRemoval {
             let mut bound = lock(&self.bound);
             if bound.as_ref().is_some_and(|id| id.key() == event.id) {

@@ -25,6 +25,11 @@ pub(crate) struct Capabilities {
 pub(super) const SGE: u32 = crate::work::SGE_MAX as u32;
 pub(super) const INLINE: u32 = crate::work::INLINE_MAX as u32;
 
+/// Requests of a queue at most.
+///
+/// Soft-RoCE says that it has a million, and allocates and clears them all when the queue is made.
+const DEPTH: u32 = 8192;
+
 impl Capabilities {
     /// Asks the device, then makes a queue pair of the most it says, and less where it does not keep its
     /// word: verbs names no limit of inline data, and does not say which limits go together.
@@ -44,8 +49,8 @@ impl Capabilities {
             max_reads_in: device.max_reads_in.min(u8::MAX.into()),
             max_reads_out: device.max_reads_out.min(u8::MAX.into()),
             // A read that invalidates takes two places of the device's queue, and one of ours.
-            max_queue_depth: device.max_qp_requests / 2,
-            max_srq_depth: if device.max_srq == 0 { 0 } else { device.max_srq_requests },
+            max_queue_depth: (device.max_qp_requests / 2).min(DEPTH),
+            max_srq_depth: if device.max_srq == 0 { 0 } else { device.max_srq_requests.min(DEPTH) },
             max_cq_depth: device.max_cq_entries,
         };
         let pd = context.create_pd()?;

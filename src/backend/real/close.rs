@@ -4,7 +4,7 @@
 //!
 //! | queue pair | flush, emulated | flush here |
 //! |---|---|---|
-//! | not connected | receives cancelled | the same: to error, drained, back to Init, later receives posted then |
+//! | not connected | receives cancelled | the same; receives posted meanwhile wait, and stay |
 //! | connected | both queues cancelled, stays connected | both queues cancelled, the connection ends |
 //! | in error or disconnected | all is cancelled already | the same |
 
@@ -93,7 +93,7 @@ impl Qp {
     }
 
     /// Waits until a flush of the unconnected queue pair is through.
-    pub(super) fn settle_flush(self: &Self) {
+    pub(super) fn settle_flush(&self) {
         let begun = self.adapter.now();
         while !self.try_settle() {
             if self.adapter.now() - begun > PATIENCE {

@@ -11,9 +11,9 @@
 //! - **Connectors** ([`connect`]) run the machine of `cm`, as those of a NET do: here its messages are calls
 //!   of rdma_cm, and the events of rdma_cm its messages.
 //!
-//! A post takes one lock of its queue here and one poll that of its completion queue, beside the provider's
-//! own. May come in: windows, shared endpoints. Not here: names, statuses and limits of the face, calls of the
-//! C libraries. Without unsafe code but for the registration of memory ([`memory`]).
+//! A post takes one lock of its queue here, and a poll that of its completion queue, beside the provider's
+//! own. May come in: windows, shared endpoints. Not here: names, statuses and limits of the face, calls of
+//! the C libraries. Without unsafe code but for the registration of memory ([`memory`]).
 
 mod adapter;
 mod capabilities;

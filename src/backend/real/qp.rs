@@ -127,18 +127,7 @@ impl Qp {
         });
         let adapter = Arc::clone(&pd.adapter);
         let key = adapter.new_key();
-        let description = rdma::QpDescription {
-            receive_cq: &receive_cq.cq,
-            srq: srq.as_ref().map(|srq| &srq.srq),
-            send_requests: (2 * of.send_depth).max(1),
-            receive_requests: if srq.is_some() { 0 } else { of.receive_depth.max(1) },
-            send_sge: of.send_sge.max(1),
-            receive_sge: if srq.is_some() { 0 } else { of.receive_sge.max(1) },
-            inline_bytes: of.inline,
-            key,
-            ..rdma::QpDescription::new(&send_cq.cq)
-        };
-        let qp = pd.pd.create_qp(&description)?;
+        let qp = create(&pd, &of, [&send_cq, &receive_cq], srq.as_deref(), key)?;
         qp.modify(&to_init())?;
         let life = Life::new(holds);
         let sends = Sends {
@@ -326,6 +315,29 @@ impl Qp {
             receiver_not_ready: out.not_ready,
         }
     }
+}
+
+/// Makes the device's queue pair.
+fn create(
+    pd: &Pd,
+    of: &QpDescription,
+    [send_cq, receive_cq]: [&Arc<Cq>; 2],
+    srq: Option<&Srq>,
+    key: u64,
+) -> Result<rdma::Qp, rdma::Error> {
+    let description = rdma::QpDescription {
+        receive_cq: &receive_cq.cq,
+        srq: srq.map(|srq| &srq.srq),
+        // One at least of each: what the face asks for may be nothing, which devices do not know.
+        send_requests: (2 * of.send_depth).max(1),
+        receive_requests: if srq.is_some() { 0 } else { of.receive_depth.max(1) },
+        send_sge: of.send_sge.max(1),
+        receive_sge: if srq.is_some() { 0 } else { of.receive_sge.max(1) },
+        inline_bytes: of.inline,
+        key,
+        ..rdma::QpDescription::new(&send_cq.cq)
+    };
+    pd.pd.create_qp(&description)
 }
 
 /// From Reset to Init; what a peer may do is said by regions.
