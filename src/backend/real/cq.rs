@@ -75,41 +75,38 @@ impl Book {
         }
     }
 
-    /// Takes what the device has, and gives each completion to `put`.
-    ///
-    /// True: there may be more.
-    fn take(
-        &mut self,
-        cq: &rdma::Cq,
-        most: usize,
-        outbox: &mut Outbox,
-        mut put: impl FnMut(&mut Self, Completion),
-    ) -> bool {
+    /// Takes all that the device has into the side queue; false: that is more than `depth`, and what did not
+    /// fit is lost. A device rounds the depth up, and would not notice.
+    #[must_use = "a queue that has overrun is to be ended"]
+    fn gather(&mut self, cq: &rdma::Cq, depth: u64, outbox: &mut Outbox) -> bool {
         let mut room = [rdma::Completion::EMPTY; BATCH];
-        let room = &mut room[..most.min(BATCH)];
-        let count = match cq.poll(room) {
-            Ok(count) => count,
-            Err(error) => {
-                tracing::error!(%error, "a completion queue is not read");
-                return false;
-            }
-        };
-        for entry in &room[..count] {
-            let Some(qp) = self.qps.get(&entry.qp_number).and_then(Weak::upgrade) else {
-                tracing::debug!(?entry, "of a queue pair that is gone, or that sends for the second time");
-                continue;
+        let mut fits = true;
+        loop {
+            let count = match cq.poll(&mut room) {
+                Ok(count) => count,
+                Err(error) => {
+                    tracing::error!(%error, "a completion queue is not read");
+                    return fits;
+                }
             };
-            if let Some(completion) = qp.completed(entry, outbox) {
-                self.count(&completion);
-                put(self, completion);
+            for entry in &room[..count] {
+                let Some(qp) = self.qps.get(&entry.qp_number).and_then(Weak::upgrade) else {
+                    tracing::debug!(?entry, "of a queue pair that is gone");
+                    continue;
+                };
+                match qp.completed(entry, outbox) {
+                    Some(completion) if fits && (self.side.len() as u64) < depth => {
+                        self.count(&completion);
+                        self.side.push_back(completion);
+                    }
+                    Some(_) => fits = false,
+                    None => {}
+                }
+            }
+            if count < room.len() {
+                return fits;
             }
         }
-        count == room.len()
-    }
-
-    /// Takes all that the device has into the side queue.
-    fn gather(&mut self, cq: &rdma::Cq, outbox: &mut Outbox) {
-        while self.take(cq, BATCH, outbox, |book, completion| book.side.push_back(completion)) {}
     }
 }
 
@@ -167,24 +164,15 @@ impl Cq {
     }
 
     /// Takes up to `out.len()` completions, the oldest first.
-    pub(crate) fn poll<T>(&self, out: &mut [T], mut make: impl FnMut(&Completion) -> T) -> usize {
+    pub(crate) fn poll<T>(self: &Arc<Self>, out: &mut [T], mut make: impl FnMut(&Completion) -> T) -> usize {
         let mut outbox = Outbox::new();
         let mut book = lock(&self.book);
+        self.take_in(&mut book, &mut outbox);
         let mut filled = 0;
         while let Some(place) = out.get_mut(filled) {
             let Some(completion) = book.side.pop_front() else { break };
             *place = make(&completion);
             filled += 1;
-        }
-        while filled < out.len() {
-            let wanted = out.len() - filled;
-            let more = book.take(&self.cq, wanted, &mut outbox, |_, completion| {
-                out[filled] = make(&completion);
-                filled += 1;
-            });
-            if !more {
-                break;
-            }
         }
         book.taken += filled as u64;
         drop(book);
@@ -193,10 +181,28 @@ impl Cq {
     }
 
     /// Takes what the device has into the side queue, which retires silent requests.
-    pub(super) fn gather(&self) {
+    pub(super) fn gather(self: &Arc<Self>) {
         let mut outbox = Outbox::new();
-        lock(&self.book).gather(&self.cq, &mut outbox);
+        self.take_in(&mut lock(&self.book), &mut outbox);
         outbox.emit();
+    }
+
+    /// Takes what the device has; nothing any more, once the queue is dead (CQ-20).
+    fn take_in(self: &Arc<Self>, book: &mut Book, outbox: &mut Outbox) {
+        let works = self.state() == CqState::Working;
+        let depth = if works { self.depth() } else { 0 };
+        if !book.gather(&self.cq, depth, outbox) && works {
+            self.mark(CqState::Overrun);
+            let (cq, armed) = (Arc::clone(self), book.armed.is_some());
+            if armed {
+                self.fire(book, outbox);
+            }
+            // The queue pairs go down on the thread: their locks are not taken below this one.
+            self.adapter.chore_later(move || {
+                cq.break_users();
+                true
+            });
+        }
     }
 
     /// Adds completions that the device does not bring.
@@ -230,7 +236,7 @@ impl Cq {
             self.adapter.watched.fetch_sub(1, Ordering::Relaxed); // as above
         }
         self.arm_device(level);
-        book.gather(&self.cq, &mut outbox);
+        self.take_in(&mut book, &mut outbox);
         self.see_to_arm(&mut book, &mut outbox);
         drop(book);
         outbox.emit();
@@ -268,12 +274,12 @@ impl Cq {
     pub(super) fn notified(self: &Arc<Self>) {
         let mut outbox = Outbox::new();
         let mut book = lock(&self.book);
-        book.gather(&self.cq, &mut outbox);
+        self.take_in(&mut book, &mut outbox);
         self.see_to_arm(&mut book, &mut outbox);
         if let Some(level) = book.armed {
             // It was a silent success that is told to nobody, or it has been polled meanwhile.
             self.arm_device(level);
-            book.gather(&self.cq, &mut outbox);
+            self.take_in(&mut book, &mut outbox);
             self.see_to_arm(&mut book, &mut outbox);
         }
         drop(book);
@@ -285,7 +291,7 @@ impl Cq {
         let mut outbox = Outbox::new();
         let mut book = lock(&self.book);
         if book.armed == Some(ArmLevel::Solicited) {
-            book.gather(&self.cq, &mut outbox);
+            self.take_in(&mut book, &mut outbox);
             if book.failed > book.told.max(book.taken) {
                 self.fire(&mut book, &mut outbox);
             }
@@ -296,14 +302,22 @@ impl Cq {
 
     /// The queue is dead, and its queue pairs with it.
     pub(super) fn end(self: &Arc<Self>, state: CqState) {
-        let number = if state == CqState::Overrun { 1 } else { 2 };
-        self.ended.store(number, Ordering::Release); // pairs with `state`
+        self.mark(state);
         let mut outbox = Outbox::new();
         let mut book = lock(&self.book);
-        let qps: Vec<_> = book.qps.values().filter_map(Weak::upgrade).collect();
         self.see_to_arm(&mut book, &mut outbox);
         drop(book);
         outbox.emit();
+        self.break_users();
+    }
+
+    fn mark(&self, state: CqState) {
+        let number = if state == CqState::Overrun { 1 } else { 2 };
+        self.ended.store(number, Ordering::Release); // pairs with `state`
+    }
+
+    fn break_users(&self) {
+        let qps: Vec<_> = lock(&self.book).qps.values().filter_map(Weak::upgrade).collect();
         qps.iter().for_each(|qp| qp.break_down());
     }
 
@@ -325,7 +339,7 @@ impl Cq {
         self.depth.load(Ordering::Relaxed) // a figure
     }
 
-    pub(crate) fn len(&self) -> u64 {
+    pub(crate) fn len(self: &Arc<Self>) -> u64 {
         self.gather();
         lock(&self.book).side.len() as u64
     }
@@ -346,7 +360,7 @@ impl Cq {
         self.waiters.notify(usize::MAX);
     }
 
-    pub(crate) fn resize(&self, depth: u32) -> Result<(), Refused> {
+    pub(crate) fn resize(self: &Arc<Self>, depth: u32) -> Result<(), Refused> {
         self.gather();
         let entries = lock(&self.book).side.len() as u64;
         if entries > depth.into() {

@@ -55,8 +55,7 @@ impl Listener {
             return Err(unfit.into());
         }
         let listens = || {
-            let id = self.adapter.events.create_id()?;
-            id.bind(local)?;
+            let id = bound(&self.adapter, local)?;
             self.adapter.know_listener(&id, self);
             id.listen(BACKLOG).inspect_err(|_| self.adapter.forget_listener(&id))?;
             Ok(id)
@@ -136,6 +135,26 @@ impl Listener {
             drop(hold); // the close waits for events that run (LSN-8)
         });
     }
+}
+
+/// An id that is bound to `local`; port 0 chooses one as NDK does.
+fn bound(adapter: &Adapter, local: SocketAddr) -> Result<Id, qpair_rdma_core::Error> {
+    /// The ports that NDK chooses from (LSN-1).
+    const DYNAMIC: std::ops::RangeInclusive<u16> = 49152..=65535;
+    let ports = if local.port() == 0 { DYNAMIC } else { local.port()..=local.port() };
+    let count = u64::from(ports.end() - ports.start()) + 1;
+    let first = adapter.new_key() % count;
+    let mut refused = None;
+    for step in 0..count {
+        let port = ports.start() + ((first + step) % count) as u16;
+        let id = adapter.events.create_id()?;
+        match id.bind(SocketAddr::new(local.ip(), port)) {
+            Ok(()) => return Ok(id),
+            Err(error) if error.errno() == Some(EADDRINUSE) => refused = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(refused.expect("there is at least one port"))
 }
 
 impl fmt::Debug for Listener {

@@ -210,6 +210,12 @@ impl Side {
             Body::Req(request) => self.begin(book, &request, left),
             Body::Rep(reply) => self.accept(book, &reply),
             Body::Rtu => call(book, Id::establish),
+            // Destroying the id says it. A reject of a request that is still out leaves Linux's connection
+            // manager waiting for itself when the id is destroyed.
+            Body::Rej { reason: RejReason::GaveUp, .. } => {
+                self.forget(book, left);
+                Ok(())
+            }
             Body::Rej { private_data, .. } => {
                 let done = call(book, |id| id.reject(private_data.as_bytes()));
                 self.forget(book, left);
@@ -248,10 +254,11 @@ impl Side {
         self.forget(book, left);
         let id = self.adapter.events.create_id()?;
         book.request = Some((request.limits, request.private_data.as_bytes().to_vec()));
-        id.resolve_address(Some(request.route.local), request.route.peer, RESOLVE)?;
+        // Known before it can be told of; the thread that hears waits for this side's lock.
         self.adapter.know_side(&id, self);
+        let begun = id.resolve_address(Some(request.route.local), request.route.peer, RESOLVE);
         book.id = Some(id);
-        Ok(())
+        begun
     }
 
     fn accept(&self, book: &mut Book, reply: &Reply) -> Result<(), rdma::Error> {
