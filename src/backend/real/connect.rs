@@ -2,11 +2,12 @@
 
 #![forbid(unsafe_code)]
 
+use super::listen::bound;
 use super::side::{Book, Side, result};
 use super::{Adapter, Qp};
 use crate::cm::{
-    self, Accept, Action, Call, CallName, Connect, ConnectionData, EndpointError, PrivateData, QpAddress,
-    ReadLimits, Route, State,
+    self, Accept, Action, Call, CallName, Connect, ConnectionData, PrivateData, QpAddress, ReadLimits, Route,
+    State,
 };
 use crate::device::connect::{ConnectError, Done};
 use crate::device::lifetime::{Hold, Life, Task};
@@ -54,14 +55,16 @@ impl Connector {
         let words = PrivateData::for_connect(private_data);
         side.ask(done, |book, now, actions| {
             let route = Route { local, peer: remote };
-            let connect = Connect { route, qp: address_of(qp), limits, private_data: words? };
+            let mut connect = Connect { route, qp: address_of(qp), limits, private_data: words? };
             if book.machine.state() != State::Created {
                 return refused(book, now, Call::Connect(connect));
             }
-            if !side.adapter.addresses().contains(&local.ip()) {
-                return Err(EndpointError::InvalidAddress { address: local }.into());
-            }
             let hold = side.tie(qp)?;
+            let id = bound(&side.adapter, local).inspect_err(|_| qp.release())?;
+            if let Some(address) = id.local_address() {
+                connect.route.local = address;
+            }
+            book.id = Some(id);
             book.machine.call(now, Call::Connect(connect), actions).inspect_err(|_| qp.release())?;
             side.adopt(book, qp, hold);
             Ok(())
@@ -139,9 +142,7 @@ impl Connector {
     }
 
     pub(crate) fn local_address(&self) -> Option<SocketAddr> {
-        let known = self.side.read(|machine| machine.route().map(|route| route.local))?;
-        // With port 0 the manager has chosen one.
-        Some(self.side.manager_address().unwrap_or(known))
+        self.side.read(|machine| machine.route().map(|route| route.local))
     }
 
     pub(crate) fn peer_address(&self) -> Option<SocketAddr> {

@@ -50,24 +50,12 @@ impl Listener {
     pub(crate) fn listen(self: &Arc<Self>, local: SocketAddr) -> Result<(), ListenError> {
         let mut desk = lock(&self.desk);
         desk.gate.check_listen()?;
-        let unfit = EndpointError::InvalidAddress { address: local };
-        if !self.adapter.addresses().contains(&local.ip()) {
-            return Err(unfit.into());
+        let id = bound(&self.adapter, local)?;
+        self.adapter.know_listener(&id, self);
+        if let Err(error) = id.listen(BACKLOG) {
+            self.adapter.forget_listener(&id);
+            return Err(unfit(local, &error).into());
         }
-        let listens = || {
-            let id = bound(&self.adapter, local)?;
-            self.adapter.know_listener(&id, self);
-            id.listen(BACKLOG).inspect_err(|_| self.adapter.forget_listener(&id))?;
-            Ok(id)
-        };
-        let id = listens().map_err(|error: qpair_rdma_core::Error| {
-            tracing::debug!(%error, "does not listen");
-            if error.errno() == Some(EADDRINUSE) {
-                EndpointError::SharingViolation { address: local }
-            } else {
-                unfit
-            }
-        })?;
         desk.gate.listen()?;
         desk.local = id.local_address();
         desk.id = Some(id);
@@ -137,24 +125,36 @@ impl Listener {
     }
 }
 
-/// An id that is bound to `local`; port 0 chooses one as NDK does.
-fn bound(adapter: &Adapter, local: SocketAddr) -> Result<Id, qpair_rdma_core::Error> {
+/// Why the connection manager does not give an address.
+fn unfit(address: SocketAddr, error: &qpair_rdma_core::Error) -> EndpointError {
+    tracing::debug!(%address, %error, "an address is not to be had");
+    if error.errno() == Some(EADDRINUSE) {
+        EndpointError::SharingViolation { address }
+    } else {
+        EndpointError::InvalidAddress { address }
+    }
+}
+
+/// An id that is bound to `local`, one of the adapter's addresses; port 0 chooses one as NDK does.
+pub(super) fn bound(adapter: &Adapter, local: SocketAddr) -> Result<Id, EndpointError> {
     /// The ports that NDK chooses from (LSN-1).
     const DYNAMIC: std::ops::RangeInclusive<u16> = 49152..=65535;
     let ports = if local.port() == 0 { DYNAMIC } else { local.port()..=local.port() };
     let count = u64::from(ports.end() - ports.start()) + 1;
     let first = adapter.new_key() % count;
-    let mut refused = None;
+    if !adapter.addresses().contains(&local.ip()) {
+        return Err(EndpointError::InvalidAddress { address: local });
+    }
     for step in 0..count {
         let port = ports.start() + ((first + step) % count) as u16;
-        let id = adapter.events.create_id()?;
+        let id = adapter.events.create_id().map_err(|error| unfit(local, &error))?;
         match id.bind(SocketAddr::new(local.ip(), port)) {
             Ok(()) => return Ok(id),
-            Err(error) if error.errno() == Some(EADDRINUSE) => refused = Some(error),
-            Err(error) => return Err(error),
+            Err(error) if error.errno() == Some(EADDRINUSE) && count > 1 => {}
+            Err(error) => return Err(unfit(local, &error)),
         }
     }
-    Err(refused.expect("there is at least one port"))
+    Err(EndpointError::TooManyAddresses { address: local.ip() })
 }
 
 impl fmt::Debug for Listener {

@@ -104,11 +104,6 @@ impl Side {
         read(&lock(&self.book).machine)
     }
 
-    /// This end's address as the connection manager has it.
-    pub(super) fn manager_address(&self) -> Option<std::net::SocketAddr> {
-        lock(&self.book).id.as_ref().and_then(Id::local_address)
-    }
-
     /// Makes a call that ends by `done`: later if the call is taken, at once if it is refused.
     pub(super) fn ask(
         self: &Arc<Self>,
@@ -160,6 +155,9 @@ impl Side {
         match action {
             Action::Send(message) => self.send(book, message.body, left),
             Action::Complete(call, outcome) => {
+                if call == CallName::Connect && outcome != Outcome::Success {
+                    self.forget(book, left); // the address is free for another attempt
+                }
                 if let Some(pending) = book.pending.take() {
                     book.words.push_back(Word::Done(pending, result(call, outcome)));
                 }
@@ -207,7 +205,7 @@ impl Side {
 
     fn send(self: &Arc<Self>, book: &mut Book, body: Body, left: &mut Vec<Left>) {
         let done = match body {
-            Body::Req(request) => self.begin(book, &request, left),
+            Body::Req(request) => self.begin(book, &request),
             Body::Rep(reply) => self.accept(book, &reply),
             Body::Rtu => call(book, Id::establish),
             // Destroying the id says it. A reject of a request that is still out leaves Linux's connection
@@ -245,20 +243,12 @@ impl Side {
     }
 
     /// Looks for the peer; the rest follows upon the events.
-    fn begin(
-        self: &Arc<Self>,
-        book: &mut Book,
-        request: &cm::Request,
-        left: &mut Vec<Left>,
-    ) -> Result<(), rdma::Error> {
-        self.forget(book, left);
-        let id = self.adapter.events.create_id()?;
+    fn begin(self: &Arc<Self>, book: &mut Book, request: &cm::Request) -> Result<(), rdma::Error> {
+        let Some(id) = &book.id else { return Ok(()) };
         book.request = Some((request.limits, request.private_data.as_bytes().to_vec()));
         // Known before it can be told of; the thread that hears waits for this side's lock.
-        self.adapter.know_side(&id, self);
-        let begun = id.resolve_address(Some(request.route.local), request.route.peer, RESOLVE);
-        book.id = Some(id);
-        begun
+        self.adapter.know_side(id, self);
+        id.resolve_address(None, request.route.peer, RESOLVE)
     }
 
     fn accept(&self, book: &mut Book, reply: &Reply) -> Result<(), rdma::Error> {
