@@ -8,8 +8,8 @@ use crate::ndk::{Adapter, AdapterOptions};
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// So long whatever can go on is given the time to; under emulation processors are slow.
-const LITTLE: Duration = Duration::from_millis(100);
+/// So long whatever can go on is given the time to; some checks ask for it a thousand times.
+const LITTLE: Duration = Duration::from_millis(20);
 
 /// A device of the kernel, by name.
 #[derive(Debug)]
