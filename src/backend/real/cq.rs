@@ -302,9 +302,10 @@ impl Cq {
 
     /// The queue is dead, and its queue pairs with it.
     pub(super) fn end(self: &Arc<Self>, state: CqState) {
-        self.mark(state);
         let mut outbox = Outbox::new();
         let mut book = lock(&self.book);
+        self.take_in(&mut book, &mut outbox); // what fitted can still be polled (CQ-23)
+        self.mark(state);
         self.see_to_arm(&mut book, &mut outbox);
         drop(book);
         outbox.emit();

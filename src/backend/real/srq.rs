@@ -33,6 +33,8 @@ pub(crate) struct Srq {
     failed: AtomicU64,
     callback: Mutex<Option<Arc<SrqCallback>>>,
     notifies: bool,
+    /// The threshold from the start, until so many receives have been queued; 0: none waits.
+    unarmed: AtomicU64,
 }
 
 struct Places {
@@ -77,11 +79,9 @@ impl Srq {
             failed: AtomicU64::new(0),
             callback: Mutex::new(of.callback.map(Arc::new)),
             notifies,
+            unarmed: AtomicU64::new(if notifies { of.threshold.into() } else { 0 }),
         });
         srq.adapter.know_srq(key, &srq);
-        if notifies && of.threshold != 0 {
-            srq.srq.set_limit(of.threshold)?;
-        }
         Ok(srq)
     }
 
@@ -96,12 +96,28 @@ impl Srq {
         let slot = Slot { context, kind: CompletionKind::Receive, silent: false, length: 0 };
         places.slots[place] = Some(slot);
         let list = entries(sgl);
-        self.srq.post(place as u64 | super::qp::SHARED, &list[..sgl.len()]).map_err(|error| {
+        if let Err(error) = self.srq.post(place as u64 | super::qp::SHARED, &list[..sgl.len()]) {
             tracing::warn!(%error, "a shared receive was refused");
             places.slots[place] = None;
             places.free.push(place);
-            PostRefused::Full { depth }
-        })
+            return Err(PostRefused::Full { depth });
+        }
+        let unarmed = self.unarmed.load(Ordering::Relaxed); // written below this lock, and by `modify`
+        if unarmed != 0 && places.taken() >= unarmed {
+            self.unarmed.store(0, Ordering::Relaxed); // as above
+            drop(places);
+            self.arm(unarmed as u32);
+        }
+        Ok(())
+    }
+
+    /// Has the device tell when fewer receives are queued. Once in the life of a threshold, so that it may
+    /// stand on the way of a post.
+    #[cold]
+    fn arm(&self, threshold: u32) {
+        if let Err(error) = self.srq.set_limit(threshold) {
+            tracing::error!(%error, "a threshold is not armed");
+        }
     }
 
     /// The receive of that number has completed.
@@ -125,6 +141,7 @@ impl Srq {
         if threshold == 0 || !self.notifies {
             return Ok(());
         }
+        self.unarmed.store(0, Ordering::Relaxed); // this threshold takes its place
         if queued < threshold.into() || self.state() == SrqState::Fatal {
             self.fire(); // a device tells only of those that come to be fewer
             return Ok(());
