@@ -381,9 +381,11 @@ fn rights(flags: MrFlags) -> Result<Rights, Error> {
 fn refused(error: Refused, flags: MrFlags) -> Error {
     match error {
         Refused::Region(RegisterError::TooManyRegions(full)) => pd::table_full(REGISTER, full),
-        Refused::Region(RegisterError::NotPersistent { why, .. }) => Error::new(REGISTER, Status::NOT_SUPPORTED)
-            .with_argument("Flags", format_args!("{flags:#x}"))
-            .with_hint(why),
+        Refused::Region(RegisterError::NotPersistent { why, .. }) => {
+            Error::new(REGISTER, Status::NOT_SUPPORTED)
+                .with_argument("Flags", format_args!("{flags:#x}"))
+                .with_hint(why)
+        }
         Refused::Region(other) => Error::new(REGISTER, Status::INVALID_PARAMETER)
             .with_argument("Flags", format_args!("{flags:#x}"))
             .with_source(other),

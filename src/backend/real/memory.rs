@@ -45,6 +45,10 @@ impl Region {
         if of.rights.contains(Rights::REMOTE_INVALIDATE) {
             return Err(pd.lacks("regions that a peer may invalidate"));
         }
+        let flushed = [Rights::FLUSH_GLOBAL, Rights::FLUSH_PERSISTENT];
+        if flushed.iter().any(|right| of.rights.contains(*right)) {
+            return Err(pd.lacks("regions that a peer may flush, in this backend yet"));
+        }
         let view = memory.view();
         // SAFETY: the bytes stay mapped as long as the `Memory`, whose share goes into `held` below and comes
         // out only when `Mr::close` has said that the region is gone, or never: `Region::drop` sees to that.

@@ -87,11 +87,14 @@ fn kind_of(operation: &Operation) -> CompletionKind {
         Operation::Read { .. } => CompletionKind::Read,
         Operation::CompareAndSwap { .. } => CompletionKind::CompareAndSwap,
         Operation::FetchAndAdd { .. } => CompletionKind::FetchAndAdd,
+        Operation::AtomicWrite { .. } => CompletionKind::AtomicWrite,
+        Operation::Flush { .. } => CompletionKind::Flush,
     }
 }
 
-fn verbs(operation: &Operation) -> rdma::Operation<'static> {
-    match *operation {
+/// The operation of verbs; `None`: not built on real devices yet.
+fn verbs(operation: &Operation) -> Option<rdma::Operation<'static>> {
+    Some(match *operation {
         Operation::Send => rdma::Operation::Send,
         Operation::SendWithImmediate(immediate) => rdma::Operation::SendImmediate(immediate),
         Operation::SendWithInvalidate(key) => rdma::Operation::SendInvalidate(key.0),
@@ -106,7 +109,8 @@ fn verbs(operation: &Operation) -> rdma::Operation<'static> {
         Operation::FetchAndAdd { address, key, add } => {
             rdma::Operation::FetchAdd { remote: remote(address, key), add }
         }
-    }
+        Operation::AtomicWrite { .. } | Operation::Flush { .. } => return None,
+    })
 }
 
 fn verbs_flags(flags: RequestFlags, signalled: bool) -> Flags {
@@ -126,6 +130,10 @@ impl Qp {
         context: u64,
     ) -> Result<(), PostRefused> {
         let length = self.judge(operation, data).inspect_err(|_| self.expose_deferred())?;
+        let Some(verbs) = verbs(operation) else {
+            self.expose_deferred();
+            return Err(PostRefused::NotSupported);
+        };
         let mut sends = lock(&self.sends);
         if sends.shadow.is_full() {
             // Completions that nobody has polled yet have their room again, and silent requests theirs.
@@ -157,7 +165,7 @@ impl Qp {
             }
             Data::Inline(pieces) => Payload::Inline(gather(pieces, &mut bytes)),
         };
-        let operation = verbs(operation);
+        let operation = verbs;
         let request = SendRequest { id, operation, payload, flags: verbs_flags(flags, signalled) };
         if deferred {
             sends.deferred.keep(&request, operation);
