@@ -22,6 +22,14 @@ pub(crate) enum Connector {
 /// The connect event: gets a connector of its own for each request.
 pub(crate) type OnConnect = Box<dyn Fn(Connector) + Send + Sync>;
 
+/// A local endpoint over which several connectors connect.
+#[derive(Clone, Debug)]
+pub(crate) enum SharedEndpoint {
+    Emulated(Arc<connect::SharedEndpoint>),
+    #[cfg(feature = "rdma-core")]
+    Real(Arc<real::SharedEndpoint>),
+}
+
 /// Hands over the requests that come to one local endpoint.
 #[derive(Clone)]
 pub(crate) enum Listener {
@@ -65,18 +73,22 @@ impl Connector {
     pub(crate) fn connect_shared(
         &self,
         qp: &Qp,
-        endpoint: &connect::SharedEndpoint,
+        endpoint: &SharedEndpoint,
         remote: SocketAddr,
         limits: ReadLimits,
         private_data: &[u8],
         done: Done,
     ) {
-        match (self, qp) {
-            (Self::Emulated(it), Qp::Emulated(qp)) => {
+        match (self, qp, endpoint) {
+            (Self::Emulated(it), Qp::Emulated(qp), SharedEndpoint::Emulated(endpoint)) => {
                 it.connect_shared(qp, endpoint, remote, limits, private_data, done);
             }
             #[cfg(feature = "rdma-core")]
-            _ => unreachable!("a real device makes no shared endpoint"),
+            (Self::Real(it), Qp::Real(qp), SharedEndpoint::Real(endpoint)) => {
+                it.connect_shared(qp, endpoint, remote, limits, private_data, done);
+            }
+            #[cfg(feature = "rdma-core")]
+            _ => unreachable!("the face judges that all are of one adapter"),
         }
     }
 
@@ -123,6 +135,20 @@ impl Connector {
 
     pub(crate) fn peer_address(&self) -> Option<SocketAddr> {
         either!(self, it => it.peer_address())
+    }
+}
+
+impl SharedEndpoint {
+    pub(crate) fn life(&self) -> &Arc<Life> {
+        either!(self, it => &it.life)
+    }
+
+    pub(crate) fn local_address(&self) -> SocketAddr {
+        either!(self, it => it.local_address())
+    }
+
+    pub(crate) fn close(&self, callback: Option<Task>) {
+        either!(self, it => it.close(callback));
     }
 }
 

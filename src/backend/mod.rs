@@ -25,7 +25,7 @@ mod refused;
 mod srq;
 
 pub(crate) use crate::fabric::local::NetOptions as Options;
-pub(crate) use connect::{Connector, Listener, OnConnect};
+pub(crate) use connect::{Connector, Listener, OnConnect, SharedEndpoint};
 pub(crate) use cq::{Cq, WeakCq};
 pub(crate) use memory::{Going, Pd, Region, Window};
 pub(crate) use name::{Name, NameError};
@@ -33,7 +33,7 @@ pub(crate) use qp::{Qp, QpDescription};
 pub(crate) use refused::Refused;
 pub(crate) use srq::{Srq, WeakSrq};
 
-use crate::cm::ReadLimits;
+use crate::cm::{EndpointError, ReadLimits};
 use crate::device::connect::Exchange;
 use crate::device::cq::Notify;
 use crate::device::faults::Faults;
@@ -41,7 +41,7 @@ use crate::device::lifetime::{Hold, Life};
 use crate::device::srq::SrqDescription;
 use crate::device::{Device, connect as emulated, cq as emulated_cq};
 use crate::fabric::local::{Net, OtherOptions};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 /// What an adapter is opened on.
@@ -214,6 +214,22 @@ impl Backend {
             }
             #[cfg(feature = "rdma-core")]
             Self::Real(real) => Connector::Real(real::Connector::new(real, adapter, maximum)),
+        }
+    }
+
+    /// An endpoint for several connectors; port 0 chooses one.
+    pub(crate) fn create_shared_endpoint(
+        &self,
+        adapter: Hold,
+        local: SocketAddr,
+    ) -> Result<SharedEndpoint, EndpointError> {
+        match self {
+            Self::Local(net) => {
+                let made = emulated::SharedEndpoint::new(net.exchange(), adapter, &self.addresses(), local);
+                Ok(SharedEndpoint::Emulated(made?))
+            }
+            #[cfg(feature = "rdma-core")]
+            Self::Real(real) => Ok(SharedEndpoint::Real(real::SharedEndpoint::new(real, adapter, local)?)),
         }
     }
 

@@ -36,6 +36,8 @@ mod state;
 mod tests;
 
 pub use connector::{Accept, Action, Call, CallError, Connect, ConnectionData, Connector, Notice, Timeouts};
+#[cfg(feature = "rdma-core")]
+pub use endpoints::PORTS_CHOSEN;
 pub use endpoints::{EndpointError, Endpoints, Hold};
 pub use limits::ReadLimits;
 pub use listener::{Arrival, Listener, ListenerError};

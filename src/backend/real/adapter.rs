@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::connect::Connector;
+use super::endpoint::Ports;
 use super::side::Side;
 use super::{Capabilities, Cq, Listener, Qp, Srq, lock};
 use crate::backend::{Options, Refused};
@@ -67,6 +68,7 @@ pub(crate) struct Adapter {
     pub(super) context: Context,
     capabilities: Capabilities,
     addresses: Arc<[IpAddr]>,
+    pub(super) ports: Arc<Ports>,
     registry: Mutex<Registry>,
     chores: Mutex<Vec<Chore>>,
     /// Bound to the device, so that its removal is told; dropped then.
@@ -105,6 +107,7 @@ impl Adapter {
             events,
             context,
             capabilities,
+            ports: Ports::of(name, &addresses),
             addresses: addresses.into(),
             registry: Mutex::default(),
             chores: Mutex::default(),

@@ -2,16 +2,17 @@
 
 #![forbid(unsafe_code)]
 
-use super::listen::bound;
+use super::endpoint::{Endpoint, SharedEndpoint};
 use super::side::{Book, Side, result};
 use super::{Adapter, Qp};
 use crate::cm::{
-    self, Accept, Action, Call, CallName, Connect, ConnectionData, PrivateData, QpAddress, ReadLimits, Route,
-    State,
+    self, Accept, Action, Call, CallName, Connect, ConnectionData, EndpointError, PrivateData, QpAddress,
+    ReadLimits, Route, State,
 };
 use crate::device::connect::{ConnectError, Done};
 use crate::device::lifetime::{Hold, Life, Task};
 use crate::time::Time;
+use qpair_rdma_core::cm::Id;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,6 +21,21 @@ use std::sync::Arc;
 pub(crate) struct Connector {
     pub(crate) life: Arc<Life>,
     side: Arc<Side>,
+}
+
+/// Where a connection starts from.
+enum Start<'a> {
+    Address(SocketAddr),
+    Shared(&'a SharedEndpoint),
+}
+
+impl Start<'_> {
+    fn local(&self) -> SocketAddr {
+        match self {
+            Self::Address(local) => *local,
+            Self::Shared(shared) => shared.local_address(),
+        }
+    }
 }
 
 fn address_of(qp: &Qp) -> QpAddress {
@@ -51,24 +67,69 @@ impl Connector {
         private_data: &[u8],
         done: Done,
     ) {
+        self.connect_from(qp, Start::Address(local), remote, limits, private_data, done);
+    }
+
+    /// As [`connect`](Self::connect), from an endpoint that others may connect from too.
+    pub(crate) fn connect_shared(
+        &self,
+        qp: &Arc<Qp>,
+        endpoint: &SharedEndpoint,
+        remote: SocketAddr,
+        limits: ReadLimits,
+        private_data: &[u8],
+        done: Done,
+    ) {
+        self.connect_from(qp, Start::Shared(endpoint), remote, limits, private_data, done);
+    }
+
+    fn connect_from(
+        &self,
+        qp: &Arc<Qp>,
+        from: Start<'_>,
+        remote: SocketAddr,
+        limits: ReadLimits,
+        private_data: &[u8],
+        done: Done,
+    ) {
         let side = &self.side;
         let words = PrivateData::for_connect(private_data);
         side.ask(done, |book, now, actions| {
-            let route = Route { local, peer: remote };
+            let route = Route { local: from.local(), peer: remote };
             let mut connect = Connect { route, qp: address_of(qp), limits, private_data: words? };
             if book.machine.state() != State::Created {
                 return refused(book, now, Call::Connect(connect));
             }
             let hold = side.tie(qp)?;
-            let id = bound(&side.adapter, local).inspect_err(|_| qp.release())?;
-            if let Some(address) = id.local_address() {
-                connect.route.local = address;
-            }
-            book.id = Some(id);
+            let (endpoint, id, shared) = self.endpoint(&from, remote).inspect_err(|_| qp.release())?;
+            connect.route.local = endpoint.local();
             book.machine.call(now, Call::Connect(connect), actions).inspect_err(|_| qp.release())?;
+            book.set_endpoint(id, endpoint, shared);
             side.adopt(book, qp, hold);
             Ok(())
         });
+    }
+
+    /// Takes the local endpoint, and ties this connector to it if it is shared.
+    fn endpoint(
+        &self,
+        from: &Start<'_>,
+        remote: SocketAddr,
+    ) -> Result<(Endpoint, Id, Option<Arc<Life>>), EndpointError> {
+        match from {
+            Start::Address(local) => {
+                let (endpoint, id) = Endpoint::connect(&self.side.adapter, *local, remote)?;
+                Ok((endpoint, id, None))
+            }
+            Start::Shared(shared) => {
+                // Closed, it is nobody's address any more.
+                let gone = EndpointError::InvalidAddress { address: shared.local_address() };
+                let hold = shared.life.try_hold().ok_or(gone)?;
+                let (endpoint, id) = shared.share(remote)?;
+                self.life.tie(hold);
+                Ok((endpoint, id, Some(Arc::clone(&shared.life))))
+            }
+        }
     }
 
     pub(crate) fn accept(

@@ -12,7 +12,7 @@
 //!   of rdma_cm, and the events of rdma_cm its messages.
 //!
 //! A post takes one lock of its queue here, and a poll that of its completion queue, beside the provider's
-//! own. May come in: windows, shared endpoints. Not here: names, statuses and limits of the face, calls of
+//! own. May come in: windows. Not here: names, statuses and limits of the face, calls of
 //! the C libraries. Without unsafe code but for the registration of memory ([`memory`]).
 
 mod adapter;
@@ -20,6 +20,8 @@ mod capabilities;
 mod close;
 mod connect;
 mod cq;
+mod endpoint;
+mod hear;
 mod listen;
 mod memory;
 mod post;
@@ -34,12 +36,18 @@ pub(crate) use adapter::{Adapter, OpenError};
 pub(crate) use capabilities::Capabilities;
 pub(crate) use connect::Connector;
 pub(crate) use cq::Cq;
+pub(crate) use endpoint::SharedEndpoint;
 pub(crate) use listen::Listener;
 pub(crate) use memory::{Pd, Region};
 pub(crate) use qp::Qp;
 pub(crate) use srq::Srq;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Names of the devices that the kernel has and the library knows.
+pub(crate) fn names() -> Result<Vec<String>, OpenError> {
+    Ok(qpair_rdma_core::devices()?.into_iter().map(|device| device.name).collect())
+}
 
 /// A poisoned lock is sound: below those of this room no user code runs.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -298,6 +298,9 @@ impl Qp {
     }
 
     pub(crate) fn counters(&self) -> QpCounters {
+        // What has completed and nobody has polled is not pending.
+        self.send_cq.gather();
+        self.receive_cq.gather();
         let (pending, out) = {
             let sends = lock(&self.sends);
             (sends.shadow.len(), sends.figures)

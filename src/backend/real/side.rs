@@ -13,17 +13,16 @@
 
 #![forbid(unsafe_code)]
 
+use super::endpoint::Endpoint;
 use super::{Adapter, Qp, lock};
 use crate::cm::{
-    self, Action, Body, Call, CallName, Message, Notice, Outcome, PrivateData, QpAddress, ReadLimits,
-    RejReason, Reply, State, Unreachable,
+    self, Action, Body, Call, CallName, Notice, Outcome, ReadLimits, RejReason, Reply, State, Unreachable,
 };
 use crate::device::callbacks::{self, Deliver, Outbox};
 use crate::device::connect::{ConnectError, Done};
 use crate::device::lifetime::{Hold, Life, Task};
 use crate::time::Time;
-use crate::work::Qpn;
-use qpair_rdma_core::cm::{Connection, Event, EventKind, Id, Parameters};
+use qpair_rdma_core::cm::{Connection, Id};
 use qpair_rdma_core::{self as rdma};
 use std::collections::VecDeque;
 use std::fmt;
@@ -46,9 +45,12 @@ enum Word {
 pub(super) struct Book {
     pub(super) machine: cm::Connector,
     pub(super) id: Option<Id>,
+    endpoint: Option<Endpoint>,
+    /// The shared endpoint that this side is tied to.
+    shared: Option<Arc<Life>>,
     pub(super) qp: Option<Arc<Qp>>,
     /// What this side has said in its request, until there is a way to the peer.
-    request: Option<(ReadLimits, Vec<u8>)>,
+    pub(super) request: Option<(ReadLimits, Vec<u8>)>,
     on_disconnect: Option<Task>,
     pending: Option<Pending>,
     /// Keeps the close from completing until the machine has ended.
@@ -57,7 +59,7 @@ pub(super) struct Book {
     /// A delivery of words is on its way, or running.
     speaking: bool,
     /// Notices that actions have brought about.
-    notices: VecDeque<Notice>,
+    pub(super) notices: VecDeque<Notice>,
 }
 
 /// One end of a connection.
@@ -68,20 +70,20 @@ pub(crate) struct Side {
 }
 
 /// How long rdma_cm may look for an address, and for the way there.
-const RESOLVE: Duration = Duration::from_secs(2);
-/// Reasons of a rejection (IBTA 12.6.7.2).
-const STALE: i32 = 10;
+pub(super) const RESOLVE: Duration = Duration::from_secs(2);
 
 impl Side {
     pub(super) fn new(
         adapter: &Arc<Adapter>,
         antecedent: Hold,
         machine: cm::Connector,
-        id: Option<Id>,
+        incoming: Option<(Id, Endpoint)>,
     ) -> Arc<Self> {
         let book = Book {
             machine,
             id: None,
+            endpoint: None,
+            shared: None,
             qp: None,
             request: None,
             on_disconnect: None,
@@ -93,9 +95,10 @@ impl Side {
         };
         let (life, adapter) = (Life::new([antecedent]), Arc::clone(adapter));
         let side = Arc::new(Self { life, adapter, book: Mutex::new(book) });
-        if let Some(id) = id {
+        if let Some((id, endpoint)) = incoming {
             side.adapter.know_side(&id, &side);
-            lock(&side.book).id = Some(id);
+            let mut book = lock(&side.book);
+            (book.id, book.endpoint) = (Some(id), Some(endpoint));
         }
         side
     }
@@ -232,7 +235,7 @@ impl Side {
     }
 
     /// What the machine makes of a call of rdma_cm that was refused.
-    fn not_sent(&self, book: &mut Book, error: &rdma::Error) {
+    pub(super) fn not_sent(&self, book: &mut Book, error: &rdma::Error) {
         tracing::debug!(%error, state = ?book.machine.state(), "the connection manager refuses");
         match book.machine.state() {
             State::Connecting => book.notices.push_back(Notice::Unreachable(Unreachable::Host)),
@@ -263,6 +266,14 @@ impl Side {
             self.adapter.forget_side(&id);
             left.push(Left::Id(id));
         }
+        // Not at a close, which gives the address back when it is complete.
+        if book.machine.state() == State::Closed {
+            return;
+        }
+        left.extend(book.endpoint.take().map(Left::Endpoint));
+        if let Some(shared) = book.shared.take() {
+            left.push(Left::Hold(self.life.untie(&shared)));
+        }
     }
 
     /// The device says something.
@@ -275,48 +286,6 @@ impl Side {
         if lock(&self.book).machine.next_timeout().is_some_and(|due| due <= now) {
             self.input(|book, now, actions| book.machine.handle_timeout(now, actions));
         }
-    }
-
-    /// The connection manager says something.
-    pub(super) fn hear(self: &Arc<Self>, event: Event) {
-        let Event { kind, status, parameters, .. } = event;
-        self.input(|book, now, actions| match kind {
-            EventKind::AddressResolved => {
-                let step = call(book, |id| id.resolve_route(RESOLVE));
-                step.unwrap_or_else(|error| self.not_sent(book, &error));
-            }
-            EventKind::RouteResolved => {
-                let step = ask_peer(book);
-                step.unwrap_or_else(|error| self.not_sent(book, &error));
-            }
-            EventKind::AddressError => book.notices.push_back(Notice::Unreachable(Unreachable::Host)),
-            EventKind::RouteError => book.notices.push_back(Notice::Unreachable(Unreachable::Network)),
-            EventKind::ConnectResponse => {
-                let (qp, limits, private_data) = words(parameters.as_ref());
-                told(book, now, Body::Rep(Reply { qp, limits, private_data }), actions);
-            }
-            EventKind::Rejected => {
-                let reason = if status == STALE { RejReason::Stale } else { RejReason::Consumer };
-                let (_, _, private_data) = words(parameters.as_ref());
-                told(book, now, Body::Rej { reason, private_data }, actions);
-            }
-            EventKind::Unreachable => book.machine.handle_timeout(Time::from_nanos(u64::MAX), actions),
-            EventKind::ConnectError => told(book, now, Body::Gone, actions),
-            EventKind::Established => told(book, now, Body::Rtu, actions),
-            EventKind::Disconnected => {
-                let answer = book.machine.state() == State::Disconnecting;
-                told(book, now, if answer { Body::Drep } else { Body::Dreq }, actions);
-            }
-            EventKind::DeviceRemoval => {
-                book.notices.push_back(Notice::QpFatal);
-                // Dropped by the close, which must not wait for the user.
-                if let Some(id) = book.id.take() {
-                    self.adapter.forget_side(&id);
-                    drop(id);
-                }
-            }
-            _ => {}
-        });
     }
 
     /// Ties `qp` to this side; what the queue pair has to tell comes here.
@@ -359,13 +328,14 @@ impl Side {
     }
 
     fn give_back(&self) {
-        let (qp, id) = {
+        let (qp, id, endpoint) = {
             let mut book = lock(&self.book);
-            (book.qp.take(), book.id.take())
+            (book.qp.take(), book.id.take(), book.endpoint.take())
         };
         if let Some(id) = id {
             self.adapter.forget_side(&id);
         }
+        drop(endpoint); // after the id, which is bound to it
         if let Some(qp) = qp {
             qp.on_fatal(None);
         }
@@ -376,10 +346,15 @@ impl Side {
 enum Left {
     Hold(#[expect(dead_code, reason = "held until it is dropped")] Option<Hold>),
     Id(#[expect(dead_code, reason = "held until it is dropped")] Id),
+    Endpoint(#[expect(dead_code, reason = "held until it is dropped")] Endpoint),
     Qp(#[expect(dead_code, reason = "held until it is dropped")] Arc<Qp>),
 }
 
 impl Book {
+    pub(super) fn set_endpoint(&mut self, id: Id, endpoint: Endpoint, shared: Option<Arc<Life>>) {
+        (self.id, self.endpoint, self.shared) = (Some(id), Some(endpoint), shared);
+    }
+
     /// Names the disconnect event; the one before, for the caller to drop below no lock.
     pub(super) fn set_on_disconnect(&mut self, event: Option<Task>) -> Option<Task> {
         std::mem::replace(&mut self.on_disconnect, event)
@@ -387,20 +362,15 @@ impl Book {
 }
 
 /// Makes a call of rdma_cm, if there is an id for it.
-fn call(book: &Book, call: impl FnOnce(&Id) -> Result<(), rdma::Error>) -> Result<(), rdma::Error> {
+pub(super) fn call(
+    book: &Book,
+    call: impl FnOnce(&Id) -> Result<(), rdma::Error>,
+) -> Result<(), rdma::Error> {
     book.id.as_ref().map_or(Ok(()), call)
 }
 
-/// There is a way to the peer: asks it.
-fn ask_peer(book: &mut Book) -> Result<(), rdma::Error> {
-    let (Some(qp), Some(id), Some((limits, data))) = (&book.qp, &book.id, book.request.take()) else {
-        return Ok(());
-    };
-    id.connect(&connection(qp, limits, &data))
-}
-
 /// What this end says of a connection.
-fn connection<'d>(qp: &Qp, limits: ReadLimits, private_data: &'d [u8]) -> Connection<'d> {
+pub(super) fn connection<'d>(qp: &Qp, limits: ReadLimits, private_data: &'d [u8]) -> Connection<'d> {
     let byte = |count: u32| u8::try_from(count).unwrap_or(u8::MAX);
     Connection {
         srq: qp.srq.is_some(),
@@ -409,23 +379,6 @@ fn connection<'d>(qp: &Qp, limits: ReadLimits, private_data: &'d [u8]) -> Connec
         initiator_depth: byte(limits.outbound),
         ..Connection::new(qp.number())
     }
-}
-
-/// What the peer said: the event names what this end may do, the machine wants what the peer asked for.
-pub(super) fn words(said: Option<&Parameters>) -> (QpAddress, ReadLimits, PrivateData) {
-    let Some(said) = said else { return (QpAddress::default(), ReadLimits::default(), PrivateData::none()) };
-    let limits =
-        ReadLimits { inbound: said.initiator_depth.into(), outbound: said.responder_resources.into() };
-    let qp = QpAddress { qpn: Qpn(said.qp_number), starting_psn: 0 };
-    // Padded by the manager to what the message has room for: how much was sent is not known (CONN-15).
-    let kept = said.private_data.len().min(cm::ANSWER_DATA_MAX);
-    let data = PrivateData::for_answer(&said.private_data[..kept]).unwrap_or_default();
-    (qp, limits, data)
-}
-
-fn told(book: &mut Book, now: Time, body: Body, actions: &mut Vec<Action>) {
-    let attempt = book.machine.attempt();
-    book.machine.handle_message(now, Message { attempt, body }, actions);
 }
 
 /// How a call ended, as its consumer hears it.
