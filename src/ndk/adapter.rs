@@ -4,7 +4,7 @@ use super::cq::{self, CqNotify};
 use super::handle::{self, Object};
 use super::{
     AdapterFlags, AdapterInfo, AdapterOptions, Connector, Cq, Error, Lam, Listener, Memory, NdkVersion,
-    ObjectType, Pd, Request, SharedEndpoint, Status, lam, shared_endpoint,
+    ObjectType, Pd, Request, SharedEndpoint, Status, lam, options, shared_endpoint,
 };
 use crate::backend::Backend;
 use crate::cm::ReadLimits;
@@ -58,9 +58,9 @@ impl Adapter {
     /// | `local/NET@ADDRESS` | the same, as the host with that address; without it, both loopback addresses |
     /// | `rxe0`, `mlx5_0`, ... | with the feature `rdma-core`, that device of the kernel and its first port |
     ///
-    /// A device of the kernel has no faults on purpose, no clock that can be set, no windows, shared
-    /// endpoints, fast registrations and logical addresses: NOT_SUPPORTED, with the device and what it lacks.
-    /// Requests name bytes there by their machine addresses, and a flush ends a connection.
+    /// A device of the kernel has no faults on purpose, no clock that can be set, no windows, fast
+    /// registrations and logical addresses: NOT_SUPPORTED, with the device and what it lacks. Requests name
+    /// bytes there by their machine addresses, and a flush ends a connection.
     ///
     /// # Errors
     /// As [`AdapterOptions::open`].
@@ -71,6 +71,14 @@ impl Adapter {
     /// Options to open the adapter of that name with.
     pub fn options(name: &str) -> AdapterOptions {
         AdapterOptions::new(name)
+    }
+
+    /// Names of the devices of the kernel, each of which [`open`](Self::open) may be tried with.
+    ///
+    /// # Errors
+    /// NOT_SUPPORTED: built without the feature `rdma-core`, or the kernel has no RDMA.
+    pub fn kernel_devices() -> Result<Vec<String>, Error> {
+        options::kernel_devices()
     }
 
     /// What it can do, and its limits (`NdkQueryAdapterInfo`).

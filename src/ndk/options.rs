@@ -181,6 +181,19 @@ impl AdapterOptions {
     }
 }
 
+/// Names of the devices of the kernel.
+pub(super) fn kernel_devices() -> Result<Vec<String>, Error> {
+    let call = "ListAdapters";
+    #[cfg(feature = "rdma-core")]
+    return crate::backend::real::names().map_err(|error| {
+        let (status, hint) = device_refused(&error);
+        Error::new(call, status).with_hint(hint).with_source(error)
+    });
+    #[cfg(not(feature = "rdma-core"))]
+    Err(Error::new(call, Status::NOT_SUPPORTED)
+        .with_hint("devices of the kernel take the feature `rdma-core`: cargo build --features rdma-core"))
+}
+
 /// Has the faults concern what was opened.
 fn attach(faults: &Faults, backend: &Backend) -> Result<(), Error> {
     let local = backend.emulated("faults on purpose").map_err(|error| pd::refused(OPEN, error))?;
