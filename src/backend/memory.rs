@@ -86,7 +86,7 @@ impl Pd {
                 Ok(Window::Emulated { device: Arc::clone(device), home })
             }
             #[cfg(feature = "rdma-core")]
-            Self::Real(pd) => Err(pd.lacks("memory windows in this backend yet")),
+            Self::Real(pd) => Ok(Window::Real(real::Window::new(pd)?)),
         }
     }
 }
@@ -205,25 +205,39 @@ impl Region {
 /// A memory window.
 #[derive(Clone, Debug)]
 pub(crate) enum Window {
-    Emulated { device: Arc<Device>, home: Key },
+    Emulated {
+        device: Arc<Device>,
+        home: Key,
+    },
+    #[cfg(feature = "rdma-core")]
+    Real(Arc<real::Window>),
 }
 
 impl Window {
     /// The key by which its device knows it.
     pub(crate) fn home(&self) -> Key {
-        let Self::Emulated { home, .. } = self;
-        *home
+        match self {
+            Self::Emulated { home, .. } => *home,
+            #[cfg(feature = "rdma-core")]
+            Self::Real(window) => window.home,
+        }
     }
 
     /// The key of the last bind posted.
     pub(crate) fn latest_key(&self) -> Key {
-        let Self::Emulated { device, home } = self;
-        latest_key(device, *home)
+        match self {
+            Self::Emulated { device, home } => latest_key(device, *home),
+            #[cfg(feature = "rdma-core")]
+            Self::Real(window) => window.latest_key(),
+        }
     }
 
     /// Unbinds it; `done` is called when no access through it is going on.
     pub(crate) fn close(&self, done: impl FnOnce() + Send + 'static) {
-        let Self::Emulated { device, home } = self;
-        device.close_key(*home, move |_| done());
+        match self {
+            Self::Emulated { device, home } => device.close_key(*home, move |_| done()),
+            #[cfg(feature = "rdma-core")]
+            Self::Real(window) => window.close(done),
+        }
     }
 }

@@ -3,11 +3,11 @@
 use super::either::either;
 #[cfg(feature = "rdma-core")]
 use super::real;
-use super::{Cq, Pd, Srq};
+use super::{Cq, Pd, Region, Srq, Window};
 use crate::device::faults::Faults;
 use crate::device::lifetime::{Life, Task};
 use crate::device::qp::{self, Bind, Data, How, Operation, PostRefused, QpCounters, Rules};
-use crate::memory::PageList;
+use crate::memory::{Binding, PageList};
 use crate::time::Span;
 use crate::work::{Key, Qpn, RequestFlags, Sge};
 use std::fmt;
@@ -107,11 +107,27 @@ impl Qp {
     }
 
     /// Posts the binding of a window; gives its new key.
-    pub(crate) fn post_bind(&self, bind: &Bind, how: How) -> Result<Key, PostRefused> {
-        match self {
-            Self::Emulated(qp) => qp.post_bind(bind, how),
+    pub(crate) fn post_bind(
+        &self,
+        window: &Window,
+        #[cfg_attr(not(feature = "rdma-core"), expect(unused_variables, reason = "its key says as much"))]
+        region: &Region,
+        binding: Binding,
+        how: How,
+    ) -> Result<Key, PostRefused> {
+        match (self, window) {
+            (Self::Emulated(qp), Window::Emulated { home, .. }) => {
+                qp.post_bind(&Bind { window: *home, binding }, how)
+            }
             #[cfg(feature = "rdma-core")]
-            Self::Real(_) => unreachable!("a real device makes no window for it"),
+            (Self::Real(qp), Window::Real(window)) => {
+                let Region::Real(region) = region else {
+                    unreachable!("the face judges that all is of one adapter")
+                };
+                qp.post_bind(window, region, &binding, how)
+            }
+            #[cfg(feature = "rdma-core")]
+            _ => unreachable!("the face judges that all is of one adapter"),
         }
     }
 
@@ -129,12 +145,23 @@ impl Qp {
         }
     }
 
-    /// Posts the invalidation of what was last posted for a window or fast-register entry.
+    /// Posts the invalidation of what was last posted for a window.
+    pub(crate) fn post_unbind(&self, window: &Window, how: How) -> Result<(), PostRefused> {
+        match (self, window) {
+            (Self::Emulated(qp), Window::Emulated { home, .. }) => qp.post_invalidate(*home, how),
+            #[cfg(feature = "rdma-core")]
+            (Self::Real(qp), Window::Real(window)) => qp.post_invalidate(window, how),
+            #[cfg(feature = "rdma-core")]
+            _ => unreachable!("the face judges that all is of one adapter"),
+        }
+    }
+
+    /// Posts the invalidation of what was last posted for a fast-register entry.
     pub(crate) fn post_invalidate(&self, home: Key, how: How) -> Result<(), PostRefused> {
         match self {
             Self::Emulated(qp) => qp.post_invalidate(home, how),
             #[cfg(feature = "rdma-core")]
-            Self::Real(_) => unreachable!("a real device makes no window for it"),
+            Self::Real(_) => unreachable!("a real device makes no region for it"),
         }
     }
 

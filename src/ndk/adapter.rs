@@ -58,9 +58,9 @@ impl Adapter {
     /// | `local/NET@ADDRESS` | the same, as the host with that address; without it, both loopback addresses |
     /// | `rxe0`, `mlx5_0`, ... | with the feature `rdma-core`, that device of the kernel and its first port |
     ///
-    /// A device of the kernel has no faults on purpose, no clock that can be set, no windows, fast
-    /// registrations and logical addresses: NOT_SUPPORTED, with the device and what it lacks. Requests name
-    /// bytes there by their machine addresses, and a flush ends a connection.
+    /// A device of the kernel has no faults on purpose, no clock that can be set, no fast
+    /// registrations and no logical addresses: NOT_SUPPORTED, with the device and what it lacks. Requests
+    /// name bytes there by their machine addresses, and a flush ends a connection.
     ///
     /// # Errors
     /// As [`AdapterOptions::open`].

@@ -4,12 +4,14 @@
 
 use super::connect::Connector;
 use super::endpoint::Ports;
+use super::memory::Grant;
 use super::side::Side;
 use super::{Capabilities, Cq, Listener, Qp, Srq, lock};
 use crate::backend::{Options, Refused};
 use crate::fabric::clock::Clock;
 use crate::sync::{AtomicU64, Ordering};
 use crate::time::Time;
+use crate::work::Key;
 use crate::{cm, device};
 use qpair_rdma_core::cm::{Event, EventChannel, EventKind, Id};
 use qpair_rdma_core::{AsyncEvent, AsyncEventKind, CompletionChannel, Context, Source, Waker, wait_readable};
@@ -58,6 +60,8 @@ struct Registry {
     qps: BTreeMap<u64, Weak<Qp>>,
     sides: BTreeMap<u64, Weak<Side>>,
     listeners: BTreeMap<u64, Weak<Listener>>,
+    /// By the key of local requests.
+    regions: BTreeMap<u32, Grant>,
 }
 
 /// An opened device.
@@ -73,7 +77,7 @@ pub(crate) struct Adapter {
     chores: Mutex<Vec<Chore>>,
     /// Bound to the device, so that its removal is told; dropped then.
     bound: Mutex<Option<Id>>,
-    /// Completion queues that are armed for solicited completions: the thread looks for errors in them.
+    /// Completion queues that are armed for solicited completions or errors: the thread looks into them.
     pub(super) watched: AtomicU64,
     next_key: AtomicU64,
     waker: Waker,
@@ -220,6 +224,19 @@ impl Adapter {
 
     pub(super) fn forget_listener(&self, id: &Id) {
         lock(&self.registry).listeners.remove(&id.key());
+    }
+
+    pub(super) fn know_region(&self, key: Key, grant: Grant) {
+        lock(&self.registry).regions.insert(key.0, grant);
+    }
+
+    pub(super) fn forget_region(&self, key: Key) {
+        lock(&self.registry).regions.remove(&key.0);
+    }
+
+    /// A receive of that domain may put its bytes there.
+    pub(super) fn takes(&self, pd: u32, entry: &qpair_rdma_core::Sge) -> bool {
+        lock(&self.registry).regions.get(&entry.lkey).is_some_and(|grant| grant.takes(pd, entry))
     }
 
     /// The life of the thread.

@@ -6,8 +6,8 @@ use super::endpoint::{Endpoint, SharedEndpoint};
 use super::side::{Book, Side, result};
 use super::{Adapter, Qp};
 use crate::cm::{
-    self, Accept, Action, Call, CallName, Connect, ConnectionData, EndpointError, PrivateData, QpAddress,
-    ReadLimits, Route, State,
+    self, Accept, Action, Call, CallName, Connect, ConnectionData, EndpointError, Outcome, PrivateData,
+    QpAddress, ReadLimits, Route, State,
 };
 use crate::device::connect::{ConnectError, Done};
 use crate::device::lifetime::{Hold, Life, Task};
@@ -177,7 +177,11 @@ impl Connector {
                 Some(Action::Complete(call, outcome)) => result(call, outcome),
                 _ => unreachable!("a reject ends within its call"),
             }
-        })
+        })?;
+        match self.side.rejected_nobody() {
+            true => result(CallName::Reject, Outcome::Aborted),
+            false => Ok(()),
+        }
     }
 
     pub(crate) fn disconnect(&self, done: Done) {

@@ -228,12 +228,15 @@ impl Cq {
         let before = book.armed;
         let level = before.map_or(level, |before| if before as u64 > level as u64 { before } else { level });
         book.armed = Some(level);
-        if level == ArmLevel::Solicited && before != Some(ArmLevel::Solicited) {
-            self.adapter.watched.fetch_add(1, Ordering::Relaxed); // a hint for the thread, which is woken
-            self.adapter.wake();
-        }
-        if before == Some(ArmLevel::Solicited) && level != ArmLevel::Solicited {
-            self.adapter.watched.fetch_sub(1, Ordering::Relaxed); // as above
+        match (before.is_some_and(is_watched), is_watched(level)) {
+            (false, true) => {
+                self.adapter.watched.fetch_add(1, Ordering::Relaxed); // a hint for the thread, which is woken
+                self.adapter.wake();
+            }
+            (true, false) => {
+                self.adapter.watched.fetch_sub(1, Ordering::Relaxed); // as above
+            }
+            _ => {}
         }
         self.arm_device(level);
         self.take_in(&mut book, &mut outbox);
@@ -244,7 +247,7 @@ impl Cq {
 
     fn arm_device(&self, level: ArmLevel) {
         if level == ArmLevel::Errors {
-            return; // told as asynchronous events, armed or not
+            return; // told as asynchronous events, armed or not; for overruns the thread looks
         }
         if let Err(error) = self.cq.arm(level == ArmLevel::Solicited) {
             tracing::error!(%error, "a completion queue is not armed");
@@ -260,7 +263,7 @@ impl Cq {
     }
 
     fn fire(self: &Arc<Self>, book: &mut Book, outbox: &mut Outbox) {
-        if book.armed.take() == Some(ArmLevel::Solicited) {
+        if book.armed.take().is_some_and(is_watched) {
             self.adapter.watched.fetch_sub(1, Ordering::Relaxed); // a hint for the thread
         }
         book.told = book.come;
@@ -286,13 +289,14 @@ impl Cq {
         outbox.emit();
     }
 
-    /// Errors satisfy an arm for solicited completions, also with devices that do not tell of them then.
+    /// Errors satisfy an arm for solicited completions, also with devices that do not tell of them then; and an
+    /// overrun any arm, which only who takes an entry too much notices.
     pub(super) fn look_for_errors(self: &Arc<Self>) {
         let mut outbox = Outbox::new();
         let mut book = lock(&self.book);
-        if book.armed == Some(ArmLevel::Solicited) {
+        if book.armed.is_some_and(is_watched) {
             self.take_in(&mut book, &mut outbox);
-            if book.failed > book.told.max(book.taken) {
+            if book.armed == Some(ArmLevel::Solicited) && book.failed > book.told.max(book.taken) {
                 self.fire(&mut book, &mut outbox);
             }
         }
@@ -382,6 +386,11 @@ impl Cq {
     }
 }
 
+/// The thread looks after a queue that is armed so: the device does not tell of all that satisfies it.
+fn is_watched(level: ArmLevel) -> bool {
+    level != ArmLevel::Any
+}
+
 impl Deliver for Cq {
     fn deliver(self: Arc<Self>) {
         // Closing waits for this call: the close callback is the last one.
@@ -400,7 +409,7 @@ impl Deliver for Cq {
 
 impl Drop for Cq {
     fn drop(&mut self) {
-        if lock(&self.book).armed == Some(ArmLevel::Solicited) {
+        if lock(&self.book).armed.is_some_and(is_watched) {
             self.adapter.watched.fetch_sub(1, Ordering::Relaxed); // a hint for the thread
         }
     }

@@ -30,12 +30,31 @@ impl Pd {
     }
 }
 
+/// What a region lets this side do, for whoever has to explain a failure.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Grant {
+    pd: u32,
+    address: u64,
+    length: u64,
+    writable: bool,
+}
+
+impl Grant {
+    /// A receive of that domain may put its bytes there.
+    pub(super) fn takes(&self, pd: u32, entry: &rdma::Sge) -> bool {
+        let inside =
+            entry.address.checked_sub(self.address).and_then(|at| at.checked_add(entry.length.into()));
+        self.writable && self.pd == pd && inside.is_some_and(|end| end <= self.length)
+    }
+}
+
 /// Registered memory. It keeps the bytes until the device has let go of them.
 #[derive(Debug)]
 pub(crate) struct Region {
     pub(crate) local: Key,
     pub(crate) remote: Key,
     adapter: Arc<Adapter>,
+    grant: Grant,
     /// Until it is deregistered.
     held: Mutex<Option<(rdma::Mr, Arc<Memory>)>>,
 }
@@ -56,18 +75,33 @@ impl Region {
         // registration: it is read and written by copy, through `View`.
         let mr = unsafe { pd.pd.register(view.as_ptr(), view.len(), access(of.rights))? };
         let (local, remote) = (Key(mr.lkey()), Key(mr.rkey()));
+        let grant = Grant {
+            pd: pd.number,
+            address: view.as_ptr() as u64,
+            length: view.len() as u64,
+            writable: of.rights.contains(Rights::LOCAL_WRITE),
+        };
+        pd.adapter.know_region(local, grant);
         let held = Mutex::new(Some((mr, Arc::clone(memory))));
-        Ok(Arc::new(Self { local, remote, adapter: Arc::clone(&pd.adapter), held }))
+        Ok(Arc::new(Self { local, remote, adapter: Arc::clone(&pd.adapter), grant, held }))
+    }
+
+    /// Does something with the region; `None`: it is deregistered.
+    pub(super) fn with_mr<R>(&self, with: impl FnOnce(&rdma::Mr) -> R) -> Option<R> {
+        lock(&self.held).as_ref().map(|(mr, _)| with(mr))
     }
 
     /// Deregisters; `None`: something is bound to it, and it stays as it was.
     pub(crate) fn deregister(&self) -> Option<Arc<Memory>> {
         let mut held = lock(&self.held);
         let (mr, memory) = held.take()?;
+        // Before the key can be another region's.
+        self.adapter.forget_region(self.local);
         match mr.close() {
             Ok(()) => Some(memory),
             Err(refused) => {
                 tracing::debug!(error = %refused.error, "a region is not deregistered yet");
+                self.adapter.know_region(self.local, self.grant);
                 *held = Some((refused.object, memory));
                 None
             }

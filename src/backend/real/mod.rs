@@ -12,7 +12,7 @@
 //!   of rdma_cm, and the events of rdma_cm its messages.
 //!
 //! A post takes one lock of its queue here, and a poll that of its completion queue, beside the provider's
-//! own. May come in: windows. Not here: names, statuses and limits of the face, calls of
+//! own. May come in: flushes and atomic writes. Not here: names, statuses and limits of the face, calls of
 //! the C libraries. Without unsafe code but for the registration of memory ([`memory`]).
 
 mod adapter;
@@ -31,6 +31,7 @@ mod shadow;
 mod side;
 mod srq;
 mod status;
+mod window;
 
 pub(crate) use adapter::{Adapter, OpenError};
 pub(crate) use capabilities::Capabilities;
@@ -41,6 +42,7 @@ pub(crate) use listen::Listener;
 pub(crate) use memory::{Pd, Region};
 pub(crate) use qp::Qp;
 pub(crate) use srq::Srq;
+pub(crate) use window::Window;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

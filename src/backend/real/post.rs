@@ -12,9 +12,12 @@ use crate::sync::Ordering;
 use crate::work::{CompletionKind, RequestFlags, Sge, Status};
 use qpair_rdma_core::{self as rdma, Flags, Payload, Remote, SendRequest};
 use std::sync::Arc;
+use std::sync::MutexGuard;
 
-/// Requests that are held back; room is taken by the first that are, and kept.
-#[derive(Debug, Default)]
+/// Requests that are held back, in room that is taken when the queue is made.
+///
+/// What finds no more room is not held back, nor is what stands before it: a device may (ndkpi.md 3.9).
+#[derive(Debug)]
 pub(super) struct Deferred {
     requests: Vec<Held>,
     entries: Vec<rdma::Sge>,
@@ -33,7 +36,32 @@ struct Held {
     to: usize,
 }
 
+/// Requests that are held back at most.
+const HELD: u32 = 64;
+
 impl Deferred {
+    pub(super) fn new(depth: u32, sge: u32, inline: u32) -> Self {
+        let depth = depth.min(HELD) as usize;
+        // Most requests have an entry or two, and few are inline; one of the largest always finds room.
+        let (entries, bytes) = ((2 * depth).max(sge as usize), (16 * depth).max(inline as usize));
+        Self {
+            requests: Vec::with_capacity(depth),
+            entries: Vec::with_capacity(entries),
+            bytes: Vec::with_capacity(bytes),
+        }
+    }
+
+    /// There is room for another one.
+    fn fits(&self, request: &SendRequest<'_>) -> bool {
+        let (entries, bytes) = match request.payload {
+            Payload::Elements(elements) => (elements.len(), 0),
+            Payload::Inline(bytes) => (0, bytes.len()),
+        };
+        self.requests.len() < self.requests.capacity()
+            && self.entries.len() + entries <= self.entries.capacity()
+            && self.bytes.len() + bytes <= self.bytes.capacity()
+    }
+
     fn keep(&mut self, request: &SendRequest<'_>, operation: rdma::Operation<'static>) {
         let (inline, from, to) = match request.payload {
             Payload::Elements(elements) => {
@@ -134,20 +162,7 @@ impl Qp {
             self.expose_deferred();
             return Err(PostRefused::NotSupported);
         };
-        let mut sends = lock(&self.sends);
-        if sends.shadow.is_full() {
-            // Completions that nobody has polled yet have their room again, and silent requests theirs.
-            drop(sends);
-            self.expose_deferred();
-            self.send_cq.gather();
-            sends = lock(&self.sends);
-        }
-        if matches!(self.phase(), Phase::Unconnected | Phase::Closed) {
-            return Err(PostRefused::NotConnected);
-        }
-        if sends.shadow.is_full() {
-            return Err(PostRefused::Full { depth: self.max.send_depth.into() });
-        }
+        let mut sends = self.room()?;
         let silent = flags.contains(RequestFlags::SILENT_SUCCESS);
         let signalled = !silent || sends.shadow.wants_signal();
         let slot = Slot { context, kind: kind_of(operation), silent, length };
@@ -167,6 +182,9 @@ impl Qp {
         };
         let operation = verbs;
         let request = SendRequest { id, operation, payload, flags: verbs_flags(flags, signalled) };
+        if !sends.deferred.is_empty() && !sends.deferred.fits(&request) {
+            self.expose(&mut sends);
+        }
         if deferred {
             sends.deferred.keep(&request, operation);
             return Ok(());
@@ -180,6 +198,43 @@ impl Qp {
         sends.deferred.keep(&request, operation);
         self.expose(&mut sends);
         Ok(())
+    }
+
+    /// The send queue, with room for a request.
+    fn room(self: &Arc<Self>) -> Result<MutexGuard<'_, Sends>, PostRefused> {
+        let mut sends = lock(&self.sends);
+        if sends.shadow.is_full() {
+            // Completions that nobody has polled yet have their room again, and silent requests theirs.
+            drop(sends);
+            self.expose_deferred();
+            self.send_cq.gather();
+            sends = lock(&self.sends);
+        }
+        if matches!(self.phase(), Phase::Unconnected | Phase::Closed) {
+            return Err(PostRefused::NotConnected);
+        }
+        if sends.shadow.is_full() {
+            return Err(PostRefused::Full { depth: self.max.send_depth.into() });
+        }
+        Ok(sends)
+    }
+
+    /// Posts a request without data, behind what was deferred.
+    pub(super) fn post_at_once(
+        self: &Arc<Self>,
+        slot: Slot,
+        flags: RequestFlags,
+        operation: rdma::Operation<'_>,
+    ) -> Result<(), PostRefused> {
+        self.expose_deferred();
+        let mut sends = self.room()?;
+        let signalled = !slot.silent || sends.shadow.wants_signal();
+        let id = sends.shadow.push(slot, signalled);
+        let (payload, flags) = (Payload::Elements(&[]), verbs_flags(flags, signalled));
+        self.qp.post_send(&SendRequest { id, operation, payload, flags }).map_err(|error| {
+            sends.shadow.pop();
+            self.refused(&error)
+        })
     }
 
     /// Exposes what was deferred, as a call that fails must.

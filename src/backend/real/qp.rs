@@ -7,7 +7,7 @@
 
 use super::receive::Receives;
 use super::shadow::Shadow;
-use super::{Adapter, Cq, Pd, Srq, capabilities, lock, status};
+use super::{Adapter, Cq, Pd, Srq, capabilities, lock, status, window};
 use crate::backend::{self, QpDescription, Refused};
 use crate::cm::ReadLimits;
 use crate::device::callbacks::{Deliver, Outbox};
@@ -16,7 +16,7 @@ use crate::device::qp::{QpCounters, Rules};
 use crate::ring::EventCounter;
 use crate::sync::{AtomicU64, Ordering};
 use crate::time::Span;
-use crate::work::{Completion, Qpn, Status};
+use crate::work::{Completion, Detail, Qpn, Status};
 use qpair_rdma_core::cm::Id;
 use qpair_rdma_core::{self as rdma, Access, QpAttributes, QpState};
 use std::fmt;
@@ -132,7 +132,7 @@ impl Qp {
         let life = Life::new(holds);
         let sends = Sends {
             shadow: Shadow::new(of.send_depth),
-            deferred: super::post::Deferred::default(),
+            deferred: super::post::Deferred::new(of.send_depth, of.send_sge, of.inline),
             figures: Figures::default(),
         };
         let max = Maxima {
@@ -275,26 +275,51 @@ impl Qp {
     ) -> Option<Completion> {
         let ticket = entry.id & !(RECEIVE | SHARED);
         let tell = |slot, retired, figures: &mut Figures| {
-            let completion = status::completion(&slot, entry, self.qpn(), self.context);
+            let mut completion = status::completion(&slot, entry, self.qpn(), self.context);
+            // The first to be flushed of a queue pair that nobody has broken is what has broken it: soft-RoCE
+            // says no more of a bind or an invalidation that it refuses.
+            let refuses = matches!(entry.status, rdma::Status::Flushed | rdma::Status::LocalOperationError)
+                || entry.status == rdma::Status::BindError;
+            if refuses && self.phase() == Phase::Connected {
+                if let Some((status, detail)) = window::refusal(&slot) {
+                    (completion.status, completion.detail) = (status, detail);
+                }
+            }
             figures.count(retired, &completion);
             (!slot.silent || completion.status != Status::Success).then_some(completion)
         };
         let told = if entry.id & SHARED != 0 {
-            let slot = self.srq.as_ref()?.retire(ticket)?;
-            tell(slot, 1, &mut lock(&self.receives).figures)
+            let srq = self.srq.as_ref()?;
+            // Looked at before its place can be another receive's.
+            let bad = entry.status == rdma::Status::LocalOperationError;
+            let takes = bad.then(|| srq.with_entries(ticket, |entries| self.takes(entries)));
+            let told = tell(srq.retire(ticket)?, 1, &mut lock(&self.receives).figures);
+            told.map(|told| explained(told, takes.flatten().unwrap_or(false)))
         } else if entry.id & RECEIVE != 0 {
             let mut receives = lock(&self.receives);
             let (slot, retired) = receives.shadow.retire(ticket)?;
-            tell(slot, retired, &mut receives.figures)
+            let told = tell(slot, retired, &mut receives.figures);
+            let bad = entry.status == rdma::Status::LocalOperationError;
+            told.map(|told| explained(told, bad && self.takes(receives.entries_of(ticket))))
         } else {
             let mut sends = lock(&self.sends);
             let (slot, retired) = sends.shadow.retire(ticket)?;
             tell(slot, retired, &mut sends.figures)
         };
-        if !matches!(entry.status, rdma::Status::Success | rdma::Status::Flushed) {
+        if entry.id & (RECEIVE | SHARED) != 0 && entry.status == rdma::Status::Success {
+            self.open(); // who has received a message may answer it, before its accept is done (Q-12, CONN-43)
+        }
+        // A queue pair that is connected flushes only what stands behind a failure.
+        let flushed = entry.status == rdma::Status::Flushed && self.phase() != Phase::Connected;
+        if entry.status != rdma::Status::Success && !flushed {
             self.broken(outbox);
         }
         told
+    }
+
+    /// The memory of a receive may be written.
+    fn takes(&self, entries: &[rdma::Sge]) -> bool {
+        entries.iter().all(|entry| self.adapter.takes(self.pd.number, entry))
     }
 
     pub(crate) fn counters(&self) -> QpCounters {
@@ -318,6 +343,19 @@ impl Qp {
             receiver_not_ready: out.not_ready,
         }
     }
+}
+
+/// Soft-RoCE says of a receive only that the request is bad, both if the message is too long for it and if its
+/// memory may not be written.
+fn explained(mut told: Completion, takes: bool) -> Completion {
+    if told.status == Status::LocalQpOperation {
+        (told.status, told.detail) = if takes {
+            (Status::LocalLength, Detail::ReceiveTooSmall)
+        } else {
+            (Status::LocalProtection, Detail::None)
+        };
+    }
+    told
 }
 
 /// Makes the device's queue pair.

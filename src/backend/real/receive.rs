@@ -63,8 +63,13 @@ impl Receives {
     }
 
     fn post(&self, qp: &rdma::Qp, ticket: u64) -> Result<(), rdma::Error> {
+        qp.post_receive(ticket | RECEIVE, self.entries_of(ticket))
+    }
+
+    /// Where the bytes of a receive go.
+    pub(super) fn entries_of(&self, ticket: u64) -> &[rdma::Sge] {
         let (index, from) = self.place(ticket);
-        qp.post_receive(ticket | RECEIVE, &self.entries[from..from + usize::from(self.counts[index])])
+        &self.entries[from..from + usize::from(self.counts[index])]
     }
 
     /// Gives the device, which has none, all that are pending.

@@ -58,6 +58,8 @@ pub(super) struct Book {
     words: VecDeque<Word>,
     /// A delivery of words is on its way, or running.
     speaking: bool,
+    /// The peer had given up before the reject, which only the reject that fails tells.
+    pub(super) rejected_nobody: bool,
     /// Notices that actions have brought about.
     pub(super) notices: VecDeque<Notice>,
 }
@@ -91,6 +93,7 @@ impl Side {
             ending: None,
             words: VecDeque::new(),
             speaking: false,
+            rejected_nobody: false,
             notices: VecDeque::new(),
         };
         let (life, adapter) = (Life::new([antecedent]), Arc::clone(adapter));
@@ -105,6 +108,11 @@ impl Side {
 
     pub(super) fn read<R>(&self, read: impl FnOnce(&cm::Connector) -> R) -> R {
         read(&lock(&self.book).machine)
+    }
+
+    /// A reject has reached nobody (CONN-11).
+    pub(super) fn rejected_nobody(&self) -> bool {
+        lock(&self.book).rejected_nobody
     }
 
     /// Makes a call that ends by `done`: later if the call is taken, at once if it is refused.
@@ -219,6 +227,7 @@ impl Side {
             }
             Body::Rej { private_data, .. } => {
                 let done = call(book, |id| id.reject(private_data.as_bytes()));
+                book.rejected_nobody = done.is_err();
                 self.forget(book, left);
                 done
             }

@@ -40,11 +40,18 @@ pub(crate) struct Srq {
 struct Places {
     slots: Vec<Option<Slot>>,
     free: Vec<usize>,
+    /// Entries of the receives, as many places for each as there may be.
+    entries: Vec<rdma::Sge>,
+    sge: usize,
 }
 
+const NOTHING: rdma::Sge = rdma::Sge { address: 0, length: 0, lkey: 0 };
+
 impl Places {
-    fn of(depth: u32) -> Self {
-        Self { slots: vec![None; depth as usize], free: (0..depth as usize).rev().collect() }
+    fn of(depth: u32, sge: u32) -> Self {
+        let (depth, sge) = (depth as usize, sge as usize);
+        let entries = vec![NOTHING; depth * sge];
+        Self { slots: vec![None; depth], free: (0..depth).rev().collect(), entries, sge }
     }
 
     fn taken(&self) -> u64 {
@@ -56,6 +63,7 @@ impl Places {
         let more = self.slots.len()..depth.max(self.slots.len());
         self.free.extend(more.clone().rev());
         self.slots.resize(more.end, None);
+        self.entries.resize(more.end * self.sge, NOTHING);
     }
 }
 
@@ -73,7 +81,7 @@ impl Srq {
             key,
             depth: AtomicU64::new(of.depth.into()),
             sge: of.sge,
-            places: Mutex::new(Places::of(of.depth)),
+            places: Mutex::new(Places::of(of.depth, of.sge)),
             events: EventCounter::new(),
             fired: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -93,9 +101,12 @@ impl Srq {
         let mut places = lock(&self.places);
         let place = if places.taken() < depth { places.free.pop() } else { None };
         let Some(place) = place else { return Err(PostRefused::Full { depth }) };
-        let slot = Slot { context, kind: CompletionKind::Receive, silent: false, length: 0 };
+        // In place of a length, which is not known yet, how many entries there are.
+        let slot = Slot { context, kind: CompletionKind::Receive, silent: false, length: sgl.len() as u32 };
         places.slots[place] = Some(slot);
         let list = entries(sgl);
+        let from = place * places.sge;
+        places.entries[from..from + sgl.len()].copy_from_slice(&list[..sgl.len()]);
         if let Err(error) = self.srq.post(place as u64 | super::qp::SHARED, &list[..sgl.len()]) {
             tracing::warn!(%error, "a shared receive was refused");
             places.slots[place] = None;
@@ -118,6 +129,15 @@ impl Srq {
         if let Err(error) = self.srq.set_limit(threshold) {
             tracing::error!(%error, "a threshold is not armed");
         }
+    }
+
+    /// Looks at where the bytes of a receive that has not completed go.
+    pub(super) fn with_entries<R>(&self, number: u64, look: impl FnOnce(&[rdma::Sge]) -> R) -> Option<R> {
+        let places = lock(&self.places);
+        let place = number as usize;
+        let slot = places.slots.get(place)?.as_ref()?;
+        let from = place * places.sge;
+        Some(look(&places.entries[from..from + slot.length as usize]))
     }
 
     /// The receive of that number has completed.

@@ -37,7 +37,11 @@ pub(super) fn completion(slot: &Slot, entry: &rdma::Completion, qp: Qpn, qp_cont
     let success = status == Status::Success;
     let receive = slot.kind == CompletionKind::Receive;
     let with_write = receive && entry.opcode == Some(rdma::Opcode::ReceiveWriteImmediate);
-    let length = if receive { entry.bytes } else { slot.length };
+    let length = match slot.kind {
+        CompletionKind::Receive => entry.bytes,
+        CompletionKind::Bind | CompletionKind::Invalidate => 0,
+        _ => slot.length,
+    };
     let (flags, word) = match (entry.immediate, entry.invalidated) {
         (Some(immediate), _) => (CompletionFlags::IMMEDIATE, immediate),
         (None, Some(key)) => (CompletionFlags::INVALIDATED, key),
