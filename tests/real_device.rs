@@ -11,6 +11,8 @@ use std::process::{Command, Output, Stdio};
 mod cycles;
 #[path = "real_device/flush.rs"]
 mod flush;
+#[path = "real_device/loss.rs"]
+mod loss;
 #[path = "real_device/rig.rs"]
 mod rig;
 

@@ -4,6 +4,7 @@ use qpair::ndk::{
     Adapter, Connector, Cq, CqNotify, Listener, Memory, Mr, MrFlags, OnDisconnect, Pd, Qp, QpDescription,
     ReadLimits, Sge,
 };
+use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -63,14 +64,23 @@ impl Door {
         Self { adapter, listener, arrivals }
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.listener.local_address().expect("it listens")
+    }
+
+    /// The connector of the next request.
+    pub fn arrival(&self) -> Connector {
+        self.arrivals.recv_timeout(PATIENCE).expect("the request arrives")
+    }
+
     /// Two new queue pairs, connected.
     pub fn connect(&self) -> Pair {
         let (a, b) = (End::new(&self.adapter), End::new(&self.adapter));
         let (limits, from) = (ReadLimits { inbound: 4, outbound: 4 }, self.adapter.addresses()[0]);
         let active = self.adapter.create_connector().wait().expect("a connector");
-        let to = self.listener.local_address().expect("it listens");
-        let connecting = active.connect(&a.qp, from, to, limits, b"");
-        let passive = self.arrivals.recv_timeout(PATIENCE).expect("the request arrives");
+        let connecting = active.connect(&a.qp, from, self.address(), limits, b"");
+        let passive = self.arrival();
         let accepting = passive.accept(&b.qp, limits, b"", OnDisconnect::ignore());
         connecting.wait().expect("the peer accepts");
         active.complete_connect(OnDisconnect::ignore()).wait().expect("the connect completes");
@@ -86,7 +96,7 @@ impl Door {
 }
 
 impl End {
-    fn new(adapter: &Adapter) -> Self {
+    pub fn new(adapter: &Adapter) -> Self {
         let pd = adapter.create_pd().wait().expect("a domain");
         let cq = adapter.create_cq(ENTRIES, CqNotify::Waiters).wait().expect("a completion queue");
         let description = QpDescription::new(&cq).receive_depth(DEPTH).initiator_depth(DEPTH);
