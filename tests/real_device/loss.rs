@@ -1,7 +1,7 @@
 //! What a program is told when the peer, the link or the device goes: an orderly error, never a hang.
 //!
 //! These take the link down and remove the device, so they run where QPAIR_RDMA_MAY_BREAK is set, as
-//! `cargo xtask softroce` does, whose guest is thrown away; elsewhere they are ignored by name.
+//! `cargo xtask softroce` does, whose guest is thrown away.
 
 use super::rig::{Door, End, PATIENCE, Pair, alone};
 use qpair::ndk::{Adapter, Completion, Data, OnDisconnect, OpFlags, ReadLimits, Status};
@@ -13,6 +13,15 @@ use std::thread;
 use std::time::Instant;
 
 const LIMITS: ReadLimits = ReadLimits { inbound: 4, outbound: 4 };
+
+/// What breaks the device is for a machine that is thrown away.
+fn may_break() {
+    let may = std::env::var_os("QPAIR_RDMA_MAY_BREAK").is_some();
+    assert!(
+        may,
+        "this takes the device from everybody: set QPAIR_RDMA_MAY_BREAK, or leave it out (--skip loss)"
+    );
+}
 
 /// Receives and sends of an end that stay pending, as its peer neither sends nor receives.
 const PENDING: u64 = 8;
@@ -88,10 +97,11 @@ fn renewed(mut removal: Killed, interface: &str) {
     wait_for_device();
 }
 
+/// Set for the process that is killed, which is this program too.
+const PEER: &str = "QPAIR_TEST_PEER";
+
 /// The killed end: waits for a request, accepts it, and does nothing more.
-#[test]
-#[ignore = "a process of its own, which the next test starts and kills"]
-fn peer() {
+fn peer() -> ! {
     let door = Door::open();
     let end = End::new(&door.adapter);
     println!("listens at {}", door.address());
@@ -114,10 +124,15 @@ impl Drop for Killed {
 
 #[test]
 fn a_peer_that_is_killed_ends_what_is_pending() {
+    if std::env::var_os(PEER).is_some() {
+        peer();
+    }
     let _alone = alone();
     let own = std::env::current_exe().expect("this program");
     let mut command = Command::new(own);
-    command.args(["--exact", "loss::peer", "--ignored", "--nocapture"]);
+    command
+        .args(["--exact", "loss::a_peer_that_is_killed_ends_what_is_pending", "--nocapture"])
+        .env(PEER, "yes");
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the peer starts");
     let mut child = Killed(child);
     let mut lines = BufReader::new(child.0.stdout.take().expect("its output")).lines();
@@ -149,10 +164,7 @@ fn a_peer_that_is_killed_ends_what_is_pending() {
 
 #[test]
 fn a_link_that_goes_down_leaves_nothing_that_cannot_be_cancelled() {
-    if std::env::var_os("QPAIR_RDMA_MAY_BREAK").is_none() {
-        eprintln!("skipped: QPAIR_RDMA_MAY_BREAK is not set, and this takes the link down");
-        return;
-    }
+    may_break();
     let _alone = alone();
     let (interface, door) = (interface(), Door::open());
     let Pair { a, b, active, passive } = door.connect();
@@ -181,10 +193,7 @@ fn a_link_that_goes_down_leaves_nothing_that_cannot_be_cancelled() {
 
 #[test]
 fn a_device_that_is_removed_answers_what_is_pending() {
-    if std::env::var_os("QPAIR_RDMA_MAY_BREAK").is_none() {
-        eprintln!("skipped: QPAIR_RDMA_MAY_BREAK is not set, and this removes the device");
-        return;
-    }
+    may_break();
     let _alone = alone();
     let (interface, door) = (interface(), Door::open());
     let Pair { a, b, active, passive } = door.connect();

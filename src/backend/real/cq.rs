@@ -289,8 +289,8 @@ impl Cq {
         outbox.emit();
     }
 
-    /// Errors satisfy an arm for solicited completions, also with devices that do not tell of them then; and an
-    /// overrun any arm, which only who takes an entry too much notices.
+    /// Errors satisfy an arm for solicited completions, also with devices that do not tell of them then; and
+    /// an overrun any arm, which only who takes an entry too much notices.
     pub(super) fn look_for_errors(self: &Arc<Self>) {
         let mut outbox = Outbox::new();
         let mut book = lock(&self.book);

@@ -307,7 +307,8 @@ impl Qp {
             tell(slot, retired, &mut sends.figures)
         };
         if entry.id & (RECEIVE | SHARED) != 0 && entry.status == rdma::Status::Success {
-            self.open(); // who has received a message may answer it, before its accept is done (Q-12, CONN-43)
+            // Who has received a message may answer it, before its accept is done (Q-12, CONN-43).
+            self.open();
         }
         // A queue pair that is connected flushes only what stands behind a failure.
         let flushed = entry.status == rdma::Status::Flushed && self.phase() != Phase::Connected;
@@ -345,8 +346,8 @@ impl Qp {
     }
 }
 
-/// Soft-RoCE says of a receive only that the request is bad, both if the message is too long for it and if its
-/// memory may not be written.
+/// Soft-RoCE says of a receive only that the request is bad, both if the message is too long for it and if
+/// its memory may not be written.
 fn explained(mut told: Completion, takes: bool) -> Completion {
     if told.status == Status::LocalQpOperation {
         (told.status, told.detail) = if takes {
