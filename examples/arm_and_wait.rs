@@ -16,7 +16,8 @@ fn happen(qp: &Qp, context: u64) -> Result<(), Box<dyn Error>> {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let adapter = Adapter::open("local")?;
+    let device = std::env::args().skip_while(|argument| argument != "--device").nth(1);
+    let adapter = Adapter::open(device.as_deref().unwrap_or("local"))?;
     let pd = adapter.create_pd().wait()?;
 
     // A callback. The first arm is satisfied by the first of two entries, and the callback takes both.

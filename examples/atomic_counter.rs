@@ -12,7 +12,7 @@ const EACH: u64 = 5_000;
 const CLIENTS: usize = 2;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let adapter = Adapter::open("local")?;
+    let adapter = connect::open()?;
     let pd = adapter.create_pd().wait()?;
     // Zeroed memory is aligned; a vector of bytes need not be, and atomics work on aligned numbers.
     let counter = pd.register(Memory::zeroed(8)?, ext::ALLOW_REMOTE_ATOMIC).wait()?;

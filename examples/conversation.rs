@@ -8,7 +8,8 @@ use std::error::Error;
 use std::time::Duration;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let adapter = Adapter::open("local/conversation")?;
+    let device = std::env::args().skip_while(|argument| argument != "--device").nth(1);
+    let adapter = Adapter::open(device.as_deref().unwrap_or("local/conversation"))?;
     let address = adapter.addresses()[0];
     // Who asks for an attach does not wait for one here, so that it shows that there is none.
     let options = Options { receive_allocate_limit: Some(Duration::ZERO), ..Options::default() };

@@ -145,10 +145,11 @@ impl Host {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let path = std::env::args_os().nth(1).map_or_else(std::env::current_exe, |path| Ok(path.into()))?;
+    let place = if std::env::args_os().nth(1).is_some_and(|first| first == "--device") { 3 } else { 1 };
+    let path = std::env::args_os().nth(place).map_or_else(std::env::current_exe, |path| Ok(path.into()))?;
     let file = std::fs::read(&path)?;
 
-    let adapter = Adapter::open("local")?;
+    let adapter = connect::open()?;
     let pd = adapter.create_pd().wait()?;
     let (left, right) = (Card::new(&adapter, &pd)?, Card::new(&adapter, &pd)?);
     let _cable = connect(&adapter, &left.qp, &right.qp)?;

@@ -1,4 +1,7 @@
 //! Two threads send a message to and fro: connect, post, wait.
+//!
+//! `--device NAME` names another adapter than `local`: `cargo run --features rdma-core --example ping_pong --
+//! --device rxe0`.
 
 use qpair::ndk::{
     Adapter, Completion, Connector, Cq, CqNotify, MrFlags, OnDisconnect, OpFlags, Pd, Qp, QpDescription,
@@ -11,7 +14,8 @@ use std::thread;
 const ROUNDS: u64 = 10_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let adapter = Adapter::open("local")?;
+    let device = std::env::args().skip_while(|argument| argument != "--device").nth(1);
+    let adapter = Adapter::open(device.as_deref().unwrap_or("local"))?;
     let pd = adapter.create_pd().wait()?;
     let cqs =
         [adapter.create_cq(16, CqNotify::Waiters).wait()?, adapter.create_cq(16, CqNotify::Waiters).wait()?];

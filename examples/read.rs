@@ -4,12 +4,12 @@ mod connect;
 
 use connect::connect;
 use qpair::ndk::{
-    Adapter, Completion, CqNotify, MrFlags, OpFlags, OperationType, QpDescription, RemoteAddress, Status,
+    Completion, CqNotify, MrFlags, OpFlags, OperationType, QpDescription, RemoteAddress, Status,
 };
 use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let adapter = Adapter::open("local")?;
+    let adapter = connect::open()?;
     let cq = adapter.create_cq(16, CqNotify::Waiters).wait()?;
     let (mine, yours) = (adapter.create_pd().wait()?, adapter.create_pd().wait()?);
     let reader = mine.create_qp(QpDescription::new(&cq).initiator_sge(2)).wait()?;

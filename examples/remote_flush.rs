@@ -9,7 +9,7 @@ use connect::connect;
 use qpair::ndk::ext::{
     ALLOW_FLUSH_PERSISTENT, CompletionExt, FileStorage, FlushPlacement, QpExt, StorageChoice,
 };
-use qpair::ndk::{Adapter, Completion, CqNotify, Data, MrFlags, OpFlags, QpDescription, Status};
+use qpair::ndk::{Completion, CqNotify, Data, MrFlags, OpFlags, QpDescription, Status};
 use std::error::Error;
 
 const COUNT: usize = 0;
@@ -18,7 +18,7 @@ const RECORD: usize = 64;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::temp_dir().join(format!("qpair-remote-flush-{}", std::process::id()));
-    let adapter = Adapter::open("local")?;
+    let adapter = connect::open()?;
     let pd = adapter.create_pd().wait()?;
     let cq = adapter.create_cq(16, CqNotify::Waiters).wait()?;
     let writer = pd.create_qp(QpDescription::new(&cq).inline_size(RECORD as u32)).wait()?;

@@ -3,13 +3,13 @@
 mod connect;
 
 use connect::connect;
-use qpair::ndk::{Adapter, Completion, CqNotify, Data, MrFlags, OpFlags, QpDescription, Status};
+use qpair::ndk::{Completion, CqNotify, Data, MrFlags, OpFlags, QpDescription, Status};
 use std::error::Error;
 
 const CLIENTS: usize = 3;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let adapter = Adapter::open("local")?;
+    let adapter = connect::open()?;
     let pd = adapter.create_pd().wait()?;
     let served = adapter.create_cq(64, CqNotify::Waiters).wait()?;
     let sent = adapter.create_cq(64, CqNotify::None).wait()?;

@@ -69,7 +69,7 @@ async fn ask(end: End, client: u64) -> u64 {
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let adapter = Adapter::open("local")?;
+    let adapter = connect::open()?;
     let pd = adapter.create_pd().await?;
     let (mut clients, mut servers, mut connectors) = (Vec::new(), Vec::new(), Vec::new());
     for client in 0..CLIENTS {

@@ -4,11 +4,11 @@ mod connect;
 
 use connect::connect;
 use qpair::ndk::ext::{CompletionExt, QpExt};
-use qpair::ndk::{Adapter, Completion, CqNotify, MrFlags, OpFlags, QpDescription, Status};
+use qpair::ndk::{Completion, CqNotify, MrFlags, OpFlags, QpDescription, Status};
 use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let adapter = Adapter::open("local")?;
+    let adapter = connect::open()?;
     let pd = adapter.create_pd().wait()?;
     let (here, there) =
         (adapter.create_cq(16, CqNotify::None).wait()?, adapter.create_cq(16, CqNotify::Waiters).wait()?);

@@ -43,6 +43,7 @@ const UNSAFE_ROOMS: &[&str] = &[
     "src/conformance/raw.rs",
     "src/fabric/udp",
     "src/fabric/storage",
+    "src/backend/real/memory.rs",
 ];
 
 /// The facade over the atomics of std and loom.

@@ -1,8 +1,15 @@
-//! How two queue pairs of one adapter come to be connected, for the examples that are about something else.
+//! How an adapter is opened, and how two queue pairs of it come to be connected, for the examples that are
+//! about something else.
 
 use qpair::ndk::{Adapter, Connector, OnDisconnect, Qp, ReadLimits};
 use std::error::Error;
 use std::sync::mpsc;
+
+/// Opens the adapter that `--device NAME` names, else that of this process.
+pub fn open() -> Result<Adapter, Box<dyn Error>> {
+    let name = std::env::args().skip_while(|argument| argument != "--device").nth(1);
+    Ok(Adapter::open(name.as_deref().unwrap_or("local"))?)
+}
 
 /// Connects two queue pairs of one adapter: three legs, the active side drives the third.
 pub fn connect(

@@ -12,6 +12,12 @@ pub(crate) enum Name<'n> {
         /// The one address of the adapter; without it, both loopback addresses.
         address: Option<IpAddr>,
     },
+    /// Any other word: a device of the kernel.
+    #[cfg(feature = "rdma-core")]
+    Device {
+        /// Its name.
+        name: &'n str,
+    },
 }
 
 /// A name that opens nothing.
@@ -47,6 +53,10 @@ impl<'n> Name<'n> {
             return Ok(Self::Local { net: "", address: None });
         }
         let Some(place) = name.strip_prefix("local/") else {
+            #[cfg(feature = "rdma-core")]
+            if is_device(name) {
+                return Ok(Self::Device { name });
+            }
             return Err(NameError::Unknown { name: name.to_owned() });
         };
         let (net, address) = match place.split_once('@') {
@@ -58,6 +68,13 @@ impl<'n> Name<'n> {
         }
         Ok(Self::Local { net, address })
     }
+}
+
+/// The word could name a device of the kernel: letters, digits, `_`, `-` and `.`.
+#[cfg(feature = "rdma-core")]
+fn is_device(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    !name.is_empty() && name.chars().all(fits)
 }
 
 fn parse_address(text: &str) -> Result<IpAddr, NameError> {
@@ -85,7 +102,13 @@ mod tests {
 
     #[test]
     fn other_names_open_nothing() {
-        for name in ["", "Local", "local@10.0.0.7", "localhost", "udp@10.0.0.7", "mlx5_0"] {
+        let devices = ["Local", "localhost", "mlx5_0"];
+        #[cfg(feature = "rdma-core")]
+        for name in devices {
+            assert_eq!(Name::parse(name), Ok(Name::Device { name }));
+        }
+        let devices = if cfg!(feature = "rdma-core") { &[][..] } else { &devices };
+        for name in ["", "local@10.0.0.7", "udp@10.0.0.7"].iter().chain(devices).copied() {
             assert_eq!(Name::parse(name), Err(NameError::Unknown { name: name.to_owned() }));
         }
         for (name, net) in [("local/", ""), ("local/a/b", "a/b"), ("local/@10.0.0.7", "")] {

@@ -36,10 +36,14 @@ mod state;
 mod tests;
 
 pub use connector::{Accept, Action, Call, CallError, Connect, ConnectionData, Connector, Notice, Timeouts};
+#[cfg(feature = "rdma-core")]
+pub use endpoints::PORTS_CHOSEN;
 pub use endpoints::{EndpointError, Endpoints, Hold};
 pub use limits::ReadLimits;
 pub use listener::{Arrival, Listener, ListenerError};
 pub use message::{
     ANSWER_DATA_MAX, Body, CONNECT_DATA_MAX, Message, PrivateData, QpAddress, RejReason, Route, TooLong,
 };
+#[cfg(feature = "rdma-core")]
+pub use message::{Attempt, Reply, Request};
 pub use state::{CallName, Outcome, Refusal, State, Unreachable};

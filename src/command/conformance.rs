@@ -35,7 +35,10 @@ pub fn run(options: &Options, output: Output) -> anyhow::Result<Verdict> {
     let Some(device) = conformance::device(&options.device) else {
         return Err(usage(
             "--device",
-            format_args!("{:?}, which is not built in; there is `local`", options.device),
+            format_args!(
+                "{:?}, which does not open; there is `local`, and `qpair devices` lists what else there is",
+                options.device
+            ),
         ));
     };
     let bar = output.is_watched().then(|| indicatif::ProgressBar::new(chosen.len() as u64));

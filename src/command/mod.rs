@@ -9,6 +9,8 @@
 
 mod clock;
 mod conformance;
+mod devices;
+mod doctor;
 mod flush;
 mod output;
 mod pingpong;
@@ -51,6 +53,15 @@ enum Subcommands {
     /// Prints a line for each group and what did not pass, with its reason. A statement about what the device
     /// lacks is not supported, which is no failure. Fails if a statement does not hold.
     Conformance(conformance::Options),
+    /// The adapters that can be opened here, and what each can do
+    ///
+    /// First the emulated one, then the devices of the kernel, which take a build with the feature rdma-core.
+    Devices(devices::Options),
+    /// Whether devices of the kernel can be opened here, and if not, why and what to do
+    ///
+    /// Looks at the build, the kernel's modules, device nodes and their permissions, the limit of locked
+    /// memory, links and GIDs, and opens each device. Fails if there is none, or one does not open.
+    Doctor(doctor::Options),
 }
 
 /// What every subcommand understands.
@@ -89,6 +100,8 @@ impl Command {
             Subcommands::Pingpong(options) => pingpong::run(&options, output),
             Subcommands::Flush(options) => flush::run(&options, output),
             Subcommands::Conformance(options) => conformance::run(&options, output),
+            Subcommands::Devices(options) => devices::run(&options, output),
+            Subcommands::Doctor(options) => doctor::run(&options, output),
         }
     }
 }

@@ -1,6 +1,7 @@
-//! What both subcommands need: two queue pairs of one adapter, and a connection between them.
+//! What several subcommands need: an adapter by name, two queue pairs of it, and a connection between them.
 
 use anyhow::{Context, anyhow};
+use clap::Args;
 use qpair::ndk::{
     Adapter, Connector, Cq, CqNotify, Memory, Mr, MrFlags, OnDisconnect, Pd, Qp, QpDescription, ReadLimits,
     RemoteAddress, Request, ext,
@@ -9,8 +10,23 @@ use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// The adapter that the command runs on: the NET without a name of this process.
+/// The adapter that is taken if none is named: the NET without a name of this process.
 pub const ADAPTER: &str = "local";
+
+/// Which adapter a subcommand runs on.
+#[derive(Args, Debug)]
+pub struct OnDevice {
+    /// The adapter it runs on: `local`, or a device of the kernel, as `qpair devices` lists them
+    #[arg(long, value_name = "NAME", default_value = ADAPTER)]
+    device: String,
+}
+
+impl OnDevice {
+    /// Opens it.
+    pub fn open(&self) -> anyhow::Result<Adapter> {
+        Ok(Adapter::open(&self.device)?)
+    }
+}
 
 /// How long an end waits for the other in connecting; within a process nothing takes that long.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);

@@ -54,9 +54,16 @@ impl Promises {
     pub const ALL: Self = Self { connected_after_flush: true, remote_access_violation: true };
 }
 
-/// The built-in device of that name: so far `local`.
+/// The built-in device of that name: `local`, and with the feature `rdma-core` any other that opens.
 pub fn device(name: &str) -> Option<Arc<dyn Device>> {
-    (name == LOCAL).then(|| Arc::new(Local) as Arc<dyn Device>)
+    if name == LOCAL {
+        return Some(Arc::new(Local));
+    }
+    #[cfg(feature = "rdma-core")]
+    if Adapter::open(name).is_ok() {
+        return Some(Arc::new(super::kernel::Kernel::new(name)));
+    }
+    None
 }
 
 const LOCAL: &str = "local";

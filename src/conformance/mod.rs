@@ -29,6 +29,8 @@
 mod bench;
 mod device;
 mod family;
+#[cfg(feature = "rdma-core")]
+mod kernel;
 mod pages;
 mod raw;
 mod report;

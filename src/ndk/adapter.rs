@@ -4,7 +4,7 @@ use super::cq::{self, CqNotify};
 use super::handle::{self, Object};
 use super::{
     AdapterFlags, AdapterInfo, AdapterOptions, Connector, Cq, Error, Lam, Listener, Memory, NdkVersion,
-    ObjectType, Pd, Request, SharedEndpoint, Status, lam, shared_endpoint,
+    ObjectType, Pd, Request, SharedEndpoint, Status, lam, options, shared_endpoint,
 };
 use crate::backend::Backend;
 use crate::cm::ReadLimits;
@@ -56,6 +56,11 @@ impl Adapter {
     /// | `local` | the NET without a name, shared by the whole process |
     /// | `local/NET` | the NET of that name, with addresses and ports of its own |
     /// | `local/NET@ADDRESS` | the same, as the host with that address; without it, both loopback addresses |
+    /// | `rxe0`, `mlx5_0`, ... | with the feature `rdma-core`, that device of the kernel and its first port |
+    ///
+    /// A device of the kernel has no faults on purpose, no clock that can be set, no fast
+    /// registrations and no logical addresses: NOT_SUPPORTED, with the device and what it lacks. Requests
+    /// name bytes there by their machine addresses, and a flush ends a connection.
     ///
     /// # Errors
     /// As [`AdapterOptions::open`].
@@ -66,6 +71,14 @@ impl Adapter {
     /// Options to open the adapter of that name with.
     pub fn options(name: &str) -> AdapterOptions {
         AdapterOptions::new(name)
+    }
+
+    /// Names of the devices of the kernel, each of which [`open`](Self::open) may be tried with.
+    ///
+    /// # Errors
+    /// NOT_SUPPORTED: built without the feature `rdma-core`, or the kernel has no RDMA.
+    pub fn kernel_devices() -> Result<Vec<String>, Error> {
+        options::kernel_devices()
     }
 
     /// What it can do, and its limits (`NdkQueryAdapterInfo`).
@@ -219,7 +232,7 @@ impl AdapterCore {
         info: AdapterInfo,
         faults: Option<Arc<faults::Faults>>,
     ) -> Arc<Self> {
-        let number = backend.device().new_adapter();
+        let number = backend.new_adapter();
         let (life, next_base) = (Life::new([]), Mutex::new(FIRST_BASE));
         let in_net = AtomicU64::new(1);
         let core = Arc::new(Self { life, backend, number, name, info, faults, in_net, next_base });
@@ -259,9 +272,14 @@ impl AdapterCore {
 
     /// A number for the first byte of a region: never the pointer, but at the same place in its page.
     ///
+    /// Only a device of the kernel knows bytes by their pointers.
+    ///
     /// A page lies unused between any two regions, so that who runs over the end of one is found out. Numbers
     /// come back when 2^64 have been given; that is harmless, since a key says which region is meant.
     pub(super) fn new_base(&self, pointer: u64, length: usize) -> u64 {
+        if self.backend.names_machine_addresses() {
+            return pointer;
+        }
         let mut next = self.next_base.lock().unwrap_or_else(PoisonError::into_inner);
         let span = (length as u64).next_multiple_of(PAGE) + 2 * PAGE;
         let first = if next.checked_add(span).is_some() { *next } else { FIRST_BASE };

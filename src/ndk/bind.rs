@@ -6,7 +6,7 @@
 use super::adapter::AdapterCore;
 use super::post::{self, BIND_FLAGS, FAST_REGISTER_FLAGS, INVALIDATE_FLAGS};
 use super::{FastRegister, FastRegisterMr, Mr, Mw, OpFlags, PostCall, PostError, Qp, Token};
-use crate::device::qp::{Bind, How, PostRefused};
+use crate::device::qp::{How, PostRefused};
 use crate::memory::{Binding, PAGE_SIZE, PageList, Rights};
 use std::ops::Range;
 use std::sync::Arc;
@@ -64,7 +64,7 @@ impl Qp {
         let rights = rights.unwrap_or_default();
         let inside = range.start < region.len() && range.start <= range.end && range.end <= region.len();
         let binding = Binding {
-            region: region.key,
+            region: region.local_token(),
             address: region.base.wrapping_add(range.start as u64),
             length: range.end.saturating_sub(range.start) as u64,
             rights,
@@ -87,8 +87,8 @@ impl Qp {
             self.qp.expose_deferred(); // a call that fails leaves nothing held back (QP-25)
             return Err(post::too_long_window(binding.length, most));
         }
-        let bind = Bind { window: window.home, binding };
-        self.qp.post_bind(&bind, how).map_err(|refused| post::refused(call, refused))
+        let posted = self.qp.post_bind(&window.window, &region.region, binding, how);
+        posted.map_err(|refused| post::refused(call, refused))
     }
 
     /// Posts the registration of pages (`NdkFastRegister`).
@@ -149,17 +149,22 @@ impl Qp {
     ) -> Result<(), PostError> {
         let call = PostCall::Invalidate;
         let how = self.how(call, context, flags, INVALIDATE_FLAGS, true)?;
-        let (home, adapter, pd) = match object.into() {
-            Invalidate::Window(window) => (window.home, &window.adapter, window.pd),
-            Invalidate::FastRegister(region) => (region.home(), &region.adapter, region.pd),
+        let object = object.into();
+        let (adapter, pd) = match object {
+            Invalidate::Window(window) => (&window.adapter, window.pd),
+            Invalidate::FastRegister(region) if region.home() == Token::default() => {
+                return Err(self.refuse(call, PostRefused::NotInitialized));
+            }
+            Invalidate::FastRegister(region) => (&region.adapter, region.pd),
         };
-        if home == Token::default() {
-            return Err(self.refuse(call, PostRefused::NotInitialized));
-        }
         if !self.same_domain(adapter, pd) {
             return Err(self.refuse(call, PostRefused::OtherDomain));
         }
-        self.qp.post_invalidate(home, how).map_err(|refused| post::refused(call, refused))
+        let posted = match object {
+            Invalidate::Window(window) => self.qp.post_unbind(&window.window, how),
+            Invalidate::FastRegister(region) => self.qp.post_invalidate(region.home(), how),
+        };
+        posted.map_err(|refused| post::refused(call, refused))
     }
 
     fn how(

@@ -4,6 +4,7 @@ use super::adapter::AdapterCore;
 use super::handle;
 use super::request::{self, Request};
 use super::{AdapterFlags, Error, Qp, SharedEndpoint, Status};
+use crate::backend;
 use crate::cm::{CallError, EndpointError, Outcome, ReadLimits, Refusal, TooLong};
 use crate::device::connect::{self, ConnectError};
 use crate::device::lifetime::Task;
@@ -34,7 +35,7 @@ const DISCONNECT: &str = "NdkDisconnect";
 /// A connector that is closed or dropped refuses, gives up or breaks off what it finds. To part in good
 /// order, both sides [`disconnect`](Self::disconnect).
 pub struct Connector {
-    connector: Arc<connect::Connector>,
+    connector: backend::Connector,
     adapter: Arc<AdapterCore>,
 }
 
@@ -124,14 +125,11 @@ pub struct ConnectionDataSize {
 
 impl Connector {
     pub(super) fn new(adapter: &Arc<AdapterCore>) -> Self {
-        let backend = &adapter.backend;
-        let hold = adapter.life.hold();
-        let connector =
-            connect::Connector::new(backend.exchange(), hold, backend.addresses(), adapter.read_limits());
+        let connector = adapter.backend.create_connector(adapter.life.hold(), adapter.read_limits());
         Self::incoming(connector, adapter)
     }
 
-    pub(super) fn incoming(connector: Arc<connect::Connector>, adapter: &Arc<AdapterCore>) -> Self {
+    pub(super) fn incoming(connector: backend::Connector, adapter: &Arc<AdapterCore>) -> Self {
         Self { connector, adapter: Arc::clone(adapter) }
     }
 
@@ -308,7 +306,7 @@ impl Connector {
     /// this side does not, and the queue pair is flushed (CLOSE-12).
     pub fn close(self) -> Request<()> {
         let (callback, request) = handle::close_request();
-        self.adapter.late_close(&self.connector.life);
+        self.adapter.late_close(self.connector.life());
         self.connector.close(Some(callback));
         request
     }
@@ -319,12 +317,12 @@ impl Connector {
 
     /// What the device calls at the end of a call, and the request that it completes.
     fn done(&self, call: &'static str) -> (connect::Done, Request<()>) {
-        self.adapter.connecting(call, &self.connector.life, failed)
+        self.adapter.connecting(call, self.connector.life(), failed)
     }
 
     /// What the device calls when the peer parts.
     fn event(&self, event: OnDisconnect) -> Option<Task> {
-        self.adapter.event(&self.connector.life, event.task(&self.adapter))
+        self.adapter.event(self.connector.life(), event.task(&self.adapter))
     }
 
     fn check_connect(

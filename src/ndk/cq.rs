@@ -4,7 +4,8 @@ mod control;
 
 use super::adapter::AdapterCore;
 use super::handle::{self, Object};
-use super::{Completion, Error, NotifyType, Request, Status};
+use super::{Completion, Error, NotifyType, Request, Status, pd};
+use crate::backend;
 use crate::device::callbacks::{self, InCallback};
 use crate::device::cq::{self, CqState};
 use crate::device::lifetime::Life;
@@ -13,7 +14,7 @@ use crate::planted::planted;
 use crate::ring::ArmLevel;
 use event_listener::Listener as _;
 use std::fmt;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub(super) const CREATE: &str = "NdkCreateCq";
@@ -24,7 +25,7 @@ pub(super) const CREATE: &str = "NdkCreateCq";
 /// [`wait`](Self::wait) and [`completions`](Self::completions) do both. Any thread may do any of this at any
 /// time.
 pub struct Cq {
-    pub(super) cq: Arc<cq::Cq>,
+    pub(super) cq: backend::Cq,
     pub(super) adapter: Arc<AdapterCore>,
     waiters: bool,
     /// Completions have provider error codes.
@@ -81,7 +82,7 @@ pub struct CqCounters {
 
 /// A notification, and the completion queue that it is about.
 pub struct CqEvent<'a> {
-    cq: &'a Arc<cq::Cq>,
+    cq: &'a backend::Cq,
     state: CqState,
     /// Completions have provider error codes.
     codes: bool,
@@ -178,11 +179,12 @@ impl Cq {
             }
         };
         let life = Life::new([adapter.life.hold()]);
-        let cq = cq::Cq::new(Arc::clone(adapter.backend.device()), life, depth, notify);
+        let cq = adapter.backend.create_cq(life, depth, notify);
+        let cq = cq.map_err(|refused| pd::refused(CREATE, refused))?;
         if let Some(faults) = &adapter.faults {
             cq.delay_by(Arc::clone(faults));
         }
-        known.get_or_init(|| Arc::downgrade(&cq));
+        known.get_or_init(|| cq.downgrade());
         let codes = adapter.version().has_provider_codes();
         Ok(Self { cq, adapter: Arc::clone(adapter), waiters, codes })
     }
@@ -313,7 +315,7 @@ impl Cq {
 
 /// Takes completions; in an instance of version 1 they have no provider error codes.
 #[inline]
-fn poll(cq: &cq::Cq, out: &mut [Completion], codes: bool) -> usize {
+fn poll(cq: &backend::Cq, out: &mut [Completion], codes: bool) -> usize {
     let taken = cq.poll(out, Completion::of);
     if planted!(PolledBackwards, "a poll gives the newest completion first") {
         out[..taken].reverse();
@@ -328,11 +330,11 @@ fn poll(cq: &cq::Cq, out: &mut [Completion], codes: bool) -> usize {
 fn notification(
     notify: Box<dyn Fn(&CqEvent<'_>) + Send + Sync>,
     codes: bool,
-    known: Arc<OnceLock<Weak<cq::Cq>>>,
+    known: Arc<OnceLock<backend::WeakCq>>,
 ) -> cq::Callback {
     Box::new(move |state| {
         // The caller has the queue in hand, and it was made known before anybody else could reach it.
-        if let Some(cq) = known.get().and_then(Weak::upgrade) {
+        if let Some(cq) = known.get().and_then(backend::WeakCq::upgrade) {
             notify(&CqEvent { cq: &cq, state, codes });
         }
     })
@@ -348,7 +350,7 @@ const fn arm_level(level: NotifyType) -> ArmLevel {
 
 impl Object for Cq {
     fn life(&self) -> &Arc<Life> {
-        &self.cq.life
+        self.cq.life()
     }
 }
 

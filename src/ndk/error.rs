@@ -279,6 +279,21 @@ impl fmt::Debug for PostError {
 
 impl std::error::Error for PostError {}
 
+/// What a real device's refusal is to NDK.
+#[cfg(feature = "rdma-core")]
+pub(super) fn device_status(error: &qpair_rdma_core::Error) -> Status {
+    const ENOMEM: i32 = 12;
+    const EINVAL: i32 = 22;
+    match error {
+        error if error.is_not_supported() => Status::NOT_SUPPORTED,
+        error => match error.errno() {
+            Some(ENOMEM) => Status::INSUFFICIENT_RESOURCES,
+            Some(EINVAL) => Status::INVALID_PARAMETER,
+            _ => Status::INTERNAL_ERROR,
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,6 +4,7 @@ use super::adapter::AdapterCore;
 use super::handle::{self, Object};
 use super::pd::{self, PdCore};
 use super::{Error, Request, Status, Token};
+use crate::device::Device;
 use crate::device::lifetime::{Hold, Life, Task};
 use crate::device::qp::latest_key;
 use crate::sync::{AtomicU64, Ordering};
@@ -23,6 +24,7 @@ pub struct FastRegisterMr {
     life: Arc<Life>,
     pub(super) adapter: Arc<AdapterCore>,
     pub(super) pd: u32,
+    device: Arc<Device>,
     /// The key that it is known by since it was initialised last; 0: it was not.
     home: AtomicU64,
     /// Held while it is being initialised.
@@ -46,9 +48,12 @@ pub struct FastRegister<'a> {
 }
 
 impl FastRegisterMr {
-    pub(super) fn new(pd: &PdCore) -> Self {
+    pub(super) fn new(pd: &PdCore) -> Result<Self, Error> {
+        let local = pd.adapter.backend.emulated("fast-register regions");
+        let device = Arc::clone(local.map_err(|error| pd::refused("NdkCreateMr", error))?.device());
         let (life, adapter) = (Life::new([pd.hold()]), Arc::clone(&pd.adapter));
-        Self { life, adapter, pd: pd.number, home: AtomicU64::new(0), initializing: Mutex::new(()) }
+        let (pd, home, initializing) = (pd.number, AtomicU64::new(0), Mutex::new(()));
+        Ok(Self { life, adapter, pd, device, home, initializing })
     }
 
     /// Makes room for registrations of up to `adapter_page_count` pages (`NdkInitializeFastRegisterMr`).
@@ -79,8 +84,8 @@ impl FastRegisterMr {
             return Err(Error::new(INITIALIZE, Status::INVALID_DEVICE_REQUEST)
                 .with_hint("wait for the request that initialises it already"));
         };
-        let device = self.adapter.backend.device();
-        let home = device.keys().create_fast_register(self.pd, self.adapter.number, pages as usize, remote);
+        let home =
+            self.device.keys().create_fast_register(self.pd, self.adapter.number, pages as usize, remote);
         let home = home.map_err(|full| pd::table_full(INITIALIZE, full))?;
         // AcqRel: who posts with the new key finds what it names.
         let before = self.home.swap(home.0.into(), Ordering::AcqRel);
@@ -91,7 +96,7 @@ impl FastRegisterMr {
     /// Refuses what is registered under that home; `hold` goes when no access is going on any more.
     fn take_back(&self, home: Key, hold: Hold) {
         if home != Key::default() {
-            self.adapter.backend.device().close_key(home, move |_| drop(hold));
+            self.device.close_key(home, move |_| drop(hold));
         }
     }
 
@@ -113,7 +118,7 @@ impl FastRegisterMr {
     /// Each registration gives another one, so that stale tokens fail. This side's requests may name
     /// it too, as verbs does.
     pub fn remote_token(&self) -> Token {
-        latest_key(self.adapter.backend.device(), self.home())
+        latest_key(&self.device, self.home())
     }
 
     /// Closes the region; what is registered is over.

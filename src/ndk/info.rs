@@ -75,6 +75,35 @@ pub enum RdmaTechnology {
 }
 
 impl AdapterInfo {
+    /// No more than a device of the kernel can do.
+    #[cfg(feature = "rdma-core")]
+    pub(super) fn lower_to(&mut self, device: &crate::backend::real::Capabilities) {
+        let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+        (self.vendor_id, self.device_id) = device.vendor;
+        let lower = |limit: &mut u32, to: u32| *limit = to.min(*limit);
+        self.max_registration_size = self.max_registration_size.min(size(device.max_region));
+        self.max_window_size = self.max_registration_size;
+        lower(&mut self.max_initiator_request_sge, device.max_sge);
+        lower(&mut self.max_receive_request_sge, device.max_sge);
+        lower(&mut self.max_read_request_sge, device.max_read_sge);
+        lower(&mut self.max_transfer_length, device.max_transfer);
+        lower(&mut self.max_inline_data_size, device.max_inline);
+        lower(&mut self.max_inbound_read_limit, device.max_reads_in);
+        lower(&mut self.max_outbound_read_limit, device.max_reads_out);
+        lower(&mut self.max_receive_queue_depth, device.max_queue_depth);
+        lower(&mut self.max_initiator_queue_depth, device.max_queue_depth);
+        lower(&mut self.max_srq_depth, device.max_srq_depth);
+        lower(&mut self.max_cq_depth, device.max_cq_depth);
+        // Held-back notifications and invalidating reads are not built on real devices, and nobody promises
+        // the order in which a device stores.
+        let without = AdapterFlags::CQ_INTERRUPT_MODERATION_SUPPORTED
+            | AdapterFlags::RDMA_READ_LOCAL_INVALIDATE_SUPPORTED
+            | AdapterFlags::IN_ORDER_DMA_SUPPORTED;
+        self.adapter_flags = self.adapter_flags.outside(without);
+        self.rdma_technology =
+            if device.ethernet { RdmaTechnology::RoCEv2 } else { RdmaTechnology::InfiniBand };
+    }
+
     /// An emulated adapter within a process that was opened so.
     pub(super) fn local(version: NdkVersion, limits: &AdapterLimits, flags: AdapterFlags) -> Self {
         Self {

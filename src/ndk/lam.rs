@@ -4,6 +4,7 @@ use super::adapter::AdapterCore;
 use super::handle::{self, GivenBack, Object};
 use super::request::{self, Completer, Request};
 use super::{Error, Memory, Sge, Status, Token, pd};
+use crate::device::Device;
 use crate::device::lifetime::Life;
 use crate::memory::{LAM_MAX, Mapping, PAGE_SIZE, RegisterError};
 use std::fmt;
@@ -23,6 +24,7 @@ pub struct Lam {
     memory: Option<Arc<Memory>>,
     life: Arc<Life>,
     adapter: Arc<AdapterCore>,
+    device: Arc<Device>,
     mapping: Mapping,
     pages: Box<[u64]>,
 }
@@ -38,12 +40,14 @@ impl Lam {
             return Err(error.with_hint("map at least one byte"));
         }
         let memory = Arc::new(memory);
-        let keys = adapter.backend.device().keys();
-        let mapping = keys.build_lam(&memory, adapter.number).map_err(|error| refused(error, length))?;
+        let local = adapter.backend.emulated("logical addresses");
+        let device = Arc::clone(local.map_err(|error| pd::refused(BUILD, error))?.device());
+        let mapping =
+            device.keys().build_lam(&memory, adapter.number).map_err(|error| refused(error, length))?;
         let page = |number: u32| mapping.first_page + u64::from(number) * PAGE_SIZE;
         let pages = (0..mapping.count).map(page).collect();
         let (life, adapter) = (Life::new([adapter.life.hold()]), Arc::clone(adapter));
-        Ok(Self { memory: Some(memory), life, adapter, mapping, pages })
+        Ok(Self { memory: Some(memory), life, adapter, device, mapping, pages })
     }
 
     /// # Safety
@@ -136,7 +140,7 @@ impl Lam {
         let given_back = GivenBack::default();
         let until_let_go = self.life.hold();
         handle::begin_close(self, completer.map(|completer| given_back.when_closed(completer)));
-        self.adapter.backend.device().close_key(self.mapping.home, move |memory| {
+        self.device.close_key(self.mapping.home, move |memory| {
             given_back.keep(memory);
             drop(until_let_go);
         });

@@ -4,7 +4,8 @@ use super::adapter::AdapterCore;
 use super::connector::endpoint_refused;
 use super::handle;
 use super::{Connector, Error, Request, Status};
-use crate::device::connect::{self, ListenError};
+use crate::backend;
+use crate::device::connect::ListenError;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ const LISTEN: &str = "NdkListen";
 /// Made by [`Adapter::create_listener`](super::Adapter::create_listener). Closed or dropped, it refuses at
 /// once; its address is free when the connectors that came by it are closed as well.
 pub struct Listener {
-    listener: Arc<connect::Listener>,
+    listener: backend::Listener,
     adapter: Arc<AdapterCore>,
 }
 
@@ -26,15 +27,11 @@ impl Listener {
         on_connect: impl Fn(Connector) + Send + Sync + 'static,
     ) -> Self {
         let own = Arc::clone(adapter);
-        let on_connect: connect::OnConnect =
+        let on_connect: backend::OnConnect =
             Box::new(move |connector| on_connect(Connector::incoming(connector, &own)));
-        let backend = &adapter.backend;
-        let (hold, addresses) = (adapter.life.hold(), backend.addresses());
-        let maximum = adapter.read_limits();
-        let listener = connect::Listener::new(backend.exchange(), hold, addresses, maximum, on_connect);
-        if let Some(faults) = &adapter.faults {
-            faults.adopt_listener(&listener);
-        }
+        let (hold, maximum) = (adapter.life.hold(), adapter.read_limits());
+        let faults = adapter.faults.as_deref();
+        let listener = adapter.backend.create_listener(hold, maximum, on_connect, faults);
         Self { listener, adapter: Arc::clone(adapter) }
     }
 
@@ -48,7 +45,7 @@ impl Listener {
     /// SHARING_VIOLATION: address and port are taken. INVALID_ADDRESS: not one of the adapter's.
     /// TOO_MANY_ADDRESSES: no port is left. INVALID_DEVICE_STATE: it listens already (LSN-3).
     pub fn listen(&self, local: SocketAddr) -> Request<()> {
-        self.adapter.call(LISTEN, &self.listener.life, || {
+        self.adapter.call(LISTEN, self.listener.life(), || {
             self.listener.listen(local).map_err(|error| match error {
                 ListenError::Endpoint(error) => endpoint_refused(LISTEN, error),
                 ListenError::Listener(error) => Error::new(LISTEN, Status::INVALID_DEVICE_STATE)
@@ -82,7 +79,7 @@ impl Listener {
     /// runs.
     pub fn close(self) -> Request<()> {
         let (callback, request) = handle::close_request();
-        self.adapter.late_close(&self.listener.life);
+        self.adapter.late_close(self.listener.life());
         self.listener.close(Some(callback));
         request
     }

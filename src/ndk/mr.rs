@@ -6,8 +6,9 @@ use super::handle::{self, Object};
 use super::pd::{self, PdCore};
 use super::request::{self, Completer, Request};
 use super::{Error, Memory, MrFlags, Sge, Status, Token, ext};
+use crate::backend::{self, Going, Refused};
 use crate::device::lifetime::{Hold, Life};
-use crate::memory::{Deregistering, RegisterError, Registration, Rights};
+use crate::memory::{RegisterError, Registration, Rights};
 use crate::observe::{self, Event};
 use crate::work::Key;
 use std::fmt;
@@ -28,7 +29,7 @@ pub struct Mr {
     memory: Option<Arc<Memory>>,
     life: Arc<Life>,
     pub(super) adapter: Arc<AdapterCore>,
-    pub(super) key: Key,
+    pub(super) region: backend::Region,
     /// The number of the first byte, as requests give it.
     pub(super) base: u64,
     /// Number of the protection domain.
@@ -101,10 +102,9 @@ impl Mr {
         }
         let memory = Arc::new(memory);
         let registration = Registration { pd: pd.number, rights, range: 0..length, base };
-        let keys = pd.adapter.backend.device().keys();
-        let key = keys.register(&memory, registration).map_err(|error| refused(error, flags))?;
+        let region = pd.pd.register(&memory, registration).map_err(|error| refused(error, flags))?;
         let (life, adapter) = (Life::new([antecedent]), Arc::clone(&pd.adapter));
-        Ok(Self { memory: Some(memory), life, adapter, key, base, pd: pd.number, rights })
+        Ok(Self { memory: Some(memory), life, adapter, region, base, pd: pd.number, rights })
     }
 
     /// # Safety
@@ -136,12 +136,12 @@ impl Mr {
 
     /// The token for entries of this side's requests (`NdkGetLocalTokenFromMr`).
     pub fn local_token(&self) -> Token {
-        self.key
+        self.region.local_key()
     }
 
-    /// The token for the peer's requests (`NdkGetRemoteTokenFromMr`); the same number.
+    /// The token for the peer's requests (`NdkGetRemoteTokenFromMr`); the same number on emulated devices.
     pub fn remote_token(&self) -> Token {
-        self.key
+        self.region.remote_key()
     }
 
     /// A scatter/gather entry for a part of the region.
@@ -152,7 +152,7 @@ impl Mr {
         let length = range.end.checked_sub(range.start).and_then(|length| u32::try_from(length).ok());
         match length {
             Some(length) if range.end <= self.len() => {
-                Ok(Sge { address: self.base + range.start as u64, length, token: self.key })
+                Ok(Sge { address: self.base + range.start as u64, length, token: self.local_token() })
             }
             _ => Err(self.outside("Mr::sge", "range", format_args!("{range:?}"))),
         }
@@ -166,7 +166,7 @@ impl Mr {
         if offset >= self.len() {
             return Err(self.outside("Mr::remote", "offset", offset));
         }
-        Ok(RemoteAddress { address: self.base + offset as u64, token: self.key })
+        Ok(RemoteAddress { address: self.base + offset as u64, token: self.remote_token() })
     }
 
     /// Copies the bytes from `offset` on into `into`.
@@ -250,8 +250,8 @@ impl Mr {
     }
 
     /// Refuses the key, unless a window is bound to it; [`finish`](Self::finish) must follow.
-    pub(super) fn deregistering(&self) -> Result<Deregistering, Error> {
-        self.adapter.backend.device().keys().deregister_unbound(self.key).ok_or_else(|| {
+    pub(super) fn deregistering(&self) -> Result<Going, Error> {
+        self.region.begin().ok_or_else(|| {
             Error::new("NdkDeregisterMr", Status::DEVICE_BUSY)
                 .with_argument("Mr", "bound to by a memory window")
                 .with_hint("invalidate or close its windows first")
@@ -259,7 +259,7 @@ impl Mr {
     }
 
     /// Closes what is being deregistered, and gives the memory back.
-    pub(super) fn finish(mut self, going: Deregistering) -> Request<Memory> {
+    pub(super) fn finish(mut self, going: Going) -> Request<Memory> {
         let (completer, request) = request::pending();
         self.adapter.late_close(&self.life);
         self.close(Some(completer), Some(going));
@@ -278,12 +278,12 @@ impl Mr {
     ///
     /// Not while it is made: a watcher may panic, and borrowed memory must have its owner by then.
     pub(super) fn observe_made(&self) {
-        observe::emit(Event::Registered { key: self.key, base: self.base });
+        observe::emit(Event::Registered { key: self.local_token(), base: self.base });
     }
 
     /// Tells who watches that the region is gone.
     pub(super) fn observe_gone(&self) {
-        observe::emit(Event::Deregistered { key: self.key });
+        observe::emit(Event::Deregistered { key: self.local_token() });
     }
 
     /// Deregisters and closes a region of a scope, whose handles may live on; waits until no access is going
@@ -291,17 +291,12 @@ impl Mr {
     pub(super) fn end_scoped(&self) {
         let _until_let_go = self.life.hold();
         handle::begin_close(self, None);
-        let mut going = self.adapter.backend.device().keys().deregister(self.key);
-        debug_assert!(going.is_some(), "a scope ends its regions once");
-        while let Some(Err(later)) = going.map(Deregistering::try_finish) {
-            going = Some(later);
-            std::thread::yield_now(); // a pass of another thread, without user code in it, still copies
-        }
+        self.region.end_now();
     }
 
     /// Refuses the key, and lets go of the memory, or hands it over, when no access is going on any more and
     /// no window is bound to it.
-    fn close(&mut self, completer: Option<Completer<Memory>>, going: Option<Deregistering>) {
+    fn close(&mut self, completer: Option<Completer<Memory>>, going: Option<Going>) {
         if self.life.is_closing() {
             return;
         }
@@ -309,26 +304,13 @@ impl Mr {
         let given_back = GivenBack::default();
         let until_let_go = self.life.hold();
         handle::begin_close(self, completer.map(|completer| given_back.when_closed(completer)));
-        let device = self.adapter.backend.device();
         self.observe_gone();
-        let mut going = going.or_else(|| device.keys().deregister_unbound(self.key));
-        let unbound = going.is_some();
-        let (keys, key, mut hold) = (Arc::clone(device), self.key, Some(until_let_go));
-        let chore = move || {
-            let now = going.take().or_else(|| keys.keys().deregister(key));
-            debug_assert!(now.is_some(), "a region is deregistered once, by its handle");
-            match now.map(Deregistering::try_finish) {
-                Some(Err(later)) => {
-                    going = Some(later);
-                    return false;
-                }
-                Some(Ok(memory)) => given_back.keep(memory),
-                None => {}
+        self.region.close(going, move |memory| {
+            if let Some(memory) = memory {
+                given_back.keep(memory);
             }
-            drop(hold.take());
-            true
-        };
-        if unbound { device.chore(chore) } else { device.chore_after_windows(self.key, chore) }
+            drop(until_let_go);
+        });
     }
 
     #[cold]
@@ -396,15 +378,18 @@ fn rights(flags: MrFlags) -> Result<Rights, Error> {
 }
 
 #[cold]
-fn refused(error: RegisterError, flags: MrFlags) -> Error {
+fn refused(error: Refused, flags: MrFlags) -> Error {
     match error {
-        RegisterError::TooManyRegions(full) => pd::table_full(REGISTER, full),
-        RegisterError::NotPersistent { why, .. } => Error::new(REGISTER, Status::NOT_SUPPORTED)
-            .with_argument("Flags", format_args!("{flags:#x}"))
-            .with_hint(why),
-        other => Error::new(REGISTER, Status::INVALID_PARAMETER)
+        Refused::Region(RegisterError::TooManyRegions(full)) => pd::table_full(REGISTER, full),
+        Refused::Region(RegisterError::NotPersistent { why, .. }) => {
+            Error::new(REGISTER, Status::NOT_SUPPORTED)
+                .with_argument("Flags", format_args!("{flags:#x}"))
+                .with_hint(why)
+        }
+        Refused::Region(other) => Error::new(REGISTER, Status::INVALID_PARAMETER)
             .with_argument("Flags", format_args!("{flags:#x}"))
             .with_source(other),
+        other => pd::refused(REGISTER, other),
     }
 }
 
@@ -423,6 +408,9 @@ impl Drop for Mr {
 impl fmt::Debug for Mr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let length = self.memory.as_ref().map(|memory| memory.len());
-        f.debug_struct("Mr").field("token", &self.key.0).field("length", &length).finish_non_exhaustive()
+        f.debug_struct("Mr")
+            .field("token", &self.local_token().0)
+            .field("length", &length)
+            .finish_non_exhaustive()
     }
 }

@@ -4,9 +4,8 @@ use super::adapter::AdapterCore;
 use super::handle::{self, Object};
 use super::pd::{self, PdCore};
 use super::{Error, Request, Token};
+use crate::backend;
 use crate::device::lifetime::Life;
-use crate::device::qp::latest_key;
-use crate::work::Key;
 use std::fmt;
 use std::sync::Arc;
 
@@ -18,23 +17,22 @@ use std::sync::Arc;
 pub struct Mw {
     life: Arc<Life>,
     pub(super) adapter: Arc<AdapterCore>,
-    pub(super) home: Key,
+    pub(super) window: backend::Window,
     pub(super) pd: u32,
 }
 
 impl Mw {
     pub(super) fn new(pd: &PdCore) -> Result<Self, Error> {
-        let keys = pd.adapter.backend.device().keys();
-        let home = keys.create_window(pd.number).map_err(|full| pd::table_full("NdkCreateMw", full))?;
+        let window = pd.pd.create_window().map_err(|refused| pd::refused("NdkCreateMw", refused))?;
         let (life, adapter) = (Life::new([pd.hold()]), Arc::clone(&pd.adapter));
-        Ok(Self { life, adapter, home, pd: pd.number })
+        Ok(Self { life, adapter, window, pd: pd.number })
     }
 
     /// The token for the peer's requests (`NdkGetRemoteTokenFromMw`): that of the last bind posted (MW-2).
     ///
     /// Each bind gives another one. Addresses go on in the numbering of the region that it is bound to.
     pub fn remote_token(&self) -> Token {
-        latest_key(self.adapter.backend.device(), self.home)
+        self.window.latest_key()
     }
 
     /// Closes the window, and unbinds it if it is bound.
@@ -53,7 +51,7 @@ impl Mw {
         }
         let until_unused = self.life.hold();
         handle::begin_close(self, callback);
-        self.adapter.backend.device().close_key(self.home, move |_| drop(until_unused));
+        self.window.close(move || drop(until_unused));
     }
 }
 
@@ -71,6 +69,6 @@ impl Drop for Mw {
 
 impl fmt::Debug for Mw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mw").field("token", &self.home.0).finish_non_exhaustive()
+        f.debug_struct("Mw").field("token", &self.window.home().0).finish_non_exhaustive()
     }
 }

@@ -2,7 +2,7 @@
 
 use super::adapter::AdapterCore;
 use super::limits::{self, AdapterLimits};
-use super::{Adapter, AdapterFlags, AdapterInfo, Error, Faults, NdkVersion, Status};
+use super::{Adapter, AdapterFlags, AdapterInfo, Error, Faults, NdkVersion, Status, pd};
 use crate::backend::{Backend, NameError, OpenError, Options};
 use crate::cm;
 use crate::fabric::clock::{self, ManualClock};
@@ -132,7 +132,8 @@ impl AdapterOptions {
     /// concern another adapter. NOT_SUPPORTED: the name of a device that is not built in. SHARING_VIOLATION:
     /// the NET is open with another clock or other time limits.
     pub fn open(self) -> Result<Adapter, Error> {
-        let info = self.judge()?;
+        #[cfg_attr(not(feature = "rdma-core"), expect(unused_mut, reason = "real devices can do less"))]
+        let mut info = self.judge()?;
         let clock = match self.clock {
             Clock::System => clock::Clock::system(),
             Clock::Manual(clock) => clock::Clock::Manual(clock),
@@ -142,11 +143,12 @@ impl AdapterOptions {
             cm::Timeouts { connect: connect.into(), accept: accept.into(), disconnect: disconnect.into() };
         let options = Options { clock, timeouts };
         let backend = Backend::open(&self.name, options).map_err(|error| refused(&self.name, error))?;
-        if self.faults.as_ref().is_some_and(|faults| !faults.attach(backend.device())) {
-            backend.close();
-            return Err(Error::new(OPEN, Status::INVALID_PARAMETER)
-                .with_argument("faults", "of another adapter")
-                .with_hint("make Faults of its own for each adapter"));
+        if let Some(faults) = &self.faults {
+            attach(faults, &backend).inspect_err(|_| backend.close())?;
+        }
+        #[cfg(feature = "rdma-core")]
+        if let Some(device) = backend.real() {
+            info.lower_to(device.capabilities());
         }
         let engine = self.faults.as_ref().map(|faults| Arc::clone(faults.engine()));
         let adapter = Adapter { core: AdapterCore::new(self.name, backend, info, engine) };
@@ -179,12 +181,58 @@ impl AdapterOptions {
     }
 }
 
+/// Names of the devices of the kernel.
+pub(super) fn kernel_devices() -> Result<Vec<String>, Error> {
+    let call = "ListAdapters";
+    #[cfg(feature = "rdma-core")]
+    return crate::backend::real::names().map_err(|error| {
+        let (status, hint) = device_refused(&error);
+        Error::new(call, status).with_hint(hint).with_source(error)
+    });
+    #[cfg(not(feature = "rdma-core"))]
+    Err(Error::new(call, Status::NOT_SUPPORTED)
+        .with_hint("devices of the kernel take the feature `rdma-core`: cargo build --features rdma-core"))
+}
+
+/// Has the faults concern what was opened.
+fn attach(faults: &Faults, backend: &Backend) -> Result<(), Error> {
+    let local = backend.emulated("faults on purpose").map_err(|error| pd::refused(OPEN, error))?;
+    if faults.attach(local.device()) {
+        return Ok(());
+    }
+    Err(Error::new(OPEN, Status::INVALID_PARAMETER)
+        .with_argument("faults", "of another adapter")
+        .with_hint("make Faults of its own for each adapter"))
+}
+
+/// Why a device of the kernel is not opened.
+#[cfg(feature = "rdma-core")]
+fn device_refused(error: &crate::backend::real::OpenError) -> (Status, &'static str) {
+    use crate::backend::real::OpenError;
+    match error {
+        OpenError::Device(_) => (
+            Status::NOT_SUPPORTED,
+            "see that the module of the device is loaded (rdma link), and that you may use /dev/infiniband",
+        ),
+        OpenError::NoAddress { .. } => (
+            Status::ADAPTER_NOT_READY,
+            "give the network interface of the device an IP address, and set it up",
+        ),
+        OpenError::Clock { .. } => (Status::NOT_SUPPORTED, "open it with the system's clock"),
+    }
+}
+
 #[cold]
 fn refused(name: &str, error: OpenError) -> Error {
     let (status, hint) = match &error {
         OpenError::Name(NameError::Unknown { .. }) => (
             Status::NOT_SUPPORTED,
-            "open `local`, `local/NET` or `local/NET@ADDRESS`; no other device is built in yet",
+            if cfg!(feature = "rdma-core") {
+                "open `local`, `local/NET`, `local/NET@ADDRESS`, or a device of the kernel by its name"
+            } else {
+                "open `local`, `local/NET` or `local/NET@ADDRESS`; devices of the kernel take the feature \
+                 `rdma-core`: cargo build --features rdma-core"
+            },
         ),
         OpenError::Name(NameError::Net { .. }) => {
             (Status::INVALID_PARAMETER, "write local/NET with a NET that is not empty and has no `/` in it")
@@ -192,6 +240,8 @@ fn refused(name: &str, error: OpenError) -> Error {
         OpenError::Name(NameError::Address { .. }) => {
             (Status::INVALID_PARAMETER, "write local/NET@ADDRESS with one IPv4 or IPv6 address")
         }
+        #[cfg(feature = "rdma-core")]
+        OpenError::Device(device) => device_refused(device),
         OpenError::Options(_) => (
             Status::SHARING_VIOLATION,
             "open the NET with the clock and time limits it has, or open another one",

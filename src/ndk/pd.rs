@@ -8,6 +8,7 @@ use super::{
     Error, FastRegisterMr, Memory, Mr, MrFlags, Mw, ObjectType, Qp, RawMr, Request, Srq, SrqDescription,
     Token, mr, srq,
 };
+use crate::backend::{self, Refused};
 use crate::device::lifetime::{Hold, Life};
 use std::fmt;
 use std::sync::Arc;
@@ -24,19 +25,17 @@ pub(super) struct PdCore {
     pub(super) life: Arc<Life>,
     pub(super) number: u32,
     pub(super) adapter: Arc<AdapterCore>,
-    privileged: Token,
+    pub(super) pd: backend::Pd,
 }
 
 impl Pd {
     pub(super) fn new(adapter: &Arc<AdapterCore>) -> Result<Self, Error> {
-        let device = adapter.backend.device();
-        let number = device.new_pd();
-        let privileged = device.keys().create_privileged(number, adapter.number);
-        let privileged = privileged.map_err(|full| table_full("NdkCreatePd", full))?;
+        let pd = adapter.backend.create_pd(adapter.number);
+        let pd = pd.map_err(|error| refused("NdkCreatePd", error))?;
         let life = Life::new([adapter.life.hold()]);
-        let at = Arc::clone(adapter);
-        life.set_teardown(move || at.backend.device().close_key(privileged, drop));
-        Ok(Self { core: Arc::new(PdCore { life, number, adapter: Arc::clone(adapter), privileged }) })
+        let (closing, number) = (pd.clone(), pd.number());
+        life.set_teardown(move || closing.close());
+        Ok(Self { core: Arc::new(PdCore { life, number, adapter: Arc::clone(adapter), pd }) })
     }
 
     /// Registers `memory`, so that requests and peers may use it (`NdkCreateMr`, `NdkRegisterMr`).
@@ -142,7 +141,7 @@ impl Pd {
 
     /// Creates a region for fast registrations (`NdkCreateMr` with FastRegister), not initialised.
     pub fn create_fast_register_mr(&self) -> Request<FastRegisterMr> {
-        self.create(ObjectType::Mr, "NdkCreateMr", || Ok(FastRegisterMr::new(&self.core)))
+        self.create(ObjectType::Mr, "NdkCreateMr", || FastRegisterMr::new(&self.core))
     }
 
     /// The token under which requests of this side name logical addresses
@@ -151,7 +150,7 @@ impl Pd {
     /// Entries with it hold a logical address of a [`Lam`](super::Lam) of the same adapter, and may read and
     /// write it locally. Peers never have access by it (MR-14). Each domain has its own.
     pub fn privileged_token(&self) -> Token {
-        self.core.privileged
+        self.core.pd.privileged()
     }
 
     /// Closes the domain; pends until all that was created in it is closed.
@@ -208,4 +207,24 @@ pub(super) fn table_full(call: &'static str, error: crate::ring::TableFull) -> E
     Error::new(call, super::Status::INSUFFICIENT_RESOURCES)
         .with_hint("close some objects of this kind first")
         .with_source(error)
+}
+
+/// The error of a creation or change that the backend has refused.
+#[cold]
+pub(super) fn refused(call: &'static str, error: Refused) -> Error {
+    match error {
+        Refused::Full(full) => table_full(call, full),
+        Refused::NotSupported { .. } => Error::new(call, super::Status::NOT_SUPPORTED)
+            .with_hint("do without it, or open an emulated device, which has it")
+            .with_source(error),
+        #[cfg(feature = "rdma-core")]
+        Refused::Device(ref device) => {
+            let status = super::error::device_status(device);
+            Error::new(call, status).with_hint("see what the device says").with_source(error)
+        }
+        // Of regions and of changed depths, whose calls say more.
+        Refused::Crowded(_) | Refused::Region(_) => {
+            Error::new(call, super::Status::INVALID_PARAMETER).with_source(error)
+        }
+    }
 }

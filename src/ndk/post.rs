@@ -74,6 +74,13 @@ pub(super) const BASE: Rule =
 pub(super) const BASE_END: Rule =
     rule("BaseVirtualAddress", Values::AtMost, "choose a lower one: the numbers of the bytes pass 2^64");
 
+#[cfg(feature = "rdma-core")]
+const NO_FLUSH: Rule = rule(
+    "",
+    Values::None,
+    "use an emulated device: flushes and atomic writes are not built on devices of the kernel yet",
+);
+
 /// Flags of a bind.
 pub(super) const BIND_FLAGS: OpFlags = OpFlags(
     OpFlags::SILENT_SUCCESS.0
@@ -191,6 +198,8 @@ pub(super) fn refused(call: PostCall, refused: PostRefused) -> PostError {
         PostRefused::OutsideOfRegion { end, length } => {
             plain(Status::ACCESS_VIOLATION, &REGION).with_values(end as u64, length as u64)
         }
+        #[cfg(feature = "rdma-core")]
+        PostRefused::NotSupported => plain(Status::NOT_SUPPORTED, &NO_FLUSH),
         PostRefused::NeedsLocalWrite => plain(Status::ACCESS_VIOLATION, &LOCAL_WRITE),
     }
 }

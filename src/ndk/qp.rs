@@ -9,8 +9,9 @@ use super::handle::{self, Object};
 use super::pd::PdCore;
 use super::post::{self, READ_FLAGS, SEND_FLAGS, WRITE_FLAGS};
 use super::{AdapterFlags, Data, Error, OpFlags, PostCall, PostError, RemoteAddress, Request, Sge, Token};
+use crate::backend;
 use crate::device::lifetime::Life;
-use crate::device::qp::{self, Operation};
+use crate::device::qp::Operation;
 use crate::planted::planted;
 use std::fmt;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 /// succeeds; one that returns an error does not complete at all, and the queue pair goes on working (QP-5,
 /// QP-6).
 pub struct Qp {
-    pub(super) qp: Arc<qp::Qp>,
+    pub(super) qp: backend::Qp,
     pub(super) adapter: Arc<AdapterCore>,
     /// Flags that the adapter does not have the capability for, and ignores (MR-23).
     ignored: OpFlags,
@@ -216,7 +217,7 @@ impl Qp {
 
 impl Object for Qp {
     fn life(&self) -> &Arc<Life> {
-        &self.qp.life
+        self.qp.life()
     }
 }
 

@@ -4,7 +4,7 @@ use super::adapter::AdapterCore;
 use super::connector::endpoint_refused;
 use super::handle;
 use super::{Error, Request};
-use crate::device::connect;
+use crate::backend;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,15 +17,13 @@ pub(super) const CREATE: &str = "NdkCreateSharedEndpoint";
 /// [`Connector::connect_with_shared_endpoint`](super::Connector::connect_with_shared_endpoint). The address
 /// is free again when it and all connectors over it are closed.
 pub struct SharedEndpoint {
-    pub(super) endpoint: Arc<connect::SharedEndpoint>,
+    pub(super) endpoint: backend::SharedEndpoint,
     adapter: Arc<AdapterCore>,
 }
 
 impl SharedEndpoint {
     pub(super) fn new(adapter: &Arc<AdapterCore>, local: SocketAddr) -> Result<Self, Error> {
-        let backend = &adapter.backend;
-        let hold = adapter.life.hold();
-        let endpoint = connect::SharedEndpoint::new(backend.exchange(), hold, &backend.addresses(), local);
+        let endpoint = adapter.backend.create_shared_endpoint(adapter.life.hold(), local);
         let endpoint = endpoint.map_err(|error| endpoint_refused(CREATE, error))?;
         Ok(Self { endpoint, adapter: Arc::clone(adapter) })
     }
@@ -39,7 +37,7 @@ impl SharedEndpoint {
     /// (SEP-4).
     pub fn close(self) -> Request<()> {
         let (callback, request) = handle::close_request();
-        self.adapter.late_close(&self.endpoint.life);
+        self.adapter.late_close(self.endpoint.life());
         self.endpoint.close(Some(callback));
         request
     }
@@ -51,7 +49,7 @@ impl SharedEndpoint {
 
 impl Drop for SharedEndpoint {
     fn drop(&mut self) {
-        if !self.endpoint.life.is_closing() {
+        if !self.endpoint.life().is_closing() {
             self.endpoint.close(None);
         }
     }

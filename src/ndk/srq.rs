@@ -4,6 +4,7 @@ use super::adapter::AdapterCore;
 use super::handle::{self, Object};
 use super::pd::{self, PdCore};
 use super::{Error, PostCall, PostError, Request, Sge, Status, post};
+use crate::backend::{self, Refused};
 use crate::device::lifetime::Life;
 use crate::device::srq::{self, SrqCallback, SrqState};
 use std::fmt;
@@ -18,7 +19,7 @@ const MODIFY: &str = "NdkModifySrq";
 /// A receive completes into the receive completion queue of the queue pair that took it, with that one's
 /// context (SRQ-2). Flush, error or close of one queue pair leaves the queue and its other users working.
 pub struct Srq {
-    pub(super) srq: Arc<srq::Srq>,
+    pub(super) srq: backend::Srq,
     pd: Arc<PdCore>,
 }
 
@@ -73,7 +74,7 @@ impl fmt::Debug for SrqDescription {
 
 /// A notification, and the shared receive queue that it is about.
 pub struct SrqEvent<'a> {
-    srq: &'a Arc<srq::Srq>,
+    srq: &'a backend::Srq,
     adapter: &'a Arc<AdapterCore>,
     state: SrqState,
 }
@@ -125,11 +126,11 @@ impl fmt::Debug for SrqEvent<'_> {
 fn notification(
     notify: Notify,
     adapter: Weak<AdapterCore>,
-    known: Arc<OnceLock<Weak<srq::Srq>>>,
+    known: Arc<OnceLock<backend::WeakSrq>>,
 ) -> SrqCallback {
     Box::new(move |state| {
         // The caller has the queue in hand, and it was made known before anybody else could reach it.
-        let srq = known.get().and_then(Weak::upgrade);
+        let srq = known.get().and_then(backend::WeakSrq::upgrade);
         if let (Some(srq), Some(adapter)) = (srq, adapter.upgrade()) {
             notify(&SrqEvent { srq: &srq, adapter: &adapter, state });
         }
@@ -137,11 +138,11 @@ fn notification(
 }
 
 #[inline]
-fn receive(srq: &srq::Srq, context: u64, sgl: &[Sge]) -> Result<(), PostError> {
+fn receive(srq: &backend::Srq, context: u64, sgl: &[Sge]) -> Result<(), PostError> {
     srq.post(context, sgl).map_err(|refused| post::refused(PostCall::SrqReceive, refused))
 }
 
-fn modify(srq: &Arc<srq::Srq>, adapter: &Arc<AdapterCore>, depth: u32, threshold: u32) -> Request<()> {
+fn modify(srq: &backend::Srq, adapter: &Arc<AdapterCore>, depth: u32, threshold: u32) -> Request<()> {
     let modify = || {
         let max_depth = adapter.limits().max_srq_depth;
         if depth > max_depth {
@@ -150,15 +151,16 @@ fn modify(srq: &Arc<srq::Srq>, adapter: &Arc<AdapterCore>, depth: u32, threshold
                 .with_limit(max_depth)
                 .with_hint("ask for at most MaxSrqDepth receives, or for 0 to keep the depth"));
         }
-        srq.modify(depth, threshold).map_err(|crowded| {
-            Error::new(MODIFY, Status::BUFFER_OVERFLOW)
+        srq.modify(depth, threshold).map_err(|error| match error {
+            Refused::Crowded(crowded) => Error::new(MODIFY, Status::BUFFER_OVERFLOW)
                 .with_argument("SrqDepth", depth)
                 .with_limit(format!("at least {}, the receives queued", crowded.entries))
                 .with_hint("have some receives taken first, or ask for more; nothing was changed")
-                .with_source(crowded)
+                .with_source(crowded),
+            other => pd::refused(MODIFY, other),
         })
     };
-    adapter.call(MODIFY, &srq.life, modify)
+    adapter.call(MODIFY, srq.life(), modify)
 }
 
 impl Srq {
@@ -180,7 +182,6 @@ impl Srq {
                     .with_hint("ask for at least one receive, and at most what the adapter's info says"));
             }
         }
-        let device = pd.adapter.backend.device();
         let known = Arc::new(OnceLock::new());
         let callback = |notify| notification(notify, Arc::downgrade(&pd.adapter), Arc::clone(&known));
         let description = srq::SrqDescription {
@@ -189,9 +190,9 @@ impl Srq {
             threshold: of.threshold,
             callback: of.notify.map(callback),
         };
-        let srq = device.create_srq(description, vec![pd.hold()]);
-        let srq = srq.map_err(|full| pd::table_full(CREATE, full))?;
-        known.get_or_init(|| Arc::downgrade(&srq));
+        let srq = pd.adapter.backend.create_srq(&pd.pd, description, vec![pd.hold()]);
+        let srq = srq.map_err(|refused| pd::refused(CREATE, refused))?;
+        known.get_or_init(|| srq.downgrade());
         Ok(Self { srq, pd: Arc::clone(pd) })
     }
 
@@ -254,7 +255,7 @@ impl Srq {
 
 impl Object for Srq {
     fn life(&self) -> &Arc<Life> {
-        &self.srq.life
+        self.srq.life()
     }
 }
 

@@ -63,8 +63,10 @@ const MIRI: &[(&str, &str)] = &[
 /// Addresses of C go through numbers, which Miri is to follow without a warning each.
 const MIRI_C: &[(&str, &str)] = &[("MIRIFLAGS", "-Zmiri-permissive-provenance")];
 /// Cargo runs test programs through it; the guest is an x86-64 machine, as this one must be.
-const IN_THE_GUEST: &[(&str, &str)] =
-    &[("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER", "tests/softroce/run --")];
+const IN_THE_GUEST: &[(&str, &str)] = &[
+    ("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER", "tests/softroce/run --"),
+    ("QPAIR_RDMA_MAY_BREAK", "yes"), // the guest is thrown away
+];
 
 const MUTATION_RUNNER: Needs =
     Needs::OneOf(&["loom-tests/src/bin/mutations.rs", "loom-tests/src/bin/mutations/main.rs"]);
@@ -76,7 +78,7 @@ type Row = (&'static str, &'static str, &'static str, &'static [(&'static str, &
 const TABLE: &[Row] = &[
     ("fmt", "every member", "cargo fmt --all --check", NONE, Needs::Nothing, true),
     ("tidy", "layers, sizes, comments", "cargo test -p qpair --test tidy", NONE, Needs::Nothing, true),
-    ("clippy", "every member, all features", "cargo clippy --workspace --exclude qpair-rdma-core --all-targets --all-features -- -D warnings", NONE, Needs::Nothing, true),
+    ("clippy", "every member, all features but rdma-core", "cargo clippy --workspace --exclude qpair-rdma-core --all-targets --features qpair/cli -- -D warnings", NONE, Needs::Nothing, true),
     ("clippy", "the library alone", "cargo clippy -p qpair --lib --no-default-features -- -D warnings", NONE, Needs::Nothing, true),
     ("clippy", "what the models see", "cargo clippy -p qpair-loom-tests --all-targets --release --target-dir target/loom -- -D warnings", LOOM, Needs::Nothing, true),
     ("test", "default members", "cargo test --no-fail-fast", SNAPSHOTS, Needs::Nothing, true),
@@ -86,7 +88,7 @@ const TABLE: &[Row] = &[
     ("ndk-c", "installed, and linked both ways", "cargo xtask install-ndk --prefix target/ndk-c --check", NONE, Needs::Nothing, true),
     ("ulp-c", "C programs on the faces of conversations, files and logs", "cargo test -p qpair-ulp", NONE, Needs::Nothing, true),
     ("ulp-c", "installed, and linked both ways", "cargo xtask install-ulp --prefix target/ulp-c --check", NONE, Needs::Nothing, true),
-    ("doc", "every member", "cargo doc --workspace --exclude qpair-rdma-core --no-deps --all-features", DENY_DOC_WARNINGS, Needs::Nothing, true),
+    ("doc", "every member", "cargo doc --workspace --exclude qpair-rdma-core --no-deps --features qpair/cli", DENY_DOC_WARNINGS, Needs::Nothing, true),
     ("loom", "every model, bound 2", "cargo test -p qpair-loom-tests --release --target-dir target/loom", LOOM, Needs::Nothing, true),
     ("mutations", "short batch", "cargo run -p qpair-loom-tests --release --target-dir target/loom --bin mutations -- --short", LOOM, MUTATION_RUNNER, true),
     ("planted", "the conformance suite catches each known fault", "cargo run -p xtask --bin planted", NONE, Needs::Nothing, true),
@@ -97,12 +99,15 @@ const TABLE: &[Row] = &[
     // --allow-dirty: the habit is also run before a commit. --offline: each member is resolved anew, and an
     // index that does not answer for a moment is no fault of theirs.
     ("package", "what they depend on", "cargo fetch --locked", NONE, Needs::Nothing, true),
-    ("package", "every member", "cargo package --workspace --exclude qpair-rdma-core --allow-dirty --offline", NONE, Needs::Nothing, true),
+    ("package", "every member", "cargo package --workspace --exclude qpair-rdma-core --allow-dirty --offline --config xtask/package.toml", NONE, Needs::Nothing, true),
     ("rdma-core", "clippy", "cargo clippy -p qpair-rdma-core --all-targets -- -D warnings", NONE, Needs::RdmaCore, true),
     ("rdma-core", "tests without a device", "cargo test -p qpair-rdma-core", NONE, Needs::RdmaCore, true),
+    ("rdma-core", "clippy of the backend for real devices", "cargo clippy -p qpair --all-targets --test real_device --features rdma-core -- -D warnings", NONE, Needs::RdmaCore, true),
+    ("rdma-core", "the library with that backend, without a device", "cargo test -p qpair --lib --features rdma-core", SNAPSHOTS, Needs::RdmaCore, true),
     ("rdma-core", "doc", "cargo doc -p qpair-rdma-core --no-deps", DENY_DOC_WARNINGS, Needs::RdmaCore, true),
     ("rdma-core", "package", "cargo package -p qpair-rdma-core --allow-dirty --offline", NONE, Needs::RdmaCore, true),
     ("softroce", "rdma-core over rxe0 in a guest", "cargo test -p qpair-rdma-core --test device --test cycles --test removal", IN_THE_GUEST, Needs::SoftRoce, true),
+    ("softroce", "qpair over rxe0 in a guest", "cargo test -p qpair --features rdma-core --test real_device", IN_THE_GUEST, Needs::SoftRoce, true),
     ("bench", "ratios to floors and peers", "cargo run --release -p qpair-benches --bin ratios", NONE, Needs::Nothing, false),
     ("bench", "figures by item, for two commits on one quiet machine", "cargo bench -p qpair-benches --benches", NONE, Needs::Nothing, false),
 ];

@@ -23,8 +23,8 @@ struct Scene {
 }
 
 /// Runs the story.
-pub fn tale() -> anyhow::Result<Tale> {
-    let units = Units::new(Options::default())?;
+pub fn tale(device: &str) -> anyhow::Result<Tale> {
+    let units = Units::new(device, Options::default())?;
     let appc = Appc::new(&units.node);
     let mut tale = Tale::new("appc", "FLUSH", LANES);
     let tp = appc.tp_started("HERE", "CLIENT").map_err(|rc| refused("TP_STARTED", rc))?;

@@ -1,7 +1,6 @@
 //! What both faces of conversations need: a node with two units, and a program on one of them.
 
 use crate::command::clock::{self, Duration};
-use crate::command::world::ADAPTER;
 use anyhow::{Context, bail};
 use qpair::ndk::Adapter;
 use qpair::ulp::conversation::{Lu, Node, Options, Pending, TpDefinition};
@@ -19,9 +18,9 @@ pub struct Units {
 }
 
 impl Units {
-    /// Two units that know each other; who asks for an attach does not wait for one.
-    pub fn new(options: Options) -> anyhow::Result<Self> {
-        let adapter = Adapter::open(ADAPTER)?;
+    /// Two units of that adapter, which know each other; who asks for an attach does not wait for one.
+    pub fn new(device: &str, options: Options) -> anyhow::Result<Self> {
+        let adapter = Adapter::open(device)?;
         let mut address = adapter.addresses().first().copied().context("the adapter has no address")?;
         address.set_port(0);
         let options = Options { receive_allocate_limit: Some(Duration::ZERO), ..options };

@@ -24,8 +24,8 @@ struct Scene {
 }
 
 /// Runs the story.
-pub fn tale() -> anyhow::Result<Tale> {
-    let units = Units::new(Options { window: WINDOW, ..Options::default() })?;
+pub fn tale(device: &str) -> anyhow::Result<Tale> {
+    let units = Units::new(device, Options { window: WINDOW, ..Options::default() })?;
     let (here, there) = (Program::new(&units.here, &[]), Program::new(&units.there, &[SERVER]));
     let mut tale = Tale::new("cpic", "cmflus", LANES);
     let id = here.cminit("").map_err(|code| anyhow!("cminit returned {code}"))?;

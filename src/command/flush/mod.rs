@@ -21,6 +21,8 @@ mod tale;
 
 use super::Verdict;
 use super::output::Output;
+use super::usage;
+use super::world::ADAPTER;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -34,6 +36,9 @@ pub struct Options {
     /// Whose flush
     #[arg(long, value_enum, default_value_t = Kind::Ndk)]
     kind: Kind,
+    /// The adapter that ndk, appc, cpic and rdma run on: `local`, or a device of the kernel [default: local]
+    #[arg(long, value_name = "NAME")]
+    device: Option<String>,
     /// Write it to FILE as one page with a picture, too
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -58,20 +63,24 @@ enum Kind {
 /// Runs the subcommand.
 pub fn run(options: &Options, output: Output) -> anyhow::Result<Verdict> {
     let html = options.html.as_deref();
+    if options.device.is_some() && matches!(options.kind, Kind::Mmio | Kind::Clfs) {
+        return Err(usage("--device", "is of no use to mmio and clfs, which have files and no adapter"));
+    }
+    let device = options.device.as_deref().unwrap_or(ADAPTER);
     match options.kind {
         Kind::Ndk => {
-            let report = ndk::run()?;
+            let report = ndk::run(device)?;
             tell(&report, || report.tale(), report.is_as_promised(), html, output)
         }
-        Kind::Appc => told(appc::tale()?, html, output),
-        Kind::Cpic => told(cpic::tale()?, html, output),
+        Kind::Appc => told(appc::tale(device)?, html, output),
+        Kind::Cpic => told(cpic::tale(device)?, html, output),
         Kind::Mmio => told(mmio::tale()?, html, output),
         #[cfg(unix)]
         Kind::Clfs => told(clfs::tale()?, html, output),
         #[cfg(not(unix))]
         Kind::Clfs => anyhow::bail!("--kind clfs needs the log, which is for Unix only"),
         #[cfg(unix)]
-        Kind::Rdma => told(rdma::tale()?, html, output),
+        Kind::Rdma => told(rdma::tale(device)?, html, output),
         #[cfg(not(unix))]
         Kind::Rdma => anyhow::bail!("--kind rdma needs memory of a file, which is for Unix only"),
     }

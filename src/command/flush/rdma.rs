@@ -6,7 +6,7 @@
 use super::Folder;
 use super::tale::{Part, Tale};
 use crate::command::clock::{self, Duration};
-use crate::command::world::{ADAPTER, End, Link, Shape};
+use crate::command::world::{End, Link, Shape};
 use anyhow::ensure;
 use qpair::ndk::ext::{
     ALLOW_FLUSH_GLOBAL, ALLOW_FLUSH_PERSISTENT, CompletionExt, FileStorage, FlushPlacement, QpExt,
@@ -34,10 +34,10 @@ struct Scene {
 }
 
 /// Runs the story.
-pub fn tale() -> anyhow::Result<Tale> {
+pub fn tale(device: &str) -> anyhow::Result<Tale> {
     let folder = Folder::new("rdma")?;
     let file = folder.0.join("memory");
-    let adapter = Adapter::open(ADAPTER)?;
+    let adapter = Adapter::open(device)?;
     let storage = FileStorage::open(StorageChoice::Automatic)?;
     // That a folder for temporary files may be one of memory is fine here: the sync is called all the same.
     let memory = storage.memory(&file, LENGTH).force_persistence().open()?;

@@ -22,7 +22,7 @@ pub use plan::Options;
 
 use super::clock::{Duration, now};
 use super::output::Output;
-use super::world::{ADAPTER, End, Link};
+use super::world::{End, Link};
 use super::{Verdict, world::Shape};
 use anyhow::{Context, anyhow};
 use driver::{Driver, Player, Progress, Tally};
@@ -39,7 +39,7 @@ use waiting::{Stop, Stopped, Waiting};
 
 /// Runs the subcommand.
 pub fn run(options: &Options, output: Output) -> anyhow::Result<Verdict> {
-    let adapter = Adapter::open(ADAPTER)?;
+    let adapter = options.device.open()?;
     let plan = options.plan(adapter.info())?;
     let tallies = measure(&adapter, plan, output)?;
     adapter.close()?;

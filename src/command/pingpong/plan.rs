@@ -2,6 +2,7 @@
 
 use crate::command::output::Bytes;
 use crate::command::usage;
+use crate::command::world::OnDevice;
 use clap::{Args, ValueEnum, value_parser};
 use qpair::ndk::AdapterInfo;
 use serde::Serialize;
@@ -9,6 +10,8 @@ use serde::Serialize;
 /// What the user asks for.
 #[derive(Args, Debug)]
 pub struct Options {
+    #[command(flatten)]
+    pub device: OnDevice,
     /// What is posted
     #[arg(long, value_enum, default_value_t = Operation::Send)]
     op: Operation,

@@ -4,6 +4,7 @@ use super::prelude::*;
 use crate::conformance::bench::Note;
 use crate::conformance::device::Host;
 use crate::conformance::statement::Finding;
+use crate::ndk::Listener;
 use std::sync::{Arc, Mutex};
 
 pub(super) const STATEMENTS: &[Statement] = &[
@@ -127,8 +128,8 @@ impl Tours {
     }
 }
 
-/// Has callbacks of every kind called, a tour inside each.
-fn every_callback(adapter: &Adapter, tours: &Tours) -> Outcome {
+/// Has callbacks of every kind called, a tour inside each; what must stay for those that are on their way.
+fn every_callback(adapter: &Adapter, tours: &Tours) -> Outcome<(Cq, Listener, Connector, [End; 2])> {
     let in_close = tours.inside("close completion");
     let in_notification = tours.inside("notification");
     let notify = CqNotify::callback(move |_| in_notification());
@@ -151,21 +152,27 @@ fn every_callback(adapter: &Adapter, tours: &Tours) -> Outcome {
     let active = connector(adapter)?;
     let connecting = active.connect(&a.qp, home(adapter)?, listener.local_address()?, READS, b"");
     let in_connect = tours.inside("connect completion");
-    connecting.then(move |_| in_connect());
+    let (note, connected) = notes();
+    connecting.then(move |_| {
+        in_connect();
+        note.say(());
+    });
     let passive = arrivals.next("the connect event")?;
     let in_disconnect = tours.inside("disconnect event");
     let accepting = passive.accept(&b.qp, READS, b"", in_disconnect);
     let in_accept = tours.inside("accept completion");
     accepting.then(move |_| in_accept());
+    connected.next("the connect completion")?;
     active.complete_connect(ignore()).done("NdkCompleteConnect")?;
-    active.close().done("NdkCloseConnector")
+    active.close().done("NdkCloseConnector")?;
+    Ok((noted, listener, passive, [a, b]))
 }
 
 fn cb_4(bench: &Bench) -> Outcome {
     let net = bench.net();
     let (adapter, inner) = (bench.adapter_of(&net, Host::Any)?, bench.adapter_of(&net, Host::Any)?);
     let (note, toured) = notes();
-    every_callback(&adapter, &Tours { inner: Arc::new(inner), note })?;
+    let _kept = every_callback(&adapter, &Tours { inner: Arc::new(inner), note })?;
     let mut names = Vec::new();
     for _ in 0..6 {
         let (name, result) = toured.next("a tour of all calls inside a callback")?;

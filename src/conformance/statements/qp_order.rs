@@ -304,7 +304,7 @@ fn qp_31(bench: &Bench) -> Outcome {
     for context in 0..10_000 {
         let posted = (0..100_000).any(|_| {
             let result = pair.a.write(context, &pair.b, OpFlags::SILENT_SUCCESS);
-            result.inspect_err(|_| bench.settle()).is_ok()
+            result.inspect_err(|_| std::thread::yield_now()).is_ok()
         });
         ensure!(posted, "silent write {context} found no room, though nothing else was posted");
     }

@@ -67,6 +67,9 @@ pub(crate) enum PostRefused {
     OutsideOfRegion { end: usize, length: usize },
     /// A window that lets the peer write to a region that this side may not write.
     NeedsLocalWrite,
+    /// A real device does not have the operation.
+    #[cfg(feature = "rdma-core")]
+    NotSupported,
 }
 
 impl Operation {

@@ -2,8 +2,9 @@
 //! moderated.
 
 use super::Cq;
+use crate::backend::Refused;
 use crate::device::moderation::Moderation;
-use crate::ndk::{AdapterFlags, Error, Request, Status};
+use crate::ndk::{AdapterFlags, Error, Request, Status, pd};
 use crate::time::Span;
 
 const RESIZE: &str = "NdkResizeCq";
@@ -27,15 +28,16 @@ impl Cq {
     pub fn resize(&self, depth: u32) -> Request<()> {
         let resize = || {
             self.judge_resize(depth)?;
-            self.cq.resize(depth).map_err(|crowded| {
-                Error::new(RESIZE, Status::BUFFER_OVERFLOW)
+            self.cq.resize(depth).map_err(|error| match error {
+                Refused::Crowded(crowded) => Error::new(RESIZE, Status::BUFFER_OVERFLOW)
                     .with_argument("CqDepth", depth)
                     .with_limit(format!("at least {}, the completions in it", crowded.entries))
                     .with_hint("poll some completions first, or ask for more; nothing was changed")
-                    .with_source(crowded)
+                    .with_source(crowded),
+                other => pd::refused(RESIZE, other),
             })
         };
-        self.adapter.call(RESIZE, &self.cq.life, resize)
+        self.adapter.call(RESIZE, self.cq.life(), resize)
     }
 
     fn judge_resize(&self, depth: u32) -> Result<(), Error> {

@@ -1,5 +1,6 @@
 //! What a queue pair is to be like, judged as a whole when it is created.
 
+use crate::backend;
 use crate::device::qp;
 use crate::ndk::adapter::AdapterCore;
 use crate::ndk::pd::{self, PdCore};
@@ -131,14 +132,14 @@ impl<'a> QpDescription<'a> {
     }
 
     /// Judges everything, then creates.
-    pub(super) fn create(&self, pd: &PdCore) -> Result<Arc<qp::Qp>, Error> {
+    pub(super) fn create(&self, pd: &PdCore) -> Result<backend::Qp, Error> {
         self.judge_objects(pd)?;
         self.judge_sizes(pd.adapter.limits())?;
-        let description = qp::QpDescription {
-            pd: pd.number,
-            send_cq: Arc::clone(&self.initiator_cq.cq),
-            receive_cq: Arc::clone(&self.receive_cq.cq),
-            srq: self.srq.map(|srq| Arc::clone(&srq.srq)),
+        let description = backend::QpDescription {
+            pd: pd.pd.clone(),
+            send_cq: self.initiator_cq.cq.clone(),
+            receive_cq: self.receive_cq.cq.clone(),
+            srq: self.srq.map(|srq| srq.srq.clone()),
             context: self.context,
             send_depth: self.initiator_depth,
             receive_depth: self.receive_depth.unwrap_or(DEPTH),
@@ -150,10 +151,10 @@ impl<'a> QpDescription<'a> {
             faults: pd.adapter.faults.clone(),
         };
         let mut antecedents =
-            vec![pd.hold(), self.receive_cq.cq.life.hold(), self.initiator_cq.cq.life.hold()];
-        antecedents.extend(self.srq.map(|srq| srq.srq.life.hold()));
-        let device = pd.adapter.backend.device();
-        device.create_qp(description, antecedents).map_err(|full| pd::table_full(CREATE, full))
+            vec![pd.hold(), self.receive_cq.cq.life().hold(), self.initiator_cq.cq.life().hold()];
+        antecedents.extend(self.srq.map(|srq| srq.srq.life().hold()));
+        let made = pd.adapter.backend.create_qp(description, antecedents);
+        made.map_err(|refused| pd::refused(CREATE, refused))
     }
 
     fn judge_objects(&self, pd: &PdCore) -> Result<(), Error> {

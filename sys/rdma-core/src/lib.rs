@@ -59,4 +59,4 @@ pub use qp::{
     QpInfo, QpState, Remote, Route, SendRequest, Sge,
 };
 pub use srq::{Srq, SrqDescription};
-pub use wait::wait_readable;
+pub use wait::{Waker, wait_readable};

@@ -1,6 +1,6 @@
 //! Waiting for any of several descriptors, as one thread per device does.
 
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
 use crate::error::Error;
@@ -33,6 +33,48 @@ pub fn wait_readable(descriptors: &[BorrowedFd<'_>], timeout: Option<Duration>) 
     }
 }
 
+/// Ends the wait of another thread.
+#[derive(Debug)]
+pub struct Waker {
+    descriptor: OwnedFd,
+}
+
+impl Waker {
+    /// Makes one; its descriptor goes among those that are waited for.
+    ///
+    /// # Errors
+    /// EMFILE and the like.
+    pub fn new() -> Result<Self, Error> {
+        // SAFETY: no pointers.
+        let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+        if fd == -1 {
+            return Err(Error::last("eventfd"));
+        }
+        // SAFETY: just made, and nobody else's.
+        Ok(Self { descriptor: unsafe { OwnedFd::from_raw_fd(fd) } })
+    }
+
+    /// The descriptor can be read from now on, until [`calm`](Self::calm).
+    pub fn wake(&self) {
+        let one = 1_u64;
+        // SAFETY: the bytes of a number. It fails only when the count is at its end, and then it can be read.
+        let _full = unsafe { libc::write(self.descriptor.as_raw_fd(), (&raw const one).cast(), 8) };
+    }
+
+    /// The descriptor cannot be read until the next [`wake`](Self::wake).
+    pub fn calm(&self) {
+        let mut count = 0_u64;
+        // SAFETY: room for a number. It fails only when there is nothing to read.
+        let _calm = unsafe { libc::read(self.descriptor.as_raw_fd(), (&raw mut count).cast(), 8) };
+    }
+}
+
+impl AsFd for Waker {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
 /// Makes `descriptor` answer EAGAIN instead of waiting.
 pub(crate) fn set_non_blocking(descriptor: BorrowedFd<'_>) -> Result<(), Error> {
     let fd = descriptor.as_raw_fd();
@@ -56,7 +98,6 @@ pub(crate) fn no_event(call: &'static str) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 
     /// A descriptor that can be read if `count` is not zero.
     fn counter(count: u32) -> OwnedFd {
@@ -73,5 +114,17 @@ mod tests {
         let (quiet, loud) = (counter(0), counter(1));
         assert_eq!(wait_readable(&[quiet.as_fd()], Some(Duration::ZERO)).unwrap(), [false]);
         assert_eq!(wait_readable(&[quiet.as_fd(), loud.as_fd()], None).unwrap(), [false, true]);
+    }
+
+    #[test]
+    fn a_waker_is_readable_until_it_is_calmed() {
+        let waker = Waker::new().unwrap();
+        let readable = || wait_readable(&[waker.as_fd()], Some(Duration::ZERO)).unwrap()[0];
+        assert!(!readable());
+        waker.wake();
+        waker.wake();
+        assert!(readable());
+        waker.calm();
+        assert!(!readable());
     }
 }

@@ -1,8 +1,9 @@
 //! What NDK's flush promises, step by step, and whether it is so: what is pending is cancelled.
 //!
 //! A and B are connected. A gets requests of every kind that can be pending, is flushed, and is polled; then
-//! each sends to the other. [`story`] holds what is posted and what must come of it; [`report`] judges and
-//! tells it.
+//! each sends to the other. Where there are packets, what was under way may have reached the peer, so the
+//! flush ends the connection: there what A posts later is to be cancelled too. [`story`] holds what is
+//! posted and what must come of it; [`report`] judges and tells it.
 //!
 //! May come in: other promises of this flush. Not here: the flush of other systems, which completes in place
 //! of cancelling; they are told as a [`Tale`](super::tale::Tale).
@@ -11,11 +12,11 @@ mod report;
 mod story;
 
 use crate::command::clock::{self, Duration};
-use crate::command::world::{ADAPTER, End, Link, Shape};
+use crate::command::world::{End, Link, Shape};
 use anyhow::{Context, ensure};
-use qpair::ndk::{Adapter, Completion, OpFlags};
-use report::Later;
+use qpair::ndk::{Adapter, Completion, OpFlags, RdmaTechnology};
 pub use report::Report;
+use report::{After, Later};
 use story::{Act, STORY, Step};
 
 /// Bytes of each message buffer: the longer of these texts.
@@ -25,9 +26,9 @@ const AFTER: &str = "posted after the flush";
 /// How long a completion may take that is promised.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Shows it on the adapter of this process.
-pub fn run() -> anyhow::Result<Report> {
-    let adapter = Adapter::open(ADAPTER)?;
+/// Shows it on the adapter of that name.
+pub fn run(device: &str) -> anyhow::Result<Report> {
+    let adapter = Adapter::open(device)?;
     let report = observe(&adapter)?;
     adapter.close()?;
     Ok(report)
@@ -46,16 +47,21 @@ fn observe(adapter: &Adapter) -> anyhow::Result<Report> {
     }
     one(&b).context("B's receive of what was sent before the flush")?;
 
-    let pending_before = pending(&a);
+    let pending_before = settled(&a);
     let before = clock::now();
     a.qp.flush();
     let took = clock::since(before);
     let completions = drain(&a)?;
     let pending_after = pending(&a);
 
-    let later = vec![pass(("A", &a), ("B", &b))?, pass(("B", &b), ("A", &a))?];
-    link.part()?;
-    Ok(Report::new(pending_before, took, &completions, pending_after, later))
+    let after = if adapter.info().rdma_technology == RdmaTechnology::Undefined {
+        let later = vec![pass(("A", &a), ("B", &b))?, pass(("B", &b), ("A", &a))?];
+        link.part()?;
+        After::Lives(later)
+    } else {
+        After::Cancelled(cancelled(&a)?)
+    };
+    Ok(Report::new(pending_before, took, &completions, pending_after, after))
 }
 
 /// Where messages lie in the region of an end: first the one that it sends, then the one that it takes.
@@ -85,6 +91,16 @@ fn pending(end: &End) -> u64 {
     counters.receives_pending + counters.initiator_requests_pending
 }
 
+/// The same when what A has sent and B has received is known to be done, for which an acknowledgement is on
+/// its way where there are packets.
+fn settled(a: &End) -> u64 {
+    let (begin, due) = (clock::now(), story::pending());
+    while pending(a) > due && clock::since(begin) < LIMIT {
+        std::thread::yield_now();
+    }
+    pending(a)
+}
+
 /// Polls until as much has completed as was posted, and once more for what should not be there.
 fn drain(a: &End) -> anyhow::Result<Vec<Completion>> {
     let mut completions = Vec::new();
@@ -106,6 +122,14 @@ fn one(end: &End) -> anyhow::Result<Completion> {
     let count = end.cq.wait(&mut completion, Some(LIMIT))?;
     ensure!(count == 1, "no completion within {LIMIT:?}");
     Ok(completion[0])
+}
+
+/// What comes of a receive and a send of A that are posted after the flush.
+fn cancelled(a: &End) -> anyhow::Result<Vec<Completion>> {
+    let next = STORY.len() as u64;
+    receive(a, next)?;
+    a.qp.send(next, &a.region.sge(OUTGOING..OUTGOING + SIZE)?, OpFlags::NONE)?;
+    Ok(vec![one(a).context("A's receive or send after the flush")?, one(a).context("the other of them")?])
 }
 
 /// A message that is posted after the flush.

@@ -1,6 +1,6 @@
 //! Whether it is as promised, told in words or as a document.
 
-use super::story::{Act, Queue, STORY, Step};
+use super::story::{self, Act, Queue, STORY, Step};
 use super::{AFTER, LIMIT};
 use crate::command::clock::Duration;
 use crate::command::flush::tale::{Part, Tale};
@@ -30,8 +30,32 @@ pub struct Report {
     /// What was polled from A's completion queue: its receive queue's, then its initiator queue's, each as
     /// they came.
     completions: Vec<Ended>,
-    /// Messages that were posted after the flush.
+    /// `stays` within a process; `ends` where there are packets.
+    connection: &'static str,
+    /// Messages that were posted after the flush, where the connection stays.
     later: Vec<Later>,
+    /// What A posted after the flush, where it ends.
+    cancelled_later: Vec<Ended>,
+}
+
+/// What came of what was posted after the flush.
+pub enum After {
+    /// The connection stays: messages go to and fro.
+    Lives(Vec<Later>),
+    /// It is over: a receive and a send of A.
+    Cancelled(Vec<Completion>),
+}
+
+impl After {
+    fn broken(&self) -> Vec<String> {
+        match self {
+            Self::Lives(later) => later.iter().filter_map(Later::broken).collect(),
+            Self::Cancelled(came) => {
+                let lives = came.iter().filter(|completion| completion.status != Status::CANCELLED);
+                lives.map(|one| format!("A's later {} ended with {}", name(one), one.status)).collect()
+            }
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -115,19 +139,23 @@ impl Report {
         took: Duration,
         completions: &[Completion],
         pending_after: u64,
-        later: Vec<Later>,
+        after: After,
     ) -> Self {
         let queues = [Queue::Receive, Queue::Initiator];
         let of = |queue| completions.iter().filter(move |completion| Queue::of(completion.kind) == queue);
         let mut broken: Vec<String> = queues.iter().flat_map(|queue| judge(*queue, of(*queue))).collect();
-        let cancelled = STORY.iter().filter(|step| step.status == Status::CANCELLED).count() as u64;
+        let cancelled = story::pending();
         if pending_before != cancelled {
             broken.push(format!("{pending_before} requests were pending before the flush, not {cancelled}"));
         }
         if pending_after != 0 {
             broken.push(format!("{pending_after} requests are pending after the flush, not 0"));
         }
-        broken.extend(later.iter().filter_map(Later::broken));
+        broken.extend(after.broken());
+        let (connection, later, cancelled_later) = match after {
+            After::Lives(later) => ("stays", later, Vec::new()),
+            After::Cancelled(came) => ("ends", Vec::new(), came.iter().map(ended).collect()),
+        };
         Self {
             command: "flush",
             kind: "ndk",
@@ -138,7 +166,9 @@ impl Report {
             pending_after,
             took_ns: took.as_nanos() as u64, // 584 years at most
             completions: queues.iter().flat_map(|queue| of(*queue).map(ended)).collect(),
+            connection,
             later,
+            cancelled_later,
         }
     }
 
@@ -166,13 +196,20 @@ impl Report {
             tale.step(Part::After, &format!("{from} sends to {to}"), send.status);
             tale.saw(&format!("{to}'s receive"), receive.status).saw("what arrived", format!("{text:?}"));
         }
+        for Ended { request, status, .. } in &self.cancelled_later {
+            tale.step(Part::After, &format!("A posts {request}"), status.status);
+        }
         if self.as_promised {
             tale.means(
                 true,
                 "each request that was pending is cancelled, once, in posting order per queue",
                 "",
             );
-            tale.denies(true, "what is posted later is cancelled, or the connection is over", "");
+            if self.connection == "stays" {
+                tale.denies(true, "what is posted later is cancelled, or the connection is over", "");
+            } else {
+                tale.means(true, "the connection is over, since what was under way may have arrived", "");
+            }
         }
         self.broken_promises.iter().for_each(|broken| tale.holds(false, broken, "so it was seen"));
         tale
@@ -228,7 +265,14 @@ impl fmt::Display for Report {
         for Ended { request, status, .. } in &self.completions {
             writeln!(f, "     {request:<12}{status}")?;
         }
-        writeln!(f, "\n4. What is posted now lives:\n")?;
+        if self.connection == "stays" {
+            writeln!(f, "\n4. What is posted now lives:\n")?;
+        } else {
+            writeln!(f, "\n4. The connection is over, and what A posts now is cancelled:\n")?;
+        }
+        for Ended { request, status, .. } in &self.cancelled_later {
+            writeln!(f, "     {request:<12}{status}")?;
+        }
         for Later { from, to, send, receive, text } in &self.later {
             let (send, receive) = (send.status, receive.status);
             writeln!(f, "     {from} to {to}      {text:?}: {send} at {from}, {receive} at {to}")?;
@@ -263,7 +307,7 @@ mod tests {
     fn broken(change: impl FnOnce(&mut Vec<Completion>)) -> Vec<String> {
         let mut completions = as_due();
         change(&mut completions);
-        Report::new(8, Duration::ZERO, &completions, 0, Vec::new()).broken_promises
+        Report::new(8, Duration::ZERO, &completions, 0, After::Lives(Vec::new())).broken_promises
     }
 
     #[test]
@@ -302,9 +346,24 @@ mod tests {
             Later::new("A", "B", &dead, &dead, ""),
             Later::new("B", "A", &ended(Status::SUCCESS), &ended(Status::SUCCESS), AFTER),
         ];
-        let report = Report::new(7, Duration::ZERO, &as_due(), 1, later);
+        let report = Report::new(7, Duration::ZERO, &as_due(), 1, After::Lives(later));
         assert!(!report.is_as_promised());
         assert_eq!(report.broken_promises.len(), 3);
         assert!(report.to_string().contains("Not as promised:\n\n     7 requests were pending"));
+    }
+    #[test]
+    fn where_the_connection_ends_what_lives_later_is_told() {
+        let report = |status| {
+            let mut completion = Completion::default();
+            (completion.status, completion.request_context) = (status, 9);
+            let after = After::Cancelled(vec![completion]);
+            Report::new(8, Duration::ZERO, &as_due(), 0, after)
+        };
+        let over = report(Status::CANCELLED);
+        assert!(over.is_as_promised());
+        assert!(over.to_string().contains("4. The connection is over"), "{over}");
+        let lives = report(Status::SUCCESS);
+        assert_eq!(lives.broken_promises.len(), 1);
+        assert!(lives.broken_promises[0].ends_with("9 ended with STATUS_SUCCESS (0x00000000)"));
     }
 }

@@ -73,7 +73,7 @@ impl fmt::Display for Step {
     }
 }
 
-const fn pending(act: Act, number: u64, flags: OpFlags, before: &'static str) -> Step {
+const fn cut_short(act: Act, number: u64, flags: OpFlags, before: &'static str) -> Step {
     Step { act, number, flags, before, status: Status::CANCELLED }
 }
 
@@ -81,9 +81,9 @@ const NO_MESSAGE: &str = "waits for a message of B";
 
 /// In the order of posting.
 pub const STORY: &[Step] = &[
-    pending(Act::Receive, 1, OpFlags::NONE, NO_MESSAGE),
-    pending(Act::Receive, 2, OpFlags::NONE, NO_MESSAGE),
-    pending(Act::Receive, 3, OpFlags::NONE, NO_MESSAGE),
+    cut_short(Act::Receive, 1, OpFlags::NONE, NO_MESSAGE),
+    cut_short(Act::Receive, 2, OpFlags::NONE, NO_MESSAGE),
+    cut_short(Act::Receive, 3, OpFlags::NONE, NO_MESSAGE),
     Step {
         act: Act::Send,
         number: 1,
@@ -91,17 +91,22 @@ pub const STORY: &[Step] = &[
         before: "done, into the only receive of B; not polled yet",
         status: Status::SUCCESS,
     },
-    pending(Act::Send, 2, OpFlags::NONE, "waits for another receive of B"),
-    pending(
+    cut_short(Act::Send, 2, OpFlags::NONE, "waits for another receive of B"),
+    cut_short(
         Act::Send,
         3,
         OpFlags::SILENT_SUCCESS,
         "waits behind send 2; silent: its success would not be told",
     ),
-    pending(Act::Write, 4, OpFlags::NONE, "waits behind send 2"),
-    pending(Act::Read, 5, OpFlags::NONE, "waits behind send 2"),
-    pending(Act::Send, 6, OpFlags::DEFER, "deferred: not handed over yet"),
+    cut_short(Act::Write, 4, OpFlags::NONE, "waits behind send 2"),
+    cut_short(Act::Read, 5, OpFlags::NONE, "waits behind send 2"),
+    cut_short(Act::Send, 6, OpFlags::DEFER, "deferred: not handed over yet"),
 ];
+
+/// How many of them are pending when the flush comes.
+pub fn pending() -> u64 {
+    STORY.iter().filter(|step| step.status == Status::CANCELLED).count() as u64
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,86 @@
+//! What the connection manager tells a side, as messages and notices of the machine.
+
+#![forbid(unsafe_code)]
+
+use super::side::{Book, RESOLVE, Side, call, connection};
+use crate::cm::{
+    self, Action, Body, Message, Notice, PrivateData, QpAddress, ReadLimits, RejReason, Reply, State,
+    Unreachable,
+};
+use crate::time::Time;
+use crate::work::Qpn;
+use qpair_rdma_core as rdma;
+use qpair_rdma_core::cm::{Event, EventKind, Parameters};
+use std::sync::Arc;
+
+/// Reasons of a rejection (IBTA 12.6.7.2).
+const STALE: i32 = 10;
+
+impl Side {
+    /// The connection manager says something.
+    pub(super) fn hear(self: &Arc<Self>, event: Event) {
+        let Event { kind, status, parameters, .. } = event;
+        self.input(|book, now, actions| match kind {
+            EventKind::AddressResolved => {
+                let step = call(book, |id| id.resolve_route(RESOLVE));
+                step.unwrap_or_else(|error| self.not_sent(book, &error));
+            }
+            EventKind::RouteResolved => {
+                let step = ask_peer(book);
+                step.unwrap_or_else(|error| self.not_sent(book, &error));
+            }
+            EventKind::AddressError => book.notices.push_back(Notice::Unreachable(Unreachable::Host)),
+            EventKind::RouteError => book.notices.push_back(Notice::Unreachable(Unreachable::Network)),
+            EventKind::ConnectResponse => {
+                let (qp, limits, private_data) = words(parameters.as_ref());
+                told(book, now, Body::Rep(Reply { qp, limits, private_data }), actions);
+            }
+            EventKind::Rejected => {
+                let reason = if status == STALE { RejReason::Stale } else { RejReason::Consumer };
+                let (_, _, private_data) = words(parameters.as_ref());
+                told(book, now, Body::Rej { reason, private_data }, actions);
+            }
+            EventKind::Unreachable => book.machine.handle_timeout(Time::from_nanos(u64::MAX), actions),
+            EventKind::ConnectError => told(book, now, Body::Gone, actions),
+            EventKind::Established => told(book, now, Body::Rtu, actions),
+            EventKind::Disconnected => {
+                let answer = book.machine.state() == State::Disconnecting;
+                told(book, now, if answer { Body::Drep } else { Body::Dreq }, actions);
+            }
+            EventKind::DeviceRemoval => {
+                book.notices.push_back(Notice::QpFatal);
+                // Dropped by the close, which must not wait for the user.
+                if let Some(id) = book.id.take() {
+                    self.adapter.forget_side(&id);
+                    drop(id);
+                }
+            }
+            _ => {}
+        });
+    }
+}
+
+/// There is a way to the peer: asks it.
+fn ask_peer(book: &mut Book) -> Result<(), rdma::Error> {
+    let (Some(qp), Some(id), Some((limits, data))) = (&book.qp, &book.id, book.request.take()) else {
+        return Ok(());
+    };
+    id.connect(&connection(qp, limits, &data))
+}
+
+/// What the peer said: the event names what this end may do, the machine wants what the peer asked for.
+pub(super) fn words(said: Option<&Parameters>) -> (QpAddress, ReadLimits, PrivateData) {
+    let Some(said) = said else { return (QpAddress::default(), ReadLimits::default(), PrivateData::none()) };
+    let limits =
+        ReadLimits { inbound: said.initiator_depth.into(), outbound: said.responder_resources.into() };
+    let qp = QpAddress { qpn: Qpn(said.qp_number), starting_psn: 0 };
+    // Padded by the manager to what the message has room for: how much was sent is not known (CONN-15).
+    let kept = said.private_data.len().min(cm::ANSWER_DATA_MAX);
+    let data = PrivateData::for_answer(&said.private_data[..kept]).unwrap_or_default();
+    (qp, limits, data)
+}
+
+fn told(book: &mut Book, now: Time, body: Body, actions: &mut Vec<Action>) {
+    let attempt = book.machine.attempt();
+    book.machine.handle_message(now, Message { attempt, body }, actions);
+}

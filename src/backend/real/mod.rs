@@ -1,0 +1,57 @@
+//! Devices of the kernel behind the NDK face: libibverbs and librdmacm through `qpair-rdma-core`.
+//!
+//! Each object wraps one of verbs and has a [`Life`](crate::device::lifetime::Life) as the emulated ones do.
+//! What verbs does otherwise is made good here:
+//! - **Shadows** ([`shadow`]). Each queue remembers of every request what verbs does not bring back: context,
+//!   kind, length, whether it is silent. Successes of silent requests are retired by the next completion
+//!   behind them; now and then one of them is signalled for that, and its completion swallowed.
+//! - **Completion queues** ([`cq`]) find the queue pair of an entry, and keep what was taken from the device
+//!   before its user asked in a side queue, out of which results come first.
+//! - **One thread** for each adapter ([`adapter`]) waits for what the device and the connection manager tell.
+//! - **Connectors** ([`connect`]) run the machine of `cm`, as those of a NET do: here its messages are calls
+//!   of rdma_cm, and the events of rdma_cm its messages.
+//!
+//! A post takes one lock of its queue here, and a poll that of its completion queue, beside the provider's
+//! own. May come in: flushes and atomic writes. Not here: names, statuses and limits of the face, calls of
+//! the C libraries. Without unsafe code but for the registration of memory ([`memory`]).
+
+mod adapter;
+mod capabilities;
+mod close;
+mod connect;
+mod cq;
+mod endpoint;
+mod hear;
+mod listen;
+mod memory;
+mod post;
+mod qp;
+mod receive;
+mod shadow;
+mod side;
+mod srq;
+mod status;
+mod window;
+
+pub(crate) use adapter::{Adapter, OpenError};
+pub(crate) use capabilities::Capabilities;
+pub(crate) use connect::Connector;
+pub(crate) use cq::Cq;
+pub(crate) use endpoint::SharedEndpoint;
+pub(crate) use listen::Listener;
+pub(crate) use memory::{Pd, Region};
+pub(crate) use qp::Qp;
+pub(crate) use srq::Srq;
+pub(crate) use window::Window;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Names of the devices that the kernel has and the library knows.
+pub(crate) fn names() -> Result<Vec<String>, OpenError> {
+    Ok(qpair_rdma_core::devices()?.into_iter().map(|device| device.name).collect())
+}
+
+/// A poisoned lock is sound: below those of this room no user code runs.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,440 @@
+//! Queue pairs: what they are made of, their state, and what a completion of the device means.
+//!
+//! The device's queue pair is in Init from its creation on, so that it takes receives. It is twice as deep as
+//! ours, and deeper than both together never needs to be: room is given out by the shadows.
+
+#![forbid(unsafe_code)]
+
+use super::receive::Receives;
+use super::shadow::Shadow;
+use super::{Adapter, Cq, Pd, Srq, capabilities, lock, status, window};
+use crate::backend::{self, QpDescription, Refused};
+use crate::cm::ReadLimits;
+use crate::device::callbacks::{Deliver, Outbox};
+use crate::device::lifetime::{Hold, Life};
+use crate::device::qp::{QpCounters, Rules};
+use crate::ring::EventCounter;
+use crate::sync::{AtomicU64, Ordering};
+use crate::time::Span;
+use crate::work::{Completion, Detail, Qpn, Status};
+use qpair_rdma_core::cm::Id;
+use qpair_rdma_core::{self as rdma, Access, QpAttributes, QpState};
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+/// Where a queue pair stands, for its posts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Not connected: receives only.
+    Unconnected = 0,
+    /// Connected.
+    Connected = 1,
+    /// Broken: everything is cancelled, what comes later too.
+    Error = 2,
+    /// Disconnected or closing: receives are cancelled, nothing else is taken.
+    Closed = 3,
+}
+
+/// The send queue.
+#[derive(Debug)]
+pub(super) struct Sends {
+    pub(super) shadow: Shadow,
+    pub(super) deferred: super::post::Deferred,
+    pub(super) figures: Figures,
+}
+
+/// What a queue has done.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Figures {
+    completed: u64,
+    bytes: u64,
+    failed: u64,
+    not_ready: u64,
+}
+
+impl Figures {
+    fn count(&mut self, retired: u64, completion: &Completion) {
+        self.completed += retired;
+        self.bytes += u64::from(completion.length);
+        self.failed += u64::from(completion.status != Status::Success);
+        self.not_ready += u64::from(completion.status == Status::RnrRetryExceeded);
+    }
+}
+
+type Hook = Arc<dyn Fn() + Send + Sync>;
+
+/// A queue pair.
+pub(crate) struct Qp {
+    pub(crate) life: Arc<Life>,
+    pub(super) adapter: Arc<Adapter>,
+    pd: Arc<Pd>,
+    pub(super) qp: rdma::Qp,
+    pub(super) key: u64,
+    pub(super) context: u64,
+    pub(super) send_cq: Arc<Cq>,
+    pub(super) receive_cq: Arc<Cq>,
+    pub(super) srq: Option<Arc<Srq>>,
+    pub(super) sends: Mutex<Sends>,
+    pub(super) receives: Mutex<Receives>,
+    pub(super) max: Maxima,
+    pub(super) rules: Rules,
+    rnr_limit: Option<Span>,
+    phase: AtomicU64,
+    /// Reads that this side may have in progress.
+    pub(super) outbound_reads: AtomicU64,
+    /// Not 0: the device's queue pair has left Init.
+    moved: AtomicU64,
+    pub(super) tied: AtomicU64,
+    fatal: EventCounter,
+    fatal_hook: Mutex<Option<Hook>>,
+    /// Held until the queue pair has come to rest.
+    pub(super) quiet: Mutex<Option<Hold>>,
+}
+
+/// What one request may have.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Maxima {
+    pub(super) send_sge: u32,
+    pub(super) receive_sge: u32,
+    pub(super) inline: u32,
+    pub(super) send_depth: u32,
+}
+
+/// Bits of a request's number, above its ticket: of which queue it is.
+pub(super) const RECEIVE: u64 = 1 << 63;
+pub(super) const SHARED: u64 = 1 << 62;
+
+/// The port that is used; devices with several have an adapter for the first.
+const PORT: u8 = 1;
+
+fn real_cq(cq: &backend::Cq) -> Arc<Cq> {
+    match cq {
+        backend::Cq::Real(cq) => Arc::clone(cq),
+        backend::Cq::Emulated(_) => unreachable!("the face judges that all is of one adapter"),
+    }
+}
+
+impl Qp {
+    pub(crate) fn new(of: QpDescription, holds: Vec<Hold>) -> Result<Arc<Self>, Refused> {
+        let (backend::Pd::Real(pd), send_cq, receive_cq) =
+            (of.pd.clone(), real_cq(&of.send_cq), real_cq(&of.receive_cq))
+        else {
+            unreachable!("a domain is asked by its own adapter")
+        };
+        let srq = of.srq.as_ref().map(|srq| match srq {
+            backend::Srq::Real(srq) => Arc::clone(srq),
+            backend::Srq::Emulated(_) => unreachable!("the face judges that all is of one adapter"),
+        });
+        let adapter = Arc::clone(&pd.adapter);
+        let key = adapter.new_key();
+        let qp = create(&pd, &of, [&send_cq, &receive_cq], srq.as_deref(), key)?;
+        qp.modify(&to_init())?;
+        let life = Life::new(holds);
+        let sends = Sends {
+            shadow: Shadow::new(of.send_depth),
+            deferred: super::post::Deferred::new(of.send_depth, of.send_sge, of.inline),
+            figures: Figures::default(),
+        };
+        let max = Maxima {
+            send_sge: of.send_sge.min(capabilities::SGE),
+            receive_sge: of.receive_sge.min(capabilities::SGE),
+            inline: of.inline.min(capabilities::INLINE),
+            send_depth: of.send_depth,
+        };
+        let qp = Arc::new(Self {
+            quiet: Mutex::new(Some(life.hold())),
+            life,
+            adapter,
+            pd,
+            qp,
+            key,
+            context: of.context,
+            send_cq,
+            receive_cq,
+            srq,
+            sends: Mutex::new(sends),
+            receives: Mutex::new(Receives::new(of.receive_depth, max.receive_sge)),
+            max,
+            rules: of.rules,
+            rnr_limit: of.rnr_limit,
+            phase: AtomicU64::new(Phase::Unconnected as u64),
+            outbound_reads: AtomicU64::new(0),
+            moved: AtomicU64::new(0),
+            tied: AtomicU64::new(0),
+            fatal: EventCounter::new(),
+            fatal_hook: Mutex::default(),
+        });
+        qp.adapter.know_qp(key, &qp);
+        qp.send_cq.attach(&qp);
+        qp.receive_cq.attach(&qp);
+        Ok(qp)
+    }
+
+    pub(crate) fn pd(&self) -> u32 {
+        self.pd.number
+    }
+
+    pub(super) fn number(&self) -> u32 {
+        self.qp.number()
+    }
+
+    pub(crate) fn qpn(&self) -> Qpn {
+        Qpn(self.number())
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        // Acquire: pairs with the stores of `set_phase`.
+        match self.phase.load(Ordering::Acquire) {
+            0 => Phase::Unconnected,
+            1 => Phase::Connected,
+            2 => Phase::Error,
+            _ => Phase::Closed,
+        }
+    }
+
+    /// Moves on, unless it is further already; true: it moved.
+    pub(super) fn set_phase(&self, phase: Phase) -> bool {
+        // AcqRel: one caller finds it as it was before and goes on.
+        self.phase.fetch_max(phase as u64, Ordering::AcqRel) < phase as u64
+    }
+
+    /// Not connected any more, after an accept that came to nothing.
+    fn unset_connected(&self) {
+        let (from, to) = (Phase::Connected as u64, Phase::Unconnected as u64);
+        // AcqRel: as in `set_phase`; a failure says that it is in error, where it stays.
+        let _later = self.phase.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    /// Moves the device's queue pair as the connection manager says, so that it receives and sends.
+    pub(super) fn ready(&self, id: &Id, limits: ReadLimits) -> Result<(), rdma::Error> {
+        self.settle_flush();
+        // Relaxed: published by the phase.
+        self.outbound_reads.store(limits.outbound.into(), Ordering::Relaxed);
+        let inbound = u8::try_from(limits.inbound).unwrap_or(u8::MAX);
+        let outbound = u8::try_from(limits.outbound).unwrap_or(u8::MAX);
+        let (retries, timer) = patience(self.rnr_limit);
+        let receive = id.qp_attributes(QpState::ReadyToReceive)?;
+        self.moved.store(1, Ordering::Release); // pairs with `back_to_init`
+        self.qp.modify(&receive.max_reads_in(inbound).rnr_timer(timer))?;
+        let send = id.qp_attributes(QpState::ReadyToSend)?;
+        self.qp.modify(&send.max_reads_out(outbound).retries(6, retries))
+    }
+
+    /// Initiator requests are taken from now on.
+    pub(super) fn open(&self) {
+        self.set_phase(Phase::Connected);
+    }
+
+    /// The device's queue pair is put back to Init, with its receives, if it had left it.
+    pub(super) fn back_to_init(&self) -> Result<(), rdma::Error> {
+        self.unset_connected();
+        // AcqRel: pairs with `ready`.
+        if self.moved.swap(0, Ordering::AcqRel) == 0 || self.phase() != Phase::Unconnected {
+            return Ok(());
+        }
+        let mut receives = lock(&self.receives);
+        self.qp.modify(&QpAttributes::to(QpState::Reset))?;
+        self.qp.modify(&to_init())?;
+        receives.post_all(&self.qp)
+    }
+
+    /// Moves the device's queue pair to error, in which it cancels everything.
+    pub(super) fn move_to_error(&self) {
+        if let Err(error) = self.qp.modify(&QpAttributes::to(QpState::Error)) {
+            tracing::warn!(qp = self.number(), %error, "not moved to error; the device may be gone");
+        }
+    }
+
+    /// What is called, once, when the queue pair has gone to error by itself; as a callback, no lock held.
+    pub(super) fn on_fatal(&self, hook: Option<Box<dyn Fn() + Send + Sync>>) {
+        let before = std::mem::replace(&mut *lock(&self.fatal_hook), hook.map(Arc::from));
+        drop(before);
+    }
+
+    /// The connection is dead, for a reason of the device: its connector hears of it.
+    pub(super) fn break_down(self: &Arc<Self>) {
+        let mut outbox = Outbox::new();
+        self.broken(&mut outbox);
+        outbox.emit();
+    }
+
+    fn broken(self: &Arc<Self>, outbox: &mut Outbox) {
+        if self.set_phase(Phase::Error) {
+            self.move_to_error();
+            if self.fatal.raise() {
+                outbox.push(Arc::clone(self) as Arc<dyn Deliver>);
+            }
+        }
+    }
+
+    /// What an entry of the device's completion queue tells the user, if anything.
+    pub(super) fn completed(
+        self: &Arc<Self>,
+        entry: &rdma::Completion,
+        outbox: &mut Outbox,
+    ) -> Option<Completion> {
+        let ticket = entry.id & !(RECEIVE | SHARED);
+        let tell = |slot, retired, figures: &mut Figures| {
+            let mut completion = status::completion(&slot, entry, self.qpn(), self.context);
+            // The first to be flushed of a queue pair that nobody has broken is what has broken it: soft-RoCE
+            // says no more of a bind or an invalidation that it refuses.
+            let refuses = matches!(entry.status, rdma::Status::Flushed | rdma::Status::LocalOperationError)
+                || entry.status == rdma::Status::BindError;
+            if refuses && self.phase() == Phase::Connected {
+                if let Some((status, detail)) = window::refusal(&slot) {
+                    (completion.status, completion.detail) = (status, detail);
+                }
+            }
+            figures.count(retired, &completion);
+            (!slot.silent || completion.status != Status::Success).then_some(completion)
+        };
+        let told = if entry.id & SHARED != 0 {
+            let srq = self.srq.as_ref()?;
+            // Looked at before its place can be another receive's.
+            let bad = entry.status == rdma::Status::LocalOperationError;
+            let takes = bad.then(|| srq.with_entries(ticket, |entries| self.takes(entries)));
+            let told = tell(srq.retire(ticket)?, 1, &mut lock(&self.receives).figures);
+            told.map(|told| explained(told, takes.flatten().unwrap_or(false)))
+        } else if entry.id & RECEIVE != 0 {
+            let mut receives = lock(&self.receives);
+            let (slot, retired) = receives.shadow.retire(ticket)?;
+            let told = tell(slot, retired, &mut receives.figures);
+            let bad = entry.status == rdma::Status::LocalOperationError;
+            told.map(|told| explained(told, bad && self.takes(receives.entries_of(ticket))))
+        } else {
+            let mut sends = lock(&self.sends);
+            let (slot, retired) = sends.shadow.retire(ticket)?;
+            tell(slot, retired, &mut sends.figures)
+        };
+        if entry.id & (RECEIVE | SHARED) != 0 && entry.status == rdma::Status::Success {
+            // Who has received a message may answer it, before its accept is done (Q-12, CONN-43).
+            self.open();
+        }
+        // A queue pair that is connected flushes only what stands behind a failure.
+        let flushed = entry.status == rdma::Status::Flushed && self.phase() != Phase::Connected;
+        if entry.status != rdma::Status::Success && !flushed {
+            self.broken(outbox);
+        }
+        told
+    }
+
+    /// The memory of a receive may be written.
+    fn takes(&self, entries: &[rdma::Sge]) -> bool {
+        entries.iter().all(|entry| self.adapter.takes(self.pd.number, entry))
+    }
+
+    pub(crate) fn counters(&self) -> QpCounters {
+        // What has completed and nobody has polled is not pending.
+        self.send_cq.gather();
+        self.receive_cq.gather();
+        let (pending, out) = {
+            let sends = lock(&self.sends);
+            (sends.shadow.len(), sends.figures)
+        };
+        let receives = lock(&self.receives);
+        let in_ = receives.figures;
+        QpCounters {
+            sends_pending: pending,
+            receives_pending: receives.shadow.len(),
+            sends_completed: out.completed,
+            receives_completed: in_.completed,
+            bytes_out: out.bytes,
+            bytes_in: in_.bytes,
+            failed: out.failed + in_.failed,
+            receiver_not_ready: out.not_ready,
+        }
+    }
+}
+
+/// Soft-RoCE says of a receive only that the request is bad, both if the message is too long for it and if
+/// its memory may not be written.
+fn explained(mut told: Completion, takes: bool) -> Completion {
+    if told.status == Status::LocalQpOperation {
+        (told.status, told.detail) = if takes {
+            (Status::LocalLength, Detail::ReceiveTooSmall)
+        } else {
+            (Status::LocalProtection, Detail::None)
+        };
+    }
+    told
+}
+
+/// Makes the device's queue pair.
+fn create(
+    pd: &Pd,
+    of: &QpDescription,
+    [send_cq, receive_cq]: [&Arc<Cq>; 2],
+    srq: Option<&Srq>,
+    key: u64,
+) -> Result<rdma::Qp, rdma::Error> {
+    let description = rdma::QpDescription {
+        receive_cq: &receive_cq.cq,
+        srq: srq.map(|srq| &srq.srq),
+        // One at least of each: what the face asks for may be nothing, which devices do not know.
+        send_requests: (2 * of.send_depth).max(1),
+        receive_requests: if srq.is_some() { 0 } else { of.receive_depth.max(1) },
+        send_sge: of.send_sge.max(1),
+        receive_sge: if srq.is_some() { 0 } else { of.receive_sge.max(1) },
+        inline_bytes: of.inline,
+        key,
+        ..rdma::QpDescription::new(&send_cq.cq)
+    };
+    pd.pd.create_qp(&description)
+}
+
+/// From Reset to Init; what a peer may do is said by regions.
+pub(super) fn to_init() -> QpAttributes {
+    let access = Access::LOCAL_WRITE | Access::REMOTE_READ | Access::REMOTE_WRITE | Access::REMOTE_ATOMIC;
+    QpAttributes::init(PORT, access)
+}
+
+/// Hundredths of a millisecond of the codes 1 to 31 of the RNR timer (IBTA 9.7.5.2.8); code 0 is 655.36 ms.
+const TIMERS: [u64; 31] = [
+    1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096,
+    6144, 8192, 12288, 16384, 24576, 32768, 49152,
+];
+
+/// Retries without a receive and the code of the timer between them, for about so long.
+///
+/// The retries are those of the sender, the timer is that of the receiver: both ends are thought to be alike.
+/// Six waits of 655 ms are the longest that ends.
+fn patience(limit: Option<Span>) -> (u8, u8) {
+    const SHORT: u8 = 12; // 0.64 ms
+    let Some(limit) = limit else { return (7, SHORT) };
+    if limit.as_nanos() == 0 {
+        return (0, SHORT);
+    }
+    let each = limit.as_nanos() / 6 / 10_000;
+    let code = TIMERS.iter().position(|timer| *timer >= each).map_or(0, |place| place as u8 + 1);
+    (6, code)
+}
+
+impl Deliver for Qp {
+    fn deliver(self: Arc<Self>) {
+        self.fatal.deliver(|| {
+            let hook = lock(&self.fatal_hook).clone();
+            if let Some(hook) = hook {
+                hook();
+            }
+        });
+    }
+}
+
+impl fmt::Debug for Qp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Qp")
+            .field("qpn", &self.qpn())
+            .field("phase", &self.phase())
+            .field("counters", &self.counters())
+            .finish_non_exhaustive()
+    }
+}
+
+#[test]
+fn patience_is_rounded_to_what_a_device_can_say() {
+    assert_eq!(patience(None), (7, 12));
+    assert_eq!(patience(Some(Span::from_nanos(0))), (0, 12));
+    assert_eq!(patience(Some(Span::from_millis(6))), (6, 14), "1.28 ms six times");
+    assert_eq!(patience(Some(Span::from_secs(10))), (6, 0));
+    assert_eq!(patience(Some(Span::from_nanos(1))), (6, 1));
+}

@@ -1,0 +1,83 @@
+//! Real devices, as programs meet them: the `qpair` command on one, and what a program must be able to rely
+//! on.
+//!
+//! QPAIR_RDMA_DEVICE names the device, rxe0 if it does not: `cargo xtask softroce` runs these over rxe0 in a
+//! guest. They are no part of `cargo test`, which has no device. QPAIR_STRESS multiplies the long ones.
+
+use serde_json::Value;
+use std::process::{Command, Output, Stdio};
+
+#[path = "real_device/cycles.rs"]
+mod cycles;
+#[path = "real_device/flush.rs"]
+mod flush;
+#[path = "real_device/loss.rs"]
+mod loss;
+#[path = "real_device/rig.rs"]
+mod rig;
+
+fn device() -> String {
+    std::env::var("QPAIR_RDMA_DEVICE").unwrap_or_else(|_| "rxe0".to_owned())
+}
+
+fn run(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_qpair"));
+    command.args(arguments).env_remove("RUST_LOG").stdin(Stdio::null());
+    command.output().expect("the command can be started")
+}
+
+/// The document of a run that succeeds.
+#[track_caller]
+fn document(arguments: &[&str]) -> Value {
+    let output = run(arguments);
+    let said = String::from_utf8_lossy(&output.stderr);
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {said}{printed}");
+    serde_json::from_slice(&output.stdout).expect("one JSON document on standard output")
+}
+
+#[test]
+fn the_device_is_listed_with_what_it_can_do() {
+    let _alone = rig::alone();
+    let listed = document(&["devices", "--json"]);
+    let devices = listed["devices"].as_array().expect("a list");
+    let own = devices.iter().find(|one| one["name"] == device()).expect("the device");
+    assert_eq!(own["kind"], "kernel");
+    assert!(own["can"]["max_cq_depth"].as_u64().is_some_and(|depth| depth >= 1024), "{own}");
+    assert!(!own["can"]["addresses"].as_array().expect("a list").is_empty(), "{own}");
+}
+
+#[test]
+fn the_doctor_opens_the_device() {
+    let _alone = rig::alone();
+    let examined = document(&["doctor", "--json", "--device", &device()]);
+    assert_eq!(examined["opened"], serde_json::json!([device()]));
+}
+
+#[test]
+fn pingpong_verifies_each_operation() {
+    let _alone = rig::alone();
+    for (op, threads) in [("send", "2"), ("send", "1"), ("write", "2"), ("read", "1"), ("cas", "1")] {
+        let arguments = ["pingpong", "--json", "--iters", "200", "--device", &device(), "--op", op];
+        let done = document(&[&arguments[..], &["--threads", threads]].concat());
+        let messages = if matches!(op, "send" | "write") { 440 } else { 220 };
+        assert_eq!(done["verified_messages"], messages, "{op}: {done}");
+    }
+}
+
+#[test]
+fn flush_keeps_its_promises_and_ends_the_connection() {
+    let _alone = rig::alone();
+    let told = document(&["flush", "--json", "--device", &device()]);
+    assert_eq!((&told["pending_before"], &told["pending_after"]), (&8.into(), &0.into()));
+    assert_eq!(told["connection"], "ends");
+    assert_eq!(told["cancelled_later"].as_array().expect("a list").len(), 2);
+}
+
+#[test]
+fn the_statements_about_flush_hold() {
+    let _alone = rig::alone();
+    let report = document(&["conformance", "--json", "--device", &device(), "--filter", "FLUSH"]);
+    assert_eq!(report["counts"]["failed"], 0);
+    assert!(report["counts"]["passed"].as_u64().is_some_and(|passed| passed >= 25), "{}", report["counts"]);
+}
