@@ -373,6 +373,7 @@ impl Connector {
     }
 
     fn request(&self, private_data: PrivateData) -> Body {
+        // Whatever a peer says, only a call of the local consumer leads here (`only_a_connect_sends_a_req`).
         let route = self.route.expect("a connect has set the route");
         Body::Req(Request { route, qp: self.local_qp, limits: self.limits, private_data })
     }

@@ -380,4 +380,17 @@ mod tests {
             }
         }
     }
+
+    /// A connect has set the route that a request names; nothing that a peer says makes a connector send one.
+    #[test]
+    fn only_a_connect_sends_a_req() {
+        for state in STATES {
+            for input in INPUTS {
+                if let Move::To(_, steps) = next(state, input) {
+                    assert!(!steps.contains(&SendReq) || input == Call(Connect), "{state:?} at {input:?}");
+                }
+            }
+        }
+        assert!(matches!(next(Created, Call(Connect)), Move::To(_, steps) if steps.contains(&SendReq)));
+    }
 }
