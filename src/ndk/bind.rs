@@ -80,12 +80,11 @@ impl Qp {
             _ => None,
         };
         if let Some(refused) = refused {
-            return Err(self.refuse(call, refused));
+            return Err(self.refusing(post::refused(call, refused)));
         }
         let most = self.adapter.limits().max_window_size as u64;
         if binding.length > most {
-            self.qp.expose_deferred(); // a call that fails leaves nothing held back (QP-25)
-            return Err(post::too_long_window(binding.length, most));
+            return Err(self.refusing(post::too_long_window(binding.length, most)));
         }
         let posted = self.qp.post_bind(&window.window, &region.region, binding, how);
         posted.map_err(|refused| post::refused(call, refused))
@@ -114,11 +113,10 @@ impl Qp {
         let (call, rights) = (PostCall::FastRegister, rights(flags));
         let how = self.how(call, context, flags, FAST_REGISTER_FLAGS, rights.is_some())?;
         if !self.same_domain(&region.adapter, region.pd) {
-            return Err(self.refuse(call, PostRefused::OtherDomain));
+            return Err(self.refusing(post::refused(call, PostRefused::OtherDomain)));
         }
         if let Some(error) = judge(&register) {
-            self.qp.expose_deferred(); // a call that fails leaves nothing held back (QP-25)
-            return Err(error);
+            return Err(self.refusing(error));
         }
         let list = PageList {
             pages: register.pages,
@@ -153,12 +151,12 @@ impl Qp {
         let (adapter, pd) = match object {
             Invalidate::Window(window) => (&window.adapter, window.pd),
             Invalidate::FastRegister(region) if region.home() == Token::default() => {
-                return Err(self.refuse(call, PostRefused::NotInitialized));
+                return Err(self.refusing(post::refused(call, PostRefused::NotInitialized)));
             }
             Invalidate::FastRegister(region) => (&region.adapter, region.pd),
         };
         if !self.same_domain(adapter, pd) {
-            return Err(self.refuse(call, PostRefused::OtherDomain));
+            return Err(self.refusing(post::refused(call, PostRefused::OtherDomain)));
         }
         let posted = match object {
             Invalidate::Window(window) => self.qp.post_unbind(&window.window, how),
@@ -176,8 +174,7 @@ impl Qp {
         whole: bool,
     ) -> Result<How, PostError> {
         if !flags.outside(allowed).is_empty() || !whole {
-            self.qp.expose_deferred(); // a call that fails leaves nothing held back (QP-25)
-            return Err(post::flags_refused(call, flags, allowed));
+            return Err(self.refusing(post::flags_refused(call, flags, allowed)));
         }
         let deferred = flags.contains(OpFlags::DEFER);
         Ok(How { context, flags: post::key_flags(flags), deferred, low: None })
@@ -185,12 +182,6 @@ impl Qp {
 
     fn same_domain(&self, adapter: &Arc<AdapterCore>, pd: u32) -> bool {
         Arc::ptr_eq(adapter, &self.adapter) && pd == self.qp.pd()
-    }
-
-    #[cold]
-    fn refuse(&self, call: PostCall, refused: PostRefused) -> PostError {
-        self.qp.expose_deferred(); // a call that fails leaves nothing held back (QP-25)
-        post::refused(call, refused)
     }
 }
 

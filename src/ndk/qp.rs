@@ -157,13 +157,19 @@ impl Qp {
         let inline_without_bytes = flags.contains(OpFlags::INLINE) && matches!(data, Data::Sgl(_));
         let unjudged = planted!(FlagsUnjudged, "a request is taken with flags of another");
         if !unjudged && (!flags.outside(allowed).is_empty() || inline_without_bytes) {
-            self.qp.expose_deferred(); // a call that fails leaves nothing held back (QP-25)
-            return Err(post::flags_refused(call, flags, allowed));
+            return Err(self.refusing(post::flags_refused(call, flags, allowed)));
         }
         let deferred = flags.contains(OpFlags::DEFER);
         self.qp
             .post_send(operation, data.into(), post::request_flags(flags), deferred, context)
             .map_err(|refused| post::refused(call, refused))
+    }
+
+    /// The refusal of an initiator request, which leaves nothing held back (QP-25).
+    #[cold]
+    pub(super) fn refusing(&self, error: PostError) -> PostError {
+        self.qp.expose_deferred();
+        error
     }
 
     /// Lets deferred requests start that no later one has let start yet.
