@@ -169,12 +169,12 @@ impl Cq {
                 .with_hint("ask for at least 1 and at most MaxCqDepth entries"));
         }
         let waiters = matches!(notify, CqNotify::Waiters);
+        let codes = adapter.version().has_provider_codes();
         let known = Arc::new(OnceLock::new());
         let notify = match notify {
             CqNotify::None => cq::Notify::Nobody,
             CqNotify::Waiters => cq::Notify::Waiters,
             CqNotify::Callback(notify) => {
-                let codes = adapter.version().has_provider_codes();
                 cq::Notify::Callback(notification(notify, codes, Arc::clone(&known)))
             }
         };
@@ -185,7 +185,6 @@ impl Cq {
             cq.delay_by(Arc::clone(faults));
         }
         known.get_or_init(|| cq.downgrade());
-        let codes = adapter.version().has_provider_codes();
         Ok(Self { cq, adapter: Arc::clone(adapter), waiters, codes })
     }
 

@@ -3,13 +3,12 @@
 use super::adapter::AdapterCore;
 use super::handle::{self, GivenBack, Object};
 use super::request::{self, Completer, Request};
-use super::{Error, Memory, Sge, Status, Token, pd};
+use super::{Error, Memory, Sge, Status, Token, mr, pd};
 use crate::device::Device;
 use crate::device::lifetime::Life;
 use crate::memory::{LAM_MAX, Mapping, PAGE_SIZE, RegisterError};
 use std::fmt;
 use std::ops::Range;
-use std::ptr::NonNull;
 use std::sync::Arc;
 
 pub(super) const BUILD: &str = "NdkBuildLam";
@@ -57,10 +56,7 @@ impl Lam {
         base: *mut u8,
         length: usize,
     ) -> Result<Self, Error> {
-        let Some(base) = NonNull::new(base) else {
-            let error = Error::new(BUILD, Status::INVALID_PARAMETER).with_argument("base", "null");
-            return Err(error.with_hint("give the address of the first byte"));
-        };
+        let base = mr::first_byte(BUILD, base)?;
         // SAFETY: what `Memory::borrowed` asks for is what the caller promises; the `Memory` goes with the
         // mapping, or comes back by its release, and then touches the bytes only as its owner makes it.
         Self::build(adapter, unsafe { Memory::borrowed(base, length) })

@@ -115,10 +115,7 @@ impl Mr {
         length: usize,
         flags: MrFlags,
     ) -> Result<Self, Error> {
-        let Some(base) = NonNull::new(base) else {
-            let error = Error::new(REGISTER, Status::INVALID_PARAMETER).with_argument("base", "null");
-            return Err(error.with_hint("give the address of the first byte"));
-        };
+        let base = first_byte(REGISTER, base)?;
         // SAFETY: what `Memory::borrowed` asks for is what the caller promises; the `Memory` goes with the
         // region, or comes back by its deregistration, and then touches the bytes only as its owner makes it.
         Self::register(pd, unsafe { Memory::borrowed(base, length) }, flags)
@@ -333,6 +330,14 @@ impl Mr {
             .with_limit(format_args!("{} bytes", self.len()))
             .with_hint("name eight bytes of the region whose machine address is a multiple of 8")
     }
+}
+
+/// The address of memory that is given by pointer, unless it is null.
+pub(super) fn first_byte(call: &'static str, base: *mut u8) -> Result<NonNull<u8>, Error> {
+    NonNull::new(base).ok_or_else(|| {
+        let error = Error::new(call, Status::INVALID_PARAMETER).with_argument("base", "null");
+        error.with_hint("give the address of the first byte")
+    })
 }
 
 /// Every flag that a registration may have.

@@ -2,15 +2,14 @@
 
 use super::adapter::AdapterCore;
 use super::handle::{self, Object};
+use super::mr::{self, REGISTER};
 use super::pd::PdCore;
 use super::request::{self, Request};
 use super::{Error, Memory, Mr, MrFlags, Status, Token};
 use crate::device::lifetime::Life;
 use std::fmt;
-use std::ptr::NonNull;
 use std::sync::{Arc, RwLock, TryLockError};
 
-const REGISTER: &str = "NdkRegisterMr";
 const DEREGISTER: &str = "NdkDeregisterMr";
 
 /// An ordinary memory region that is registered, deregistered and registered again (`NDK_MR`).
@@ -51,10 +50,7 @@ impl RawMr {
     /// # Safety
     /// As [`register`](Self::register).
     unsafe fn try_register(&self, base: *mut u8, length: usize, flags: MrFlags) -> Result<(), Error> {
-        let Some(first) = NonNull::new(base) else {
-            let error = Error::new(REGISTER, Status::INVALID_PARAMETER).with_argument("base", "null");
-            return Err(error.with_hint("give the address of the first byte"));
-        };
+        let first = mr::first_byte(REGISTER, base)?;
         if self.with(|_| ()).is_some() {
             return Err(registered());
         }
