@@ -42,18 +42,22 @@ pub const ALLOW_FLUSH_PERSISTENT: MrFlags = MrFlags(0x8_0000);
 ///
 /// All refuse as [`Qp::send`] does; atomics also with INVALID_DEVICE_REQUEST where the connection allows no
 /// reads.
-pub trait QpExt: sealed::Sealed {
+pub trait QpExt: sealed::Posts {
     /// Posts a send that hands 32 bits to the peer's completion.
     ///
     /// # Errors
     /// As [`Qp::send`].
+    #[inline]
     fn send_with_immediate<'d>(
         &self,
         context: u64,
         data: impl Into<Data<'d>>,
         immediate: u32,
         flags: OpFlags,
-    ) -> Result<(), PostError>;
+    ) -> Result<(), PostError> {
+        let operation = Operation::SendWithImmediate(immediate);
+        self.qp().post(PostCall::SendWithImmediate, &operation, data.into(), flags, SEND_FLAGS, context)
+    }
 
     /// Posts a write that also completes a receive of the peer, and hands it 32 bits.
     ///
@@ -62,6 +66,7 @@ pub trait QpExt: sealed::Sealed {
     ///
     /// # Errors
     /// As [`Qp::send`].
+    #[inline]
     fn write_with_immediate<'d>(
         &self,
         context: u64,
@@ -69,7 +74,12 @@ pub trait QpExt: sealed::Sealed {
         remote: RemoteAddress,
         immediate: u32,
         flags: OpFlags,
-    ) -> Result<(), PostError>;
+    ) -> Result<(), PostError> {
+        let RemoteAddress { address, token: key } = remote;
+        let operation = Operation::WriteWithImmediate { address, key, immediate };
+        let allowed = WRITE_FLAGS | OpFlags::SEND_AND_SOLICIT_EVENT;
+        self.qp().post(PostCall::WriteWithImmediate, &operation, data.into(), flags, allowed, context)
+    }
 
     /// Posts an atomic: stores `swap` at `remote` if `compare` stands there; what stood there goes to `old`.
     ///
@@ -78,6 +88,7 @@ pub trait QpExt: sealed::Sealed {
     ///
     /// # Errors
     /// As [`Qp::read`]; INVALID_PARAMETER: `old` is not eight bytes long.
+    #[inline]
     fn compare_and_swap(
         &self,
         context: u64,
@@ -86,13 +97,18 @@ pub trait QpExt: sealed::Sealed {
         compare: u64,
         swap: u64,
         flags: OpFlags,
-    ) -> Result<(), PostError>;
+    ) -> Result<(), PostError> {
+        let RemoteAddress { address, token: key } = remote;
+        let operation = Operation::CompareAndSwap { address, key, compare, swap };
+        self.qp().post(PostCall::CompareAndSwap, &operation, Data::Sgl(&[old]), flags, ATOMIC_FLAGS, context)
+    }
 
     /// Posts an atomic: adds `add` to the number at `remote`, wrapping; what stood there before goes to
     /// `old`.
     ///
     /// # Errors
     /// As [`compare_and_swap`](Self::compare_and_swap).
+    #[inline]
     fn fetch_and_add(
         &self,
         context: u64,
@@ -100,7 +116,11 @@ pub trait QpExt: sealed::Sealed {
         remote: RemoteAddress,
         add: u64,
         flags: OpFlags,
-    ) -> Result<(), PostError>;
+    ) -> Result<(), PostError> {
+        let RemoteAddress { address, token: key } = remote;
+        let operation = Operation::FetchAndAdd { address, key, add };
+        self.qp().post(PostCall::FetchAndAdd, &operation, Data::Sgl(&[old]), flags, ATOMIC_FLAGS, context)
+    }
 
     /// Posts an ATOMIC WRITE: stores eight bytes at `remote` in one piece; no reader sees a mixture.
     ///
@@ -110,13 +130,18 @@ pub trait QpExt: sealed::Sealed {
     ///
     /// # Errors
     /// As [`Qp::read`].
+    #[inline]
     fn atomic_write(
         &self,
         context: u64,
         value: [u8; 8],
         remote: RemoteAddress,
         flags: OpFlags,
-    ) -> Result<(), PostError>;
+    ) -> Result<(), PostError> {
+        let RemoteAddress { address, token: key } = remote;
+        let operation = Operation::AtomicWrite { address, key, value: u64::from_ne_bytes(value) };
+        self.qp().post(PostCall::AtomicWrite, &operation, Data::Sgl(&[]), flags, ATOMIC_FLAGS, context)
+    }
 
     /// Posts an RDMA FLUSH of `length` bytes of the peer's memory: its completion tells that they are placed.
     ///
@@ -138,7 +163,11 @@ pub trait QpExt: sealed::Sealed {
         length: u32,
         placement: FlushPlacement,
         flags: OpFlags,
-    ) -> Result<(), PostError>;
+    ) -> Result<(), PostError> {
+        let RemoteAddress { address, token: key } = remote;
+        let operation = Operation::Flush { address, key, length, placement, selectivity: Selectivity::Range };
+        self.qp().post(PostCall::FlushRemote, &operation, Data::Sgl(&[]), flags, ATOMIC_FLAGS, context)
+    }
 
     /// As [`flush_remote`](Self::flush_remote), for the whole region of that token, however long it is.
     ///
@@ -150,107 +179,17 @@ pub trait QpExt: sealed::Sealed {
         token: Token,
         placement: FlushPlacement,
         flags: OpFlags,
-    ) -> Result<(), PostError>;
-}
-
-impl QpExt for Qp {
-    #[inline]
-    fn send_with_immediate<'d>(
-        &self,
-        context: u64,
-        data: impl Into<Data<'d>>,
-        immediate: u32,
-        flags: OpFlags,
-    ) -> Result<(), PostError> {
-        let operation = Operation::SendWithImmediate(immediate);
-        self.post(PostCall::SendWithImmediate, &operation, data.into(), flags, SEND_FLAGS, context)
-    }
-
-    #[inline]
-    fn write_with_immediate<'d>(
-        &self,
-        context: u64,
-        data: impl Into<Data<'d>>,
-        remote: RemoteAddress,
-        immediate: u32,
-        flags: OpFlags,
-    ) -> Result<(), PostError> {
-        let RemoteAddress { address, token: key } = remote;
-        let operation = Operation::WriteWithImmediate { address, key, immediate };
-        let allowed = WRITE_FLAGS | OpFlags::SEND_AND_SOLICIT_EVENT;
-        self.post(PostCall::WriteWithImmediate, &operation, data.into(), flags, allowed, context)
-    }
-
-    #[inline]
-    fn compare_and_swap(
-        &self,
-        context: u64,
-        old: Sge,
-        remote: RemoteAddress,
-        compare: u64,
-        swap: u64,
-        flags: OpFlags,
-    ) -> Result<(), PostError> {
-        let RemoteAddress { address, token: key } = remote;
-        let operation = Operation::CompareAndSwap { address, key, compare, swap };
-        self.post(PostCall::CompareAndSwap, &operation, Data::Sgl(&[old]), flags, ATOMIC_FLAGS, context)
-    }
-
-    #[inline]
-    fn fetch_and_add(
-        &self,
-        context: u64,
-        old: Sge,
-        remote: RemoteAddress,
-        add: u64,
-        flags: OpFlags,
-    ) -> Result<(), PostError> {
-        let RemoteAddress { address, token: key } = remote;
-        let operation = Operation::FetchAndAdd { address, key, add };
-        self.post(PostCall::FetchAndAdd, &operation, Data::Sgl(&[old]), flags, ATOMIC_FLAGS, context)
-    }
-
-    #[inline]
-    fn atomic_write(
-        &self,
-        context: u64,
-        value: [u8; 8],
-        remote: RemoteAddress,
-        flags: OpFlags,
-    ) -> Result<(), PostError> {
-        let RemoteAddress { address, token: key } = remote;
-        let operation = Operation::AtomicWrite { address, key, value: u64::from_ne_bytes(value) };
-        self.post(PostCall::AtomicWrite, &operation, Data::Sgl(&[]), flags, ATOMIC_FLAGS, context)
-    }
-
-    fn flush_remote(
-        &self,
-        context: u64,
-        remote: RemoteAddress,
-        length: u32,
-        placement: FlushPlacement,
-        flags: OpFlags,
-    ) -> Result<(), PostError> {
-        let RemoteAddress { address, token: key } = remote;
-        let operation = Operation::Flush { address, key, length, placement, selectivity: Selectivity::Range };
-        self.post(PostCall::FlushRemote, &operation, Data::Sgl(&[]), flags, ATOMIC_FLAGS, context)
-    }
-
-    fn flush_remote_region(
-        &self,
-        context: u64,
-        token: Token,
-        placement: FlushPlacement,
-        flags: OpFlags,
     ) -> Result<(), PostError> {
         let selectivity = Selectivity::Region;
         let operation = Operation::Flush { address: 0, key: token, length: 0, placement, selectivity };
-        self.post(PostCall::FlushRemote, &operation, Data::Sgl(&[]), flags, ATOMIC_FLAGS, context)
+        self.qp().post(PostCall::FlushRemote, &operation, Data::Sgl(&[]), flags, ATOMIC_FLAGS, context)
     }
 }
 
+impl QpExt for Qp {}
+
 /// What verbs tells of a completion beyond NDK's structure.
-pub trait CompletionExt: sealed::Sealed {
+pub trait CompletionExt: sealed::Completed {
     /// The 32 bits that came with the message, if it had any.
     fn immediate(&self) -> Option<u32>;
 
@@ -289,9 +228,22 @@ impl CompletionExt for Completion {
     }
 }
 
+/// Only the face's own types have extensions, so that extensions can grow.
 mod sealed {
-    /// Only the face's own types have extensions, so that extensions can grow.
-    pub trait Sealed {}
-    impl Sealed for super::Qp {}
-    impl Sealed for super::Completion {}
+    use super::{Completion, Qp};
+
+    pub trait Posts {
+        fn qp(&self) -> &Qp;
+    }
+
+    impl Posts for Qp {
+        #[inline]
+        fn qp(&self) -> &Qp {
+            self
+        }
+    }
+
+    pub trait Completed {}
+
+    impl Completed for Completion {}
 }
