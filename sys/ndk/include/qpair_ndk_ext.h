@@ -9,7 +9,8 @@
  *     const QPAIR_QP_EXTENSION *more = interface.Dispatch;
  *
  * The same id asks a queue pair for a QPAIR_QP_EXTENSION, a completion queue for a QPAIR_CQ_EXTENSION, and an
- * adapter that was opened for it for a QPAIR_ADAPTER_EXTENSION; any other object answers STATUS_NOT_SUPPORTED. A provider that is not qpair answers so as well.
+ * adapter that was opened for it for a QPAIR_ADAPTER_EXTENSION; any other object answers STATUS_NOT_SUPPORTED.
+ * A provider that is not qpair answers so as well.
  */
 #ifndef QPAIR_NDK_EXT_H
 #define QPAIR_NDK_EXT_H

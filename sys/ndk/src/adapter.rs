@@ -6,7 +6,8 @@ use crate::border::{
 };
 use crate::extension::Table;
 use crate::object::{AnyHandle, Handle, Kind, Shared};
-use crate::{address, extension, faults, lam, requests};
+use crate::requests::Creation;
+use crate::{address, extension, faults, lam};
 use qpair::ndk::{Adapter, Connector, Cq, CqNotify, Listener, Pd, Request, SharedEndpoint, Status};
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -137,17 +138,9 @@ extern "C" fn create_cq(
     told((|| {
         let adapter = adapter.enter(CALL.argument(1, "pNdkAdapter"))?;
         let notify = notification.required(notification_context, CALL.argument(3, "CqNotification"))?;
-        let created = completion.required(context, CALL.argument(6, "CreateCompletion"))?;
-        let place = CALL.argument(8, "ppNdkCq");
-        out.required(place)?;
+        let made = Creation::of(CALL, 6, "ppNdkCq", (completion, context), &mut out)?;
         let notify = CqNotify::callback(move |event| notify.call(event.status().into()));
-        requests::create::<Cq, _>(
-            adapter.create_cq(depth, notify),
-            adapter.shared(),
-            created,
-            &mut out,
-            place,
-        )
+        made.answer::<Cq, _>(adapter.create_cq(depth, notify), adapter.shared())
     })())
 }
 
@@ -160,10 +153,8 @@ extern "C" fn create_pd(
     const CALL: Call = Call("NdkCreatePd");
     told((|| {
         let adapter = adapter.enter(CALL.argument(1, "pNdkAdapter"))?;
-        let created = completion.required(context, CALL.argument(2, "CreateCompletion"))?;
-        let place = CALL.argument(4, "ppNdkPd");
-        out.required(place)?;
-        requests::create::<Pd, _>(adapter.create_pd(), adapter.shared(), created, &mut out, place)
+        let made = Creation::of(CALL, 2, "ppNdkPd", (completion, context), &mut out)?;
+        made.answer::<Pd, _>(adapter.create_pd(), adapter.shared())
     })())
 }
 
@@ -180,16 +171,8 @@ extern "C" fn create_shared_endpoint(
         let adapter = adapter.enter(CALL.argument(1, "pNdkAdapter"))?;
         let (address, size) = (CALL.argument(2, "pAddress"), CALL.argument(3, "AddressLength"));
         let local = address::read(&local, length, address, size)?;
-        let created = completion.required(context, CALL.argument(4, "CreateCompletion"))?;
-        let place = CALL.argument(6, "ppNdkSharedEndpoint");
-        out.required(place)?;
-        requests::create::<SharedEndpoint, _>(
-            adapter.create_shared_endpoint(local),
-            adapter.shared(),
-            created,
-            &mut out,
-            place,
-        )
+        let made = Creation::of(CALL, 4, "ppNdkSharedEndpoint", (completion, context), &mut out)?;
+        made.answer::<SharedEndpoint, _>(adapter.create_shared_endpoint(local), adapter.shared())
     })())
 }
 
@@ -202,16 +185,8 @@ extern "C" fn create_connector(
     const CALL: Call = Call("NdkCreateConnector");
     told((|| {
         let adapter = adapter.enter(CALL.argument(1, "pNdkAdapter"))?;
-        let created = completion.required(context, CALL.argument(2, "CreateCompletion"))?;
-        let place = CALL.argument(4, "ppNdkConnector");
-        out.required(place)?;
-        requests::create::<Connector, _>(
-            adapter.create_connector(),
-            adapter.shared(),
-            created,
-            &mut out,
-            place,
-        )
+        let made = Creation::of(CALL, 2, "ppNdkConnector", (completion, context), &mut out)?;
+        made.answer::<Connector, _>(adapter.create_connector(), adapter.shared())
     })())
 }
 
@@ -227,17 +202,9 @@ extern "C" fn create_listener(
     told((|| {
         let adapter = adapter.enter(CALL.argument(1, "pNdkAdapter"))?;
         let connect = event.required(event_context, CALL.argument(2, "ConnectEvent"))?;
-        let created = completion.required(context, CALL.argument(4, "CreateCompletion"))?;
-        let place = CALL.argument(6, "ppNdkListener");
-        out.required(place)?;
+        let made = Creation::of(CALL, 4, "ppNdkListener", (completion, context), &mut out)?;
         let shared: Arc<Shared> = Arc::clone(adapter.shared());
         let on_connect = move |connector| connect.call(shared.publish(connector));
-        requests::create::<Listener, _>(
-            adapter.create_listener(on_connect),
-            adapter.shared(),
-            created,
-            &mut out,
-            place,
-        )
+        made.answer::<Listener, _>(adapter.create_listener(on_connect), adapter.shared())
     })())
 }

@@ -1,8 +1,9 @@
 //! Socket addresses of the host, as C passes them.
 
 use crate::abi::NtStatus;
-use crate::border::{Argument, Buffer, Bytes, Out, Refused, Wrong};
-use qpair::ndk::Status;
+use crate::border::{Argument, Buffer, Bytes, Call, Out, Refused, Wrong, told};
+use crate::object::{Handle, Kind};
+use qpair::ndk::{Error, Status};
 use std::mem::offset_of;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
@@ -57,8 +58,25 @@ fn field<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..)?.first_chunk().copied()
 }
 
-/// Gives `address` to the caller; too little room is told with the size that it takes (CONN-40 and siblings).
-pub(crate) fn write(
+/// What a call answers that asks an object for one of its addresses: the buffer and its length are the
+/// parameters behind the object.
+pub(crate) fn answer<K: Kind>(
+    call: Call,
+    object: (&Handle<K>, &'static str),
+    find: impl FnOnce(&K) -> Result<SocketAddr, Error>,
+    (buffer, length): (&mut Buffer, &mut Out<u32>),
+) -> NtStatus {
+    told((|| {
+        let (object, name) = object;
+        let object = object.enter(call.argument(1, name))?;
+        let places = (call.argument(2, "pAddress"), call.argument(3, "pAddressLength"));
+        length.required(places.1)?;
+        write(find(&object)?, buffer, length, places)
+    })())
+}
+
+/// Gives `address` to the caller; too little room is told with the size that it takes (CONN-42).
+fn write(
     address: SocketAddr,
     buffer: &mut Buffer,
     length: &mut Out<u32>,

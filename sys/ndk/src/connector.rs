@@ -80,15 +80,15 @@ impl Kind for Connector {
         query_extension: extension::query::<Connector>,
         connect,
         connect_with_shared_endpoint,
-        complete_connect,
-        accept,
+        complete_connect: complete_connect::<DisconnectEvent>,
+        accept: accept::<DisconnectEvent>,
         reject,
         get_connection_data,
         get_local_address,
         get_peer_address,
         disconnect,
-        complete_connect_ex,
-        accept_ex,
+        complete_connect_ex: complete_connect::<DisconnectEventEx>,
+        accept_ex: accept::<DisconnectEventEx>,
     };
 
     fn close(self) -> Request<()> {
@@ -153,12 +153,19 @@ extern "C" fn connect_with_shared_endpoint(
     })())
 }
 
-/// What the Rust face calls when the peer parts.
-trait Event {
+/// The two forms of the disconnect event, and the calls that take them.
+trait Event: Callback {
+    const COMPLETE_CONNECT: Call;
+    const ACCEPT: Call;
+
+    /// What the Rust face calls when the peer parts.
     fn on_disconnect(self, context: Context) -> OnDisconnect;
 }
 
 impl Event for DisconnectEvent {
+    const COMPLETE_CONNECT: Call = Call("NdkCompleteConnect");
+    const ACCEPT: Call = Call("NdkAccept");
+
     fn on_disconnect(self, context: Context) -> OnDisconnect {
         let event = self.bound(context);
         event.map_or_else(OnDisconnect::ignore, |event| OnDisconnect::from(move || event.call()))
@@ -166,6 +173,9 @@ impl Event for DisconnectEvent {
 }
 
 impl Event for DisconnectEventEx {
+    const COMPLETE_CONNECT: Call = Call("NdkCompleteConnectEx");
+    const ACCEPT: Call = Call("NdkAcceptEx");
+
     fn on_disconnect(self, context: Context) -> OnDisconnect {
         let event = self.bound(context);
         event.map_or_else(OnDisconnect::ignore, |event| {
@@ -174,99 +184,41 @@ impl Event for DisconnectEventEx {
     }
 }
 
-extern "C" fn complete_connect(
+extern "C" fn complete_connect<E: Event>(
     connector: Handle<Connector>,
-    event: DisconnectEvent,
+    event: E,
     event_context: Context,
     completion: RequestCompletion,
     context: Context,
 ) -> NtStatus {
-    completing(
-        Call("NdkCompleteConnect"),
-        &connector,
-        event.on_disconnect(event_context),
-        completion,
-        context,
-    )
-}
-
-extern "C" fn complete_connect_ex(
-    connector: Handle<Connector>,
-    event: DisconnectEventEx,
-    event_context: Context,
-    completion: RequestCompletion,
-    context: Context,
-) -> NtStatus {
-    completing(
-        Call("NdkCompleteConnectEx"),
-        &connector,
-        event.on_disconnect(event_context),
-        completion,
-        context,
-    )
-}
-
-fn completing(
-    call: Call,
-    connector: &Handle<Connector>,
-    on_disconnect: OnDisconnect,
-    completion: RequestCompletion,
-    context: Context,
-) -> NtStatus {
+    let call = E::COMPLETE_CONNECT;
     told((|| {
         let connector = connector.enter(call.argument(1, "pNdkConnector"))?;
         let completed = completion.required(context, call.argument(4, "RequestCompletion"))?;
-        requests::answer(connector.complete_connect(on_disconnect), completed)
+        requests::answer(connector.complete_connect(event.on_disconnect(event_context)), completed)
     })())
 }
 
-extern "C" fn accept(
+extern "C" fn accept<E: Event>(
     connector: Handle<Connector>,
     qp: Handle<Qp>,
     inbound: u32,
     outbound: u32,
     private_data: Bytes,
     private_length: u32,
-    event: DisconnectEvent,
+    event: E,
     event_context: Context,
     completion: RequestCompletion,
     context: Context,
 ) -> NtStatus {
-    let ends = (&connector, &qp, ReadLimits { inbound, outbound });
-    let data = (&private_data, private_length);
-    accepting(Call("NdkAccept"), ends, data, event.on_disconnect(event_context), (completion, context))
-}
-
-extern "C" fn accept_ex(
-    connector: Handle<Connector>,
-    qp: Handle<Qp>,
-    inbound: u32,
-    outbound: u32,
-    private_data: Bytes,
-    private_length: u32,
-    event: DisconnectEventEx,
-    event_context: Context,
-    completion: RequestCompletion,
-    context: Context,
-) -> NtStatus {
-    let ends = (&connector, &qp, ReadLimits { inbound, outbound });
-    let data = (&private_data, private_length);
-    accepting(Call("NdkAcceptEx"), ends, data, event.on_disconnect(event_context), (completion, context))
-}
-
-fn accepting(
-    call: Call,
-    (connector, qp, limits): (&Handle<Connector>, &Handle<Qp>, ReadLimits),
-    (private_data, private_length): (&Bytes, u32),
-    on_disconnect: OnDisconnect,
-    (completion, context): (RequestCompletion, Context),
-) -> NtStatus {
+    let call = E::ACCEPT;
     told((|| {
         let connector = connector.enter(call.argument(1, "pNdkConnector"))?;
         let qp = qp.enter(call.argument(2, "pNdkQp"))?;
         let private_data = private_data.read(private_length, call.argument(5, "pPrivateData"))?;
         let completed = completion.required(context, call.argument(9, "RequestCompletion"))?;
-        requests::answer(connector.accept(&qp, limits, private_data, on_disconnect), completed)
+        let (limits, event) = (ReadLimits { inbound, outbound }, event.on_disconnect(event_context));
+        requests::answer(connector.accept(&qp, limits, private_data, event), completed)
     })())
 }
 
@@ -317,13 +269,9 @@ extern "C" fn get_local_address(
     mut buffer: Buffer,
     mut length: Out<u32>,
 ) -> NtStatus {
-    const CALL: Call = Call("NdkGetLocalAddress");
-    told((|| {
-        let connector = connector.enter(CALL.argument(1, "pNdkConnector"))?;
-        let places = (CALL.argument(2, "pAddress"), CALL.argument(3, "pAddressLength"));
-        length.required(places.1)?;
-        address::write(connector.local_address()?, &mut buffer, &mut length, places)
-    })())
+    let connector = (&connector, "pNdkConnector");
+    let call = Call("NdkGetLocalAddress");
+    address::answer(call, connector, Connector::local_address, (&mut buffer, &mut length))
 }
 
 extern "C" fn get_peer_address(
@@ -331,13 +279,9 @@ extern "C" fn get_peer_address(
     mut buffer: Buffer,
     mut length: Out<u32>,
 ) -> NtStatus {
-    const CALL: Call = Call("NdkGetPeerAddress");
-    told((|| {
-        let connector = connector.enter(CALL.argument(1, "pNdkConnector"))?;
-        let places = (CALL.argument(2, "pAddress"), CALL.argument(3, "pAddressLength"));
-        length.required(places.1)?;
-        address::write(connector.peer_address()?, &mut buffer, &mut length, places)
-    })())
+    let connector = (&connector, "pNdkConnector");
+    let call = Call("NdkGetPeerAddress");
+    address::answer(call, connector, Connector::peer_address, (&mut buffer, &mut length))
 }
 
 extern "C" fn disconnect(

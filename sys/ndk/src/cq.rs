@@ -2,8 +2,7 @@
 
 use crate::abi::{ExtensionInterface, Guid, NdkResult, NdkResultEx, NtStatus, ObjectType, Version};
 use crate::border::{
-    Call, Callback, CloseCompletion, Context, Out, Refused, RequestCompletion, Results, Room, Wrong, tell,
-    told,
+    Call, Callback, CloseCompletion, Context, Out, RequestCompletion, Results, Room, Wrong, given, told,
 };
 use crate::extension::Table;
 use crate::object::{AnyHandle, Entered, Handle, Kind, Shared};
@@ -61,17 +60,14 @@ extern "C" fn resize(
 
 extern "C" fn arm(cq: Handle<Cq>, notify_type: u32) {
     const CALL: Call = Call("NdkArmCq");
-    let arm = || {
+    given((|| {
         let cq = cq.enter(CALL.argument(1, "pNdkCq"))?;
         let level = NotifyType::from_number(notify_type).ok_or_else(|| {
             CALL.argument(2, "Type").is(Wrong::Other("unknown; give one of the NDK_CQ_NOTIFY_ constants"))
         })?;
-        cq.arm(level);
-        Ok::<_, Refused>(())
-    };
-    if let Err(refused) = arm() {
-        tell(refused); // nobody else can be told: the call has no result
-    }
+        cq.arm(level); // an unknown one is told by `NdkLastError` only
+        Ok(())
+    })())
 }
 
 extern "C" fn control_interrupt_moderation(cq: Handle<Cq>, interval: u32, count: u32) -> NtStatus {
@@ -103,7 +99,7 @@ pub(crate) fn poll<T: Copy>(
     count: u32,
     translate: fn(&Completion) -> T,
 ) -> u32 {
-    let mut poll = || {
+    given((|| {
         let cq = cq.enter(call.argument(1, "pNdkCq"))?;
         let mut room = results.room(count, call.argument(2, "Results"))?;
         if count == 1 {
@@ -111,12 +107,8 @@ pub(crate) fn poll<T: Copy>(
         } else {
             while batch::<_, BATCH>(&cq, &mut room, translate) {}
         }
-        Ok::<_, Refused>(room.taken())
-    };
-    poll().unwrap_or_else(|refused| {
-        tell(refused);
-        0
-    })
+        Ok(room.taken())
+    })())
 }
 
 /// Takes up to `N` completions; true: there may be more, and room for them.

@@ -3,7 +3,7 @@
 //! An adapter that was opened for it has one more table; its functions are those of `qpair::ndk::Faults`.
 
 use crate::abi::NtStatus;
-use crate::border::{Call, Refused, Wrong, tell, told};
+use crate::border::{Call, Refused, Wrong, given, told};
 use crate::extension::Table;
 use crate::object::{Entered, Handle};
 use qpair::ndk::{
@@ -58,10 +58,7 @@ fn with<R>(
 
 /// The same for a call that has no status: what is refused gives `R::default()`.
 fn or_nothing<R: Default>(call: Call, adapter: &Handle<Adapter>, order: impl FnOnce(&Faults) -> R) -> R {
-    with(call, adapter, |faults| Ok(order(faults))).unwrap_or_else(|refused| {
-        tell(refused);
-        R::default()
-    })
+    given(with(call, adapter, |faults| Ok(order(faults))))
 }
 
 extern "C" fn hold_calls(adapter: Handle<Adapter>, hold: u32, nanoseconds: u64) -> NtStatus {

@@ -4,7 +4,7 @@
 //! for. So one that was released, or never built, is told.
 
 use crate::abi::{LogicalAddressMapping, Mdl, NtStatus};
-use crate::border::{Call, Callback, Context, Later, Out, Refused, RequestCompletion, Wrong, tell, told};
+use crate::border::{Call, Callback, Context, Later, Out, Refused, RequestCompletion, Wrong, given, told};
 use crate::object::{Handle, Shared};
 use crate::{mdl, requests};
 use qpair::ndk::{Adapter, Lam, Status};
@@ -46,19 +46,19 @@ impl Mappings {
 
 /// Where the results of a build go: the mapping, its size and the offset of the first byte.
 struct Results {
-    lam: Out<LogicalAddressMapping>,
-    first_byte_offset: Out<u32>,
+    lam: Later<LogicalAddressMapping>,
+    first_byte_offset: Later<u32>,
 }
 
 impl Results {
-    fn put(&mut self, shared: &Shared, lam: Lam) {
-        if let Some(mut place) = self.first_byte_offset.optional() {
+    fn put(self, shared: &Shared, lam: Lam) {
+        if let Some(mut place) = self.first_byte_offset.into_inner().optional() {
             place.put(lam.first_byte_offset());
         }
         let (pages, count) = (Box::from(lam.pages()), lam.pages().len() as u32);
         let number = shared.mappings.keep(lam);
         let head = LogicalAddressMapping { adapter_context: number, adapter_page_count: count };
-        self.lam.put_mapping(head, &pages);
+        self.lam.into_inner().put_mapping(head, &pages);
     }
 }
 
@@ -96,28 +96,19 @@ pub(crate) extern "C" fn build(
             return Err(Refused::Call(CALL, Status::BUFFER_TOO_SMALL, hint));
         }
         lam.required(CALL.argument(6, "pNdkLAM"))?;
+        let completed = completion.required(context, CALL.argument(4, "RequestCompletion"))?;
         // SAFETY: by the header the memory that the chain describes stays the caller's, valid for reads and
         // writes, until the mapping is released and no request uses it; the chain describes `length` bytes
         // from `base` on. Peers write it only as far as the caller registers its pages for that.
         let request = unsafe { adapter.build_lam_raw(base, length) };
-        let shared = Arc::clone(adapter.shared());
-        let Some(completed) = completion.bound(context) else {
-            // Nobody to call: it must be there now. What comes later would be given back by its drop.
-            let Ok(result) = request.now() else {
-                return Err(CALL.argument(4, "RequestCompletion").is(Wrong::Null));
-            };
-            Results { lam, first_byte_offset }.put(&shared, result?);
-            return Ok(NtStatus::SUCCESS);
-        };
-        let (lam_later, fbo_later) = (lam.later(), first_byte_offset.later());
-        let later = Arc::clone(&shared);
+        let results = || Results { lam: lam.later(), first_byte_offset: first_byte_offset.later() };
+        let (later, shared) = (results(), Arc::clone(adapter.shared()));
         let now = request.now_or_then(move |result| {
-            let put = |lam| results(lam_later, fbo_later).put(&later, lam);
-            completed.call(requests::status(result.map(put)));
+            completed.call(requests::status(result.map(|lam| later.put(&shared, lam))));
         });
         match now {
             Some(result) => {
-                Results { lam, first_byte_offset }.put(&shared, result?);
+                results().put(adapter.shared(), result?);
                 Ok(NtStatus::SUCCESS)
             }
             None => Ok(NtStatus::PENDING),
@@ -125,13 +116,9 @@ pub(crate) extern "C" fn build(
     })())
 }
 
-fn results(lam: Later<LogicalAddressMapping>, first_byte_offset: Later<u32>) -> Results {
-    Results { lam: lam.into_inner(), first_byte_offset: first_byte_offset.into_inner() }
-}
-
 pub(crate) extern "C" fn release(adapter: Handle<Adapter>, mut lam: Out<LogicalAddressMapping>) {
     const CALL: Call = Call("NdkReleaseLam");
-    let mut release = || {
+    given((|| {
         let adapter = adapter.enter(CALL.argument(1, "pNdkAdapter"))?;
         let argument = CALL.argument(2, "pNdkLAM");
         let number = lam.required(argument)?.get().adapter_context;
@@ -140,9 +127,6 @@ pub(crate) extern "C" fn release(adapter: Handle<Adapter>, mut lam: Out<LogicalA
             argument.is(Wrong::Other("no mapping of this adapter; it was released, or never built"))
         })?;
         drop(lam); // the caller's duty: no request uses it any more, so that nothing is left to wait for
-        Ok::<(), Refused>(())
-    };
-    if let Err(refused) = release() {
-        tell(refused); // nobody else can be told: the call has no result
-    }
+        Ok(())
+    })())
 }

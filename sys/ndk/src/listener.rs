@@ -2,7 +2,7 @@
 
 use crate::abi::{ExtensionInterface, Guid, NtStatus, ObjectType, Version};
 use crate::border::{
-    Buffer, Bytes, Call, Callback, CloseCompletion, Context, Out, RequestCompletion, tell, told,
+    Buffer, Bytes, Call, Callback, CloseCompletion, Context, Out, RequestCompletion, given, told,
 };
 use crate::object::{AnyHandle, Handle, Kind};
 use crate::{address, extension, requests};
@@ -57,20 +57,12 @@ extern "C" fn get_local_address(
     mut buffer: Buffer,
     mut length: Out<u32>,
 ) -> NtStatus {
-    const CALL: Call = Call("NdkGetListenerLocalAddress");
-    told((|| {
-        let listener = listener.enter(CALL.argument(1, "pNdkListener"))?;
-        let places = (CALL.argument(2, "pAddress"), CALL.argument(3, "pAddressLength"));
-        length.required(places.1)?;
-        address::write(listener.local_address()?, &mut buffer, &mut length, places)
-    })())
+    let listener = (&listener, "pNdkListener");
+    let call = Call("NdkGetListenerLocalAddress");
+    address::answer(call, listener, Listener::local_address, (&mut buffer, &mut length))
 }
 
 extern "C" fn control_connect_events(listener: Handle<Listener>, pause: u8) {
-    match listener.enter(Call("NdkControlConnectEvents").argument(1, "pNdkListener")) {
-        Ok(listener) => listener.control_connect_events(pause != 0),
-        Err(refused) => {
-            tell(refused); // nobody else can be told: the call has no result
-        }
-    }
+    let listener = listener.enter(Call("NdkControlConnectEvents").argument(1, "pNdkListener"));
+    given(listener.map(|listener| listener.control_connect_events(pause != 0)))
 }

@@ -1,7 +1,7 @@
 //! `NDK_MR`: registration and tokens.
 
 use crate::abi::{ExtensionInterface, Guid, Mdl, NtStatus, ObjectType, Version};
-use crate::border::{Call, Callback, CloseCompletion, Context, Out, Refused, RequestCompletion, tell, told};
+use crate::border::{Call, Callback, CloseCompletion, Context, Out, Refused, RequestCompletion, given, told};
 use crate::object::{AnyHandle, Handle, Kind};
 use crate::{extension, mdl, requests};
 use qpair::ndk::{FastRegisterMr, MrFlags, RawMr, Request, Status, Token};
@@ -144,18 +144,11 @@ extern "C" fn get_local_token(mr: Handle<Region>) -> u32 {
 
 /// The token, or 0, which is none.
 fn token(call: Call, mr: &Handle<Region>, of_fast_register: fn(&FastRegisterMr) -> Token) -> u32 {
-    let token = mr.enter(call.argument(1, "pNdkMr")).and_then(|mr| {
+    given(mr.enter(call.argument(1, "pNdkMr")).and_then(|mr| {
         let token = match &*mr {
             Region::Ordinary(region) => region.token(),
             Region::FastRegister(region) => Some(of_fast_register(region)).filter(|token| token.0 != 0),
         };
-        token.ok_or_else(|| unregistered(call))
-    });
-    token.map_or_else(
-        |refused| {
-            tell(refused);
-            0
-        },
-        |token| token.0,
-    )
+        token.map(|token| token.0).ok_or_else(|| unregistered(call))
+    }))
 }

@@ -1,7 +1,7 @@
 //! `NDK_MW`: windows, which a bind opens.
 
 use crate::abi::{ExtensionInterface, Guid, NtStatus, ObjectType, Version};
-use crate::border::{Call, CloseCompletion, Context, Out, tell};
+use crate::border::{Call, CloseCompletion, Context, Out, given};
 use crate::object::{AnyHandle, Handle, Kind};
 use crate::{extension, requests};
 use qpair::ndk::{Mw, Request};
@@ -30,11 +30,6 @@ impl Kind for Mw {
 }
 
 extern "C" fn get_remote_token(mw: Handle<Mw>) -> u32 {
-    match mw.enter(Call("NdkGetRemoteTokenFromMw").argument(1, "pNdkMw")) {
-        Ok(window) => window.remote_token().0,
-        Err(refused) => {
-            tell(refused);
-            0
-        }
-    }
+    let window = mw.enter(Call("NdkGetRemoteTokenFromMw").argument(1, "pNdkMw"));
+    given(window.map(|window| window.remote_token().0))
 }

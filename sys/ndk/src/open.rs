@@ -1,7 +1,7 @@
 //! Opening and closing an adapter, which the kernel gives elsewhere, and the text of the last failure.
 
 use crate::abi::{NtStatus, Version};
-use crate::border::{Call, Out, Refused, Text, Wrong, inside_callback, last_error, tell, told};
+use crate::border::{Call, Out, Refused, Text, Wrong, given, inside_callback, last_error, told};
 use crate::object::{Object, Shared};
 use qpair::ndk::{Adapter, Faults, NdkVersion, Status};
 use std::collections::BTreeMap;
@@ -62,9 +62,7 @@ fn open(name: &str, version: Version, faults: Option<Faults>) -> Result<*mut c_v
 /// Closes the adapter and frees its objects; the header has the documentation.
 #[unsafe(no_mangle)]
 pub extern "C" fn NdkCloseAdapter(adapter: *mut c_void) {
-    if let Err(refused) = close(adapter.addr()) {
-        tell(refused);
-    }
+    given(close(adapter.addr()));
 }
 
 fn close(adapter: usize) -> Result<(), Refused> {

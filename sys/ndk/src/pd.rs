@@ -2,10 +2,11 @@
 
 use crate::abi::{ExtensionInterface, GroupAffinity, Guid, NtStatus, ObjectType, Version};
 use crate::border::{
-    Call, Callback, CloseCompletion, Context, CreateCompletion, Out, Refused, SrqNotification, tell, told,
+    Call, Callback, CloseCompletion, Context, CreateCompletion, Out, SrqNotification, given, told,
 };
 use crate::mr::Region;
 use crate::object::{AnyHandle, Handle, Kind};
+use crate::requests::Creation;
 use crate::{extension, requests};
 use qpair::ndk::{Cq, Mw, Pd, Qp, QpDescription, Request, Srq, SrqDescription};
 use std::ffi::c_void;
@@ -94,14 +95,12 @@ extern "C" fn create_mr(
     const CALL: Call = Call("NdkCreateMr");
     told((|| {
         let pd = pd.enter(CALL.argument(1, "pNdkPd"))?;
-        let created = completion.required(context, CALL.argument(3, "CreateCompletion"))?;
-        let place = CALL.argument(5, "ppNdkMr");
-        out.required(place)?;
+        let made = Creation::of(CALL, 3, "ppNdkMr", (completion, context), &mut out)?;
         if fast_register != 0 {
             let request = pd.create_fast_register_mr();
-            return requests::create::<Region, _>(request, pd.shared(), created, &mut out, place);
+            return made.answer::<Region, _>(request, pd.shared());
         }
-        requests::create::<Region, _>(pd.create_raw_mr(), pd.shared(), created, &mut out, place)
+        made.answer::<Region, _>(pd.create_raw_mr(), pd.shared())
     })())
 }
 
@@ -114,10 +113,8 @@ extern "C" fn create_mw(
     const CALL: Call = Call("NdkCreateMw");
     told((|| {
         let pd = pd.enter(CALL.argument(1, "pNdkPd"))?;
-        let created = completion.required(context, CALL.argument(2, "CreateCompletion"))?;
-        let place = CALL.argument(4, "ppNdkMw");
-        out.required(place)?;
-        requests::create::<Mw, _>(pd.create_mw(), pd.shared(), created, &mut out, place)
+        let made = Creation::of(CALL, 2, "ppNdkMw", (completion, context), &mut out)?;
+        made.answer::<Mw, _>(pd.create_mw(), pd.shared())
     })())
 }
 
@@ -136,15 +133,13 @@ extern "C" fn create_srq(
     const CALL: Call = Call("NdkCreateSrq");
     told((|| {
         let pd = pd.enter(CALL.argument(1, "pNdkPd"))?;
-        let created = completion.required(context, CALL.argument(8, "CreateCompletion"))?;
-        let place = CALL.argument(10, "ppNdkSrq");
-        out.required(place)?;
+        let made = Creation::of(CALL, 8, "ppNdkSrq", (completion, context), &mut out)?;
         let mut description = SrqDescription::new(depth, max_sge);
         if let Some(notify) = notification.bound(notification_context) {
             description =
                 description.notify_below(threshold, move |event| notify.call(event.status().into()));
         }
-        requests::create::<Srq, _>(pd.create_srq_with(description), pd.shared(), created, &mut out, place)
+        made.answer::<Srq, _>(pd.create_srq_with(description), pd.shared())
     })())
 }
 
@@ -167,9 +162,7 @@ extern "C" fn create_qp(
         let pd = pd.enter(CALL.argument(1, "pNdkPd"))?;
         let receive_cq = receive_cq.enter(CALL.argument(2, "pReceiveCq"))?;
         let initiator_cq = initiator_cq.enter(CALL.argument(3, "pInitiatorCq"))?;
-        let created = completion.required(context, CALL.argument(10, "CreateCompletion"))?;
-        let place = CALL.argument(12, "ppNdkQp");
-        out.required(place)?;
+        let made = Creation::of(CALL, 10, "ppNdkQp", (completion, context), &mut out)?;
         let description = QpDescription::new(&receive_cq)
             .initiator_cq(&initiator_cq)
             .context(qp_context.number())
@@ -178,7 +171,7 @@ extern "C" fn create_qp(
             .receive_sge(receive_sge)
             .initiator_sge(initiator_sge)
             .inline_size(inline_size);
-        requests::create::<Qp, _>(pd.create_qp(description), pd.shared(), created, &mut out, place)
+        made.answer::<Qp, _>(pd.create_qp(description), pd.shared())
     })())
 }
 
@@ -201,9 +194,7 @@ extern "C" fn create_qp_with_srq(
         let receive_cq = receive_cq.enter(CALL.argument(2, "pReceiveCq"))?;
         let initiator_cq = initiator_cq.enter(CALL.argument(3, "pInitiatorCq"))?;
         let srq = srq.enter(CALL.argument(4, "pSrq"))?;
-        let created = completion.required(context, CALL.argument(9, "CreateCompletion"))?;
-        let place = CALL.argument(11, "ppNdkQp");
-        out.required(place)?;
+        let made = Creation::of(CALL, 9, "ppNdkQp", (completion, context), &mut out)?;
         let description = QpDescription::new(&receive_cq)
             .initiator_cq(&initiator_cq)
             .srq(&srq)
@@ -211,18 +202,15 @@ extern "C" fn create_qp_with_srq(
             .initiator_depth(initiator_depth)
             .initiator_sge(initiator_sge)
             .inline_size(inline_size);
-        requests::create::<Qp, _>(pd.create_qp(description), pd.shared(), created, &mut out, place)
+        made.answer::<Qp, _>(pd.create_qp(description), pd.shared())
     })())
 }
 
 extern "C" fn get_privileged_memory_region_token(pd: Handle<Pd>, mut token: Out<u32>) {
     const CALL: Call = Call("NdkGetPrivilegedMemoryRegionToken");
-    let mut get = || {
+    given((|| {
         let pd = pd.enter(CALL.argument(1, "pNdkPd"))?;
         token.required(CALL.argument(2, "pToken"))?.put(pd.privileged_token().0);
-        Ok::<(), Refused>(())
-    };
-    if let Err(refused) = get() {
-        tell(refused); // nobody else can be told: the call has no result
-    }
+        Ok(())
+    })())
 }

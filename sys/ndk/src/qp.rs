@@ -1,7 +1,7 @@
 //! `NDK_QP`: the calls that post, and flush.
 
 use crate::abi::{ExtensionInterface, Guid, NtStatus, ObjectType, Version};
-use crate::border::{Argument, Call, CloseCompletion, Context, Out, Pages, Refused, Sgl, tell, told};
+use crate::border::{Argument, Call, CloseCompletion, Context, Out, Pages, Refused, Sgl, given, told};
 use crate::extension::Table;
 use crate::mr::{self, Region};
 use crate::object::{AnyHandle, Handle, Kind, Shared};
@@ -55,12 +55,7 @@ impl Kind for Qp {
 }
 
 extern "C" fn flush(qp: Handle<Qp>) {
-    match qp.enter(Call("NdkFlush").argument(1, "pNdkQp")) {
-        Ok(qp) => qp.flush(),
-        Err(refused) => {
-            tell(refused); // nobody else can be told: the call has no result
-        }
-    }
+    given(qp.enter(Call("NdkFlush").argument(1, "pNdkQp")).map(|qp| qp.flush()))
 }
 
 /// Posts an initiator request. One that fails leaves nothing held back, wherever it is refused (QP-25).

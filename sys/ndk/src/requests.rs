@@ -2,7 +2,8 @@
 
 use crate::abi::NtStatus;
 use crate::border::{
-    Argument, Call, Callback, CloseCompletion, Completed, Context, Created, Out, Refused, tell, told,
+    Call, Callback, CloseCompletion, Completed, Context, CreateCompletion, Created, Out, Place, Refused,
+    tell, told,
 };
 use crate::object::{AnyHandle, Kind, Shared};
 use qpair::ndk::{Error, Request};
@@ -18,28 +19,47 @@ pub(crate) fn answer(request: Request<()>, completed: Completed) -> Result<NtSta
     }
 }
 
-/// Answers for a request that brings an object: by `out` if it is there, by the callback otherwise.
-pub(crate) fn create<K: Kind, T: Into<K> + Send + 'static>(
-    request: Request<T>,
-    shared: &Arc<Shared>,
+/// How a create call answers: its last three parameters, which all of them have.
+pub(crate) struct Creation<'a> {
     created: Created,
-    out: &mut Out<*mut c_void>,
-    argument: Argument,
-) -> Result<NtStatus, Refused> {
-    // Judged before: an object that nobody takes would be left over.
-    let mut out = out.required(argument)?;
-    let later = Arc::clone(shared);
-    let now = request.now_or_then(move |result| match result {
-        Ok(handle) => created.call(NtStatus::SUCCESS, later.publish::<K>(handle.into())),
-        Err(error) => created.call(tell(error.into()), null_mut()),
-    });
-    match now {
-        Some(result) => {
-            out.put(shared.publish::<K>(result?.into()));
-            Ok(NtStatus::SUCCESS)
+    out: Place<'a, *mut c_void>,
+}
+
+impl<'a> Creation<'a> {
+    /// The completion is parameter `nth`, its context the next one, and `object` names the last.
+    ///
+    /// Judged before anything is created: an object that nobody takes would be left over.
+    pub(crate) fn of(
+        call: Call,
+        nth: u8,
+        object: &'static str,
+        (completion, context): (CreateCompletion, Context),
+        out: &'a mut Out<*mut c_void>,
+    ) -> Result<Self, Refused> {
+        let created = completion.required(context, call.argument(nth, "CreateCompletion"))?;
+        Ok(Self { created, out: out.required(call.argument(nth + 2, object))? })
+    }
+
+    /// Answers for the request: by the out parameter if the object is there, by the callback otherwise.
+    pub(crate) fn answer<K: Kind, T: Into<K> + Send + 'static>(
+        self,
+        request: Request<T>,
+        shared: &Arc<Shared>,
+    ) -> Result<NtStatus, Refused> {
+        let Self { created, mut out } = self;
+        let later = Arc::clone(shared);
+        let now = request.now_or_then(move |result| match result {
+            Ok(handle) => created.call(NtStatus::SUCCESS, later.publish::<K>(handle.into())),
+            Err(error) => created.call(tell(error.into()), null_mut()),
+        });
+        match now {
+            Some(result) => {
+                out.put(shared.publish::<K>(result?.into()));
+                Ok(NtStatus::SUCCESS)
+            }
+            // Not touched from now on (CREATE-3): the object may be there, and closed, already.
+            None => Ok(NtStatus::PENDING),
         }
-        // Not touched from now on (CREATE-3): the object may be there, and closed, already.
-        None => Ok(NtStatus::PENDING),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `NDK_SHARED_ENDPOINT`: one local address for many connectors.
 
 use crate::abi::{ExtensionInterface, Guid, NtStatus, ObjectType, Version};
-use crate::border::{Buffer, Call, CloseCompletion, Context, Out, told};
+use crate::border::{Buffer, Call, CloseCompletion, Context, Out};
 use crate::object::{AnyHandle, Handle, Kind};
 use crate::{address, extension, requests};
 use qpair::ndk::{Request, SharedEndpoint};
@@ -34,10 +34,8 @@ extern "C" fn get_local_address(
     mut buffer: Buffer,
     mut length: Out<u32>,
 ) -> NtStatus {
-    const CALL: Call = Call("NdkGetSharedEndpointLocalAddress");
-    told((|| {
-        let endpoint = endpoint.enter(CALL.argument(1, "pNdkSharedEndpoint"))?;
-        let places = (CALL.argument(2, "pAddress"), CALL.argument(3, "pAddressLength"));
-        address::write(endpoint.local_address(), &mut buffer, &mut length, places)
-    })())
+    let endpoint = (&endpoint, "pNdkSharedEndpoint");
+    let call = Call("NdkGetSharedEndpointLocalAddress");
+    let find = |endpoint: &SharedEndpoint| Ok(endpoint.local_address());
+    address::answer(call, endpoint, find, (&mut buffer, &mut length))
 }

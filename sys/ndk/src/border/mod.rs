@@ -16,5 +16,5 @@ pub(crate) use callback::{
     Callback, CloseCompletion, Closed, Completed, ConnectEvent, Context, CqNotification, CreateCompletion,
     Created, DisconnectEvent, DisconnectEventEx, RequestCompletion, SrqNotification, inside_callback,
 };
-pub(crate) use pointer::{Buffer, Bytes, Later, Out, Pages, Results, Room, Sgl, Text};
-pub(crate) use refusal::{Argument, Call, Refused, Wrong, last_error, tell, told};
+pub(crate) use pointer::{Buffer, Bytes, Later, Out, Pages, Place, Results, Room, Sgl, Text};
+pub(crate) use refusal::{Argument, Call, Refused, Wrong, given, last_error, tell, told};

@@ -151,6 +151,15 @@ pub(crate) fn told(result: Result<NtStatus, Refused>) -> NtStatus {
     result.unwrap_or_else(tell)
 }
 
+/// What a call without a status gives: its result, or nothing if it is refused, with the reason kept.
+#[inline]
+pub(crate) fn given<R: Default>(result: Result<R, Refused>) -> R {
+    result.unwrap_or_else(|refused| {
+        tell(refused); // nobody else can be told
+        R::default()
+    })
+}
+
 /// The sentence about the last failure of this thread; empty if there was none.
 pub(crate) fn last_error() -> *const std::ffi::c_char {
     let text = LAST.try_with(|last| {
