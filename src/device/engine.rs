@@ -191,8 +191,9 @@ impl<'p> SendEngine<'p> {
     }
 
     fn park(&mut self) -> Step<Outcome> {
-        self.qp.out.not_ready.add(1);
-        match self.device.wait_for_receive(self.qp) {
+        let patience = self.device.wait_for_receive(self.qp);
+        self.qp.out.not_ready.add(1); // who reads the figure knows that the wait is timed
+        match patience {
             Patience::Waits => Step::Blocked,
             Patience::Over => self.ended(Outcome::failure(Status::RnrRetryExceeded, Detail::None)),
         }
