@@ -236,7 +236,8 @@ impl Cq {
 
     /// Takes completions as [`wait`](Self::wait) does, and lets the task sleep while there is none.
     ///
-    /// Dropped before its end, it has taken nothing.
+    /// Dropped before its end, it has taken nothing. Wakers are called below a lock of the queue's list of
+    /// waiters: a waker schedules its task, as executors do, and does not poll it on the spot.
     ///
     /// # Errors
     /// [`CqError::Overrun`], [`CqError::Failed`], [`CqError::NoWaiters`].
