@@ -8,7 +8,7 @@ use crate::ndk::{
 use std::fmt;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::ScopedJoinHandle;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
 /// How long anything may take that must come: far longer than it takes.
@@ -178,6 +178,38 @@ pub(super) fn take(cq: &Cq, count: usize, what: &str) -> Outcome<Vec<Completion>
         }
         taken.extend_from_slice(&places[..got]);
     }
+    Ok(taken)
+}
+
+/// How often a check looks for what nobody tells of: some seconds' worth.
+const LOOKS: u32 = if cfg!(qpair_planted) { 2_000_000 } else { 20_000_000 };
+
+/// Waits for what nobody tells of, and what must come.
+pub(super) fn comes(what: &str, mut is_there: impl FnMut() -> bool) -> Outcome {
+    let came = (0..LOOKS).any(|_| {
+        let came = is_there();
+        if !came {
+            thread::yield_now();
+        }
+        came
+    });
+    if came {
+        Ok(())
+    } else {
+        wrong(format_args!("{what}: it did not come, however often it was looked for"))
+    }
+}
+
+/// The next `count` completions of a queue whose completions cannot be waited for, or shall not be armed for.
+pub(super) fn polls(cq: &Cq, count: usize, what: &str) -> Outcome<Vec<Completion>> {
+    let mut taken = Vec::new();
+    comes(what, || {
+        let mut places = vec![Completion::default(); count - taken.len()];
+        let got = cq.poll(&mut places);
+        taken.extend_from_slice(&places[..got]);
+        taken.len() == count
+    })
+    .map_err(|finding| finding.during(format_args!("{} of {count} completions", taken.len())))?;
     Ok(taken)
 }
 

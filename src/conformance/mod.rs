@@ -37,6 +37,7 @@ mod report;
 mod run;
 mod statement;
 mod statements;
+mod task;
 mod world;
 
 pub use device::{Device, Host, Promises, device};

@@ -1,7 +1,7 @@
 //! What most checks need: ends of connections, connections, and completion queues whose calls are noted.
 
-use super::bench::{Bench, Ended, Note, Notes, PATIENCE, cq, notes, take, yields};
-use super::statement::{Outcome, wrong};
+use super::bench::{Bench, Ended, Note, Notes, PATIENCE, comes, cq, notes, polls, take, yields};
+use super::statement::{Outcome, ensure_eq, wrong};
 use crate::ndk::{
     Adapter, Completion, Connector, Cq, CqNotify, Data, Listener, Memory, Mr, MrFlags, OnDisconnect, OpFlags,
     Pd, Qp, QpDescription, ReadLimits, RemoteAddress, Request, Sge, Status,
@@ -263,22 +263,21 @@ impl Asked {
     }
 }
 
+/// A connect to that address, with a queue pair and a connector of its own, is refused.
+pub(super) fn refused_at(adapter: &Adapter, to: SocketAddr, what: &str) -> Outcome {
+    let (end, connector) = (End::new(adapter)?, connector(adapter)?);
+    let connecting = connector.connect(&end.qp, home(adapter)?, to, READS, b"");
+    connecting.fails(Status::CONNECTION_REFUSED, what).map(drop)
+}
+
 /// How often a connect is given time to end before it counts as pending: its refusal may be on the way.
 const KNOCKS: usize = 50;
 
-/// How a connect to that address ends, with a queue pair and a connector of its own.
-pub(super) fn knock(bench: &Bench, adapter: &Adapter, to: SocketAddr) -> Outcome<Status> {
+/// Such a connect pends: somebody has it, and has not answered.
+pub(super) fn heard_at(bench: &Bench, adapter: &Adapter, to: SocketAddr, what: &str) -> Outcome {
     let (end, connector) = (End::new(adapter)?, connector(adapter)?);
     let connecting = connector.connect(&end.qp, home(adapter)?, to, READS, b"");
-    let mut pending = connecting;
-    for _ in 0..KNOCKS {
-        bench.settle();
-        match pending.now() {
-            Ok(ended) => return Ok(ended.map_or_else(|error| error.status(), |()| Status::SUCCESS)),
-            Err(still) => pending = still,
-        }
-    }
-    Ok(Status::PENDING)
+    (0..KNOCKS).try_fold(connecting, |pending, _| bench.pends(pending, what)).map(drop)
 }
 
 /// A completion queue that notes its notifications, and a queue pair that completes into it.
@@ -315,6 +314,20 @@ impl Noted {
     /// Contexts of what one poll of `count` takes.
     pub(super) fn poll(&self, count: usize) -> Vec<u64> {
         polled(&self.cq, count)
+    }
+
+    /// Entries with these contexts are there or come, and no other is behind them.
+    pub(super) fn brings(&self, contexts: &[u64], what: &str) -> Outcome {
+        let taken = polls(&self.cq, contexts.len(), what)?;
+        let taken: Vec<u64> = taken.iter().map(|completion| completion.request_context).collect();
+        ensure_eq!(taken, contexts, "{what}");
+        ensure_eq!(self.poll(1), [0; 0], "{what}, and no more");
+        Ok(())
+    }
+
+    /// So many entries are there, or come; they stay.
+    pub(super) fn fills(&self, count: usize, what: &str) -> Outcome {
+        comes(what, || self.cq.len() >= count)
     }
 }
 

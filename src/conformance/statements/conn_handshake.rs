@@ -70,16 +70,14 @@ fn conn_5(bench: &Bench) -> Outcome {
     let adapter = bench.adapter()?;
     let door = listen(&adapter)?;
     let address = door.address;
-    ensure_eq!(knock(bench, &adapter, address)?, Status::PENDING, "somebody listens");
+    heard_at(bench, &adapter, address, "somebody listens")?;
     let Door { listener, arrivals, .. } = door;
     let unanswered = arrivals.next("the connect event")?;
     let closing = listener.close();
-    let refused = Status::CONNECTION_REFUSED;
-    ensure_eq!(knock(bench, &adapter, address)?, refused, "the listener is closing");
+    refused_at(&adapter, address, "the listener is closing")?;
     unanswered.close().done("closing the connector that arrived")?;
     closing.done("the listener's close")?;
-    ensure_eq!(knock(bench, &adapter, address)?, refused, "nobody listens");
-    Ok(())
+    refused_at(&adapter, address, "nobody listens")
 }
 
 fn conn_6(bench: &Bench) -> Outcome {

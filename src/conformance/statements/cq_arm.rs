@@ -41,24 +41,15 @@ fn cq_2(bench: &Bench) -> Outcome {
     let noted = Noted::new(bench, 8)?;
     ensure_eq!(noted.poll(4), [0; 0], "a fresh queue");
     noted.entry(1)?;
-    take_one(&noted.cq, bench)?;
+    noted.brings(&[1], "the entry of a flushed receive")?;
     ensure_eq!(noted.poll(4), [0; 0], "a queue that was emptied");
     Ok(())
-}
-
-/// The one entry that is there or comes soon, polled without arming.
-fn take_one(cq: &Cq, bench: &Bench) -> Outcome<u64> {
-    bench.settle();
-    match polled(cq, 1)[..] {
-        [context] => Ok(context),
-        _ => wrong("the entry of a flushed receive is not there"),
-    }
 }
 
 fn cq_3(bench: &Bench) -> Outcome {
     let noted = Noted::new(bench, 8)?;
     (0..5).try_for_each(|context| noted.entry(context))?;
-    bench.settle();
+    noted.fills(5, "five entries")?;
     ensure_eq!(noted.poll(0), [0; 0], "none asked for (Q-30)");
     ensure_eq!(noted.poll(2), [0, 1], "two of five");
     ensure_eq!(noted.poll(9), [2, 3, 4], "the rest");
@@ -68,9 +59,9 @@ fn cq_3(bench: &Bench) -> Outcome {
 fn cq_4(bench: &Bench) -> Outcome {
     let noted = Noted::new(bench, 8)?;
     (0..3).try_for_each(|context| noted.entry(context))?;
+    noted.fills(3, "three entries")?;
     noted.calls.none(bench, "never armed")?;
-    ensure_eq!(noted.poll(8), [0, 1, 2], "the entries");
-    Ok(())
+    noted.brings(&[0, 1, 2], "the entries")
 }
 
 fn cq_5(bench: &Bench) -> Outcome {
@@ -90,9 +81,11 @@ fn cq_6(bench: &Bench) -> Outcome {
     noted.entry(1)?;
     noted.calls.exactly(1, bench, "the first entry")?;
     noted.entry(2)?;
+    noted.fills(2, "a second entry")?;
     noted.calls.none(bench, "an entry without a new arm")?;
-    ensure_eq!(noted.poll(8), [1, 2], "both entries");
+    noted.brings(&[1, 2], "both entries")?;
     noted.entry(3)?;
+    noted.fills(1, "a third entry")?;
     noted.calls.none(bench, "an entry after the poll, without a new arm")
 }
 
@@ -103,6 +96,7 @@ fn cq_7(bench: &Bench) -> Outcome {
     noted.calls.exactly(1, bench, "the first entry")?;
     ensure_eq!(noted.poll(1), [1], "the first entry");
     noted.entry(2)?;
+    noted.fills(1, "a second entry")?;
     noted.calls.none(bench, "not armed")?;
     noted.cq.arm(NotifyType::Any);
     noted.calls.exactly(1, bench, "an arm with a new entry in the queue")?;
@@ -128,7 +122,7 @@ fn cq_8(bench: &Bench) -> Outcome {
     }
     ensure_eq!(noted.poll(1), [0; 0], "the empty poll");
     noted.entry(99)?;
-    bench.settle();
+    noted.fills(1, "the entry")?;
     noted.cq.arm(NotifyType::Any);
     noted.calls.exactly(1, bench, "an entry between the poll and the arm")?;
     Ok(())
@@ -209,9 +203,9 @@ impl Told {
         self.noted.qp.receive(1, &[])?;
         self.peer.send(2, b"", flags)?;
         self.peer.yields(&[(2, Status::SUCCESS)], what)?;
+        self.noted.fills(1, what)?;
         self.noted.calls.exactly(calls, bench, what)?;
-        ensure_eq!(self.noted.poll(2), [1], "{what}: the entry");
-        Ok(())
+        self.noted.brings(&[1], what)
     }
 
     /// What two arms are satisfied by: an ordinary success, and then a solicited entry.
@@ -296,7 +290,7 @@ fn cq_18(bench: &Bench) -> Outcome {
     told.message(bench, NONE, 0, "a successful entry")?;
     told.message(bench, OpFlags::SEND_AND_SOLICIT_EVENT, 0, "a solicited entry")?;
     told.noted.entry(3)?;
+    told.noted.fills(1, "a CANCELLED entry")?;
     told.noted.calls.none(bench, "a CANCELLED entry")?;
-    ensure_eq!(told.noted.poll(2), [3], "the CANCELLED entry");
-    Ok(())
+    told.noted.brings(&[3], "the CANCELLED entry")
 }

@@ -20,6 +20,7 @@ fn full(bench: &Bench) -> Outcome<Noted> {
     noted.entry(0)?;
     noted.calls.exactly(1, bench, "the first entry")?;
     noted.entry(1)?;
+    noted.fills(2, "the second entry")?;
     Ok(noted)
 }
 
@@ -38,7 +39,7 @@ fn cq_20(bench: &Bench) -> Outcome {
     let peer = End::new(&noted.adapter)?;
     let _connection = connect(&noted.adapter, &peer.qp, &noted.qp)?;
     noted.entry(2)?;
-    bench.settle();
+    comes("the overrun", || noted.cq.has_overrun())?;
     ensure_eq!(noted.poll(8), [0, 1], "what fitted");
     // Neither a receive nor a send of it is ever reported, whether the post is taken or not.
     let _either_way = (noted.qp.receive(3, &[]), noted.qp.send(4, Data::NONE, NONE));
@@ -73,7 +74,7 @@ fn cq_21(bench: &Bench) -> Outcome {
 fn cq_22(bench: &Bench) -> Outcome {
     let noted = full(bench)?;
     noted.entry(2)?;
-    bench.settle();
+    comes("the overrun", || noted.cq.has_overrun())?;
     for level in [NotifyType::Errors, NotifyType::Solicited, NotifyType::Any] {
         noted.cq.arm(level);
         let calls = noted.calls.exactly(1, bench, "an arm after the overrun")?;
@@ -95,7 +96,7 @@ fn cq_23(bench: &Bench) -> Outcome {
     for length in 1..=4 {
         peer.send(0, &[7; 64][..length], NONE)?;
     }
-    bench.settle();
+    comes("the overrun", || cq.has_overrun())?;
     let mut places = [Completion::default(); 8];
     let count = cq.poll(&mut places);
     let seen: Vec<_> = places[..count]

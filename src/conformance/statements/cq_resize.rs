@@ -110,16 +110,14 @@ pub(super) fn cq_29(bench: &Bench) -> Outcome {
     let noted = Noted::new(bench, 8)?;
     can_resize(&noted.adapter)?;
     (0..3).try_for_each(|context| noted.entry(context))?;
-    bench.settle();
+    noted.fills(3, "three entries")?;
     noted.cq.resize(2).fails(Status::BUFFER_OVERFLOW, "a resize to 2 with 3 entries")?;
     (3..8).try_for_each(|context| noted.entry(context))?;
-    bench.settle();
-    ensure_eq!(noted.poll(9), [0, 1, 2, 3, 4, 5, 6, 7], "eight entries in what is still a queue of eight");
+    noted.brings(&[0, 1, 2, 3, 4, 5, 6, 7], "eight entries in what is still a queue of eight")?;
     (0..3).try_for_each(|context| noted.entry(context))?;
-    bench.settle();
+    noted.fills(3, "three entries again")?;
     noted.cq.resize(3).done("a resize to 3 with 3 entries")?;
-    ensure_eq!(noted.poll(9), [0, 1, 2], "the entries afterwards");
-    Ok(())
+    noted.brings(&[0, 1, 2], "the entries afterwards")
 }
 
 pub(super) fn cq_30(bench: &Bench) -> Outcome {
@@ -184,12 +182,14 @@ pub(super) fn cq_35(bench: &Bench) -> Outcome {
     noted.cq.control_interrupt_moderation(1000, 3)?;
     noted.cq.arm(NotifyType::Any);
     (0..2).try_for_each(|context| noted.entry(context))?;
+    noted.fills(2, "two entries")?;
     noted.calls.none(bench, "two entries, of a count of three")?;
     noted.entry(2)?;
     noted.calls.exactly(1, bench, "the third entry")?;
     ensure_eq!(noted.poll(8), [0, 1, 2], "the entries");
     noted.cq.arm(NotifyType::Any);
     noted.entry(3)?;
+    noted.fills(1, "the entry")?; // with which the interval begins
     clock.advance(Duration::from_micros(999));
     noted.calls.none(bench, "a microsecond before the interval is over")?;
     clock.advance(Duration::from_micros(1));

@@ -39,7 +39,7 @@ fn lsn_1(bench: &Bench) -> Outcome {
         ensure_eq!(door.address.ip(), at.ip(), "the listener's address");
         let port = door.address.port();
         ensure!((49_152..=65_535).contains(&port), "the chosen port: expected 49152-65535, got {port}");
-        ensure_eq!(knock(bench, &adapter, door.address)?, Status::PENDING, "a connect to that port");
+        heard_at(bench, &adapter, door.address, "a connect to that port")?;
     }
     Ok(())
 }
@@ -64,7 +64,7 @@ fn lsn_4(bench: &Bench) -> Outcome {
     let adapter = bench.adapter()?;
     let door = listen(&adapter)?;
     door.listener.control_connect_events(true);
-    ensure_eq!(knock(bench, &adapter, door.address)?, Status::CONNECTION_REFUSED, "a connect while paused");
+    refused_at(&adapter, door.address, "a connect while paused")?;
     door.arrivals.none(bench, "the connect event while paused")
 }
 
@@ -72,25 +72,19 @@ fn lsn_5(bench: &Bench) -> Outcome {
     let adapter = bench.adapter()?;
     let door = listen(&adapter)?;
     door.listener.control_connect_events(true);
-    ensure_eq!(knock(bench, &adapter, door.address)?, Status::CONNECTION_REFUSED, "a connect while paused");
+    refused_at(&adapter, door.address, "a connect while paused")?;
     door.listener.control_connect_events(false);
-    ensure_eq!(knock(bench, &adapter, door.address)?, Status::PENDING, "a connect after that");
+    heard_at(bench, &adapter, door.address, "a connect after that")?;
     door.arrivals.exactly(1, bench, "the connect event after that")?;
     Ok(())
 }
 
-/// A listener with an accepted connection: active and passive ends, connectors, and the door.
-fn accepted(bench: &Bench) -> Outcome<Pair> {
-    Pair::new(bench)
-}
-
 fn lsn_6(bench: &Bench) -> Outcome {
-    let pair = accepted(bench)?;
+    let pair = Pair::new(bench)?;
     let address = pair.connection.listener.local_address()?;
     let closing =
         bench.pends(pair.connection.listener.close(), "the close of a listener with a connection")?;
-    let refused = knock(bench, &pair.adapter, address)?;
-    ensure_eq!(refused, Status::CONNECTION_REFUSED, "a connect after the close was called");
+    refused_at(&pair.adapter, address, "a connect after the close was called")?;
     let other = silent_listener(&pair.adapter)?;
     other.listen(address).fails(Status::SHARING_VIOLATION, "the endpoint while the connector lives")?;
     let _pending = bench.pends(closing, "the close while the connector lives")?;
@@ -100,7 +94,7 @@ fn lsn_6(bench: &Bench) -> Outcome {
 }
 
 fn lsn_7(bench: &Bench) -> Outcome {
-    let pair = accepted(bench)?;
+    let pair = Pair::new(bench)?;
     let address = pair.connection.listener.local_address()?;
     let closing =
         bench.pends(pair.connection.listener.close(), "the close of a listener with a connection")?;
@@ -125,7 +119,7 @@ fn lsn_8(bench: &Bench) -> Outcome {
     listener.listen(home(&adapter)?).done("NdkListen")?;
     let address = listener.local_address()?;
     hand.say(listener);
-    knock(bench, &adapter, address)?;
+    refused_at(&adapter, address, "a connect whose connector is let go inside the event")?;
     ensure_eq!(said.next("the event")?, "event returns", "what ends first");
     ensure_eq!(said.next("the close")?, "closed", "what ends then");
     said.closed("the connect event after the close")
@@ -161,9 +155,7 @@ fn lsn_10(bench: &Bench) -> Outcome {
     let adapter = bench.adapter()?;
     let listener = silent_listener(&adapter)?; // drops every connector inside the connect event
     listener.listen(home(&adapter)?).done("NdkListen")?;
-    let status = knock(bench, &adapter, listener.local_address()?)?;
-    ensure_eq!(status, Status::CONNECTION_REFUSED, "a connect whose connector is closed inside the event");
-    Ok(())
+    refused_at(&adapter, listener.local_address()?, "a connect whose connector is closed inside the event")
 }
 
 fn lsn_11(bench: &Bench) -> Outcome {

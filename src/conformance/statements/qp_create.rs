@@ -53,11 +53,8 @@ fn qp_2(bench: &Bench) -> Outcome {
     }
     refused(qp.receive(0, &[]), Status::NO_MORE_ENTRIES, "one more than the deepest queue")?;
     qp.flush();
-    bench.settle();
-    let mut places = vec![Completion::default(); info.max_receive_queue_depth as usize];
-    let count = cq.poll(&mut places);
-    ensure_eq!(count, places.len(), "receives of the deepest queue, flushed");
-    ensure!(places.iter().zip(0..).all(|(c, context)| c.request_context == context), "out of order");
+    let taken = polls(&cq, info.max_receive_queue_depth as usize, "receives of the deepest queue, flushed")?;
+    ensure!(taken.iter().zip(0..).all(|(c, context)| c.request_context == context), "out of order");
     Ok(())
 }
 
