@@ -1,17 +1,20 @@
 //! The device of this process, held to the numbered statements about NDK, and the flush family to its own: a
-//! test for each group.
+//! test for each group. Then once more with faults on: calls end late and out of order, completions show
+//! late, and passes are cut where chance says. All of that is NDK as it is written, so every statement holds
+//! there too; a check that fails there relies on calls that end before they return.
 
 #![cfg(feature = "conformance")]
 
-use qpair::conformance::{self, Report, Verdict};
+use qpair::conformance::{self, Device, Host, Promises, Report, Statement, Verdict};
+use qpair::ndk::{Adapter, AdapterOptions, Faults, HoldCalls};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-/// Every statement of the group holds on `local`, which lacks nothing; some may wait for what is not built.
+/// Every statement holds on the device, which lacks nothing; some may wait for what is not built.
 #[track_caller]
-fn holds(group: &str) {
-    let device = conformance::device("local").expect("it is built in");
-    let all = conformance::statements().chain(conformance::flush_family());
-    let report = Report::of(&device, all.filter(|statement| statement.group() == group), |_| {});
-    assert!(!report.rows().is_empty(), "no statement is in the group {group}");
+fn all_hold(device: &Arc<dyn Device>, statements: impl Iterator<Item = &'static Statement>) {
+    let report = Report::of(device, statements, |_| {});
+    assert!(!report.rows().is_empty(), "there are no such statements");
     let open = |verdict: &Verdict| matches!(verdict, Verdict::Fail(_) | Verdict::NotSupported(_));
     let open: Vec<String> = report
         .rows()
@@ -22,7 +25,17 @@ fn holds(group: &str) {
             format!("{number} {}: {text}: {}", row.verdict.word(), row.verdict.reason().unwrap_or_default())
         })
         .collect();
-    assert!(open.is_empty(), "{} of {group}:\n{}", open.len(), open.join("\n"));
+    assert!(open.is_empty(), "{} on {}:\n{}", open.len(), report.device(), open.join("\n"));
+}
+
+fn local() -> Arc<dyn Device> {
+    conformance::device("local").expect("it is built in")
+}
+
+#[track_caller]
+fn holds(group: &str) {
+    let all = conformance::statements().chain(conformance::flush_family());
+    all_hold(&local(), all.filter(|statement| statement.group() == group));
 }
 
 macro_rules! groups {
@@ -74,10 +87,6 @@ groups! { every_group_of_the_flush_family_has_a_test, conformance::family_groups
 /// A caller that implements the trait is held to the same statements as the built-in device.
 #[test]
 fn a_device_of_ones_own_can_be_held_to_them() {
-    use qpair::conformance::{Device, Host, Promises};
-    use qpair::ndk::{Adapter, AdapterOptions};
-    use std::sync::Arc;
-
     /// Forwards to `local`, but has one host only and promises nothing beyond the statements.
     #[derive(Debug)]
     struct Modest;
@@ -106,4 +115,89 @@ fn a_device_of_ones_own_can_be_held_to_them() {
     assert_eq!(verdicts, ["pass", "pass", "not supported"], "{report}");
     assert!(report.holds() && report.device() == "modest");
     assert_eq!(report.counts().to_string(), "2 of 3 passed, 1 not supported");
+}
+
+/// The device of this process with faults on, chance coming from a seed.
+#[derive(Debug)]
+struct Late {
+    plain: Arc<dyn Device>,
+    seed: u64,
+    /// Those of every adapter so far.
+    faults: Mutex<Vec<Faults>>,
+}
+
+/// Calls end within so long after they are done.
+const LATE: Duration = Duration::from_micros(50);
+/// Completions show so long after they are there.
+const DELAY: Duration = Duration::from_micros(20);
+
+/// Checks that move the clock of their NET by hand: what is late by that clock would wait for them.
+const CLOCKED: [&str; 6] = ["QP-22", "CONN-23", "CONN-33", "CQ-33", "CQ-34", "CQ-35"];
+/// A check that makes a listener for each of 16,384 ports: one late call after the other takes too long.
+const MANY: [&str; 1] = ["CONN-27"];
+/// Entries of one flush show together, and delays let them show one by one.
+const TOGETHER: [&str; 1] = ["FLUSH-8"];
+
+impl Device for Late {
+    fn name(&self) -> &str {
+        "local with faults"
+    }
+
+    fn options(&self, net: &str, host: Host) -> Option<AdapterOptions> {
+        let faults = Faults::new(self.seed);
+        let is_one_of = |numbers: &[&str]| numbers.iter().any(|number| net.contains(&format!("-{number}-")));
+        let clocked = is_one_of(&CLOCKED);
+        faults.hold_calls(match () {
+            () if is_one_of(&MANY) => HoldCalls::No,
+            () if clocked => HoldCalls::For(Duration::ZERO), // they pend as well, and end on another thread
+            () => HoldCalls::Shuffled(LATE),
+        });
+        if !clocked && !is_one_of(&TOGETHER) {
+            faults.delay_completions(DELAY);
+        }
+        faults.cut_passes(true);
+        let options = self.plain.options(net, host)?.faults(&faults);
+        self.faults.lock().expect("nothing panics below it").push(faults);
+        Some(options)
+    }
+
+    fn promises(&self) -> Promises {
+        self.plain.promises()
+    }
+
+    /// Until nothing is held back, unless that takes a thread which a callback keeps.
+    fn settle(&self) {
+        let faults = self.faults.lock().expect("nothing panics below it").clone();
+        let of_this_check = &faults[faults.len().saturating_sub(16)..];
+        for _ in 0..10_000 {
+            self.plain.settle();
+            if of_this_check.iter().all(|faults| faults.held() == 0) {
+                break;
+            }
+        }
+    }
+}
+
+fn holds_late(seed: u64) {
+    let late = Arc::new(Late { plain: local(), seed, faults: Mutex::default() });
+    let device: Arc<dyn Device> = Arc::clone(&late) as _;
+    all_hold(&device, conformance::statements());
+    let fired: u64 =
+        late.faults.lock().expect("nothing panics below it").iter().map(Faults::fired_count).sum();
+    assert!(fired > 10_000, "faults are on, and only {fired} fired");
+}
+
+#[test]
+fn late_and_out_of_order_by_seed_1() {
+    holds_late(1);
+}
+
+#[test]
+fn late_and_out_of_order_by_seed_2() {
+    holds_late(2);
+}
+
+#[test]
+fn late_and_out_of_order_by_seed_3() {
+    holds_late(3);
 }
