@@ -2,8 +2,9 @@
 
 use super::prelude::*;
 use crate::conformance::device::Host;
-use crate::ndk::{Clock, ManualClock, Timeouts};
+use crate::ndk::{Clock, ManualClock, Mr, Timeouts};
 use std::net::SocketAddr;
+use std::thread;
 use std::time::Duration;
 
 pub(super) const STATEMENTS: &[Statement] = &[
@@ -77,6 +78,9 @@ fn conn_19(bench: &Bench) -> Outcome {
     Ok(())
 }
 
+/// How many reads are in progress shows in their bytes alone: a read whose bytes begin to come is in
+/// progress, and so is one of which bytes are missing. A device may have begun more of them without moving a
+/// byte; that no caller can see.
 fn conn_20(bench: &Bench) -> Outcome {
     let limits = ReadLimits { inbound: 2, outbound: 2 };
     let pair = Pair::on(bench.adapter()?, |d| d, Plan { limits, ..Plan::default() })?;
@@ -87,6 +91,54 @@ fn conn_20(bench: &Bench) -> Outcome {
     pair.a.read(10, &pair.b, NONE)?;
     pair.a.yields(&all(0..11, Status::SUCCESS), "eleven reads, two at a time")?;
     ensure_eq!(pair.a.bytes(0, 8)?, b"in parts", "what was read");
+    watched_reads(bench, ReadLimits { inbound: 1, outbound: 1 })?;
+    watched_reads(bench, ReadLimits { inbound: 1, outbound: 2 })?; // of either side the limit is 1
+    watched_reads(bench, limits)
+}
+
+/// Bytes of a long read.
+const LONG: usize = 4 << 20;
+
+/// Eight long reads, each into a sink of its own, at which another thread looks meanwhile.
+fn watched_reads(bench: &Bench, limits: ReadLimits) -> Outcome {
+    let pair = Pair::on(bench.adapter()?, |d| d, Plan { limits, ..Plan::default() })?;
+    let source = pair.b.pd.register(vec![0xFF; LONG], ALL).done("NdkRegisterMr")?;
+    let sinks: Vec<Mr> = (0..8)
+        .map(|_| pair.a.pd.register(zeroed(LONG)?, ALL).done("NdkRegisterMr"))
+        .collect::<Outcome<_>>()?;
+    let most = limits.inbound.min(limits.outbound) as usize;
+    thread::scope(|scope| {
+        let watcher = scope.spawn(|| watch(&sinks, most));
+        for (context, sink) in (0..).zip(&sinks) {
+            let flags = if context < 7 { OpFlags::DEFER } else { NONE };
+            pair.a.qp.read(context, &[sink.sge(0..LONG)?], source.remote(0)?, flags)?;
+        }
+        pair.a.yields(&all(0..8, Status::SUCCESS), "eight long reads")?;
+        joined(watcher)
+    })
+}
+
+/// When bytes of a sink have come, none is missing any more of the sink that is `most` before it.
+fn watch(sinks: &[Mr], most: usize) -> Outcome {
+    for (nth, sink) in sinks.iter().enumerate() {
+        comes("the first byte of a long read", || sink.load_u8(0).is_ok_and(|byte| byte != 0))?;
+        let Some(earlier) = nth.checked_sub(most).map(|earlier| &sinks[earlier]) else { continue };
+        let is_whole = || {
+            (0..LONG)
+                .step_by(4096)
+                .chain([LONG - 1])
+                .all(|at| earlier.load_u8(at).is_ok_and(|byte| byte == 0xFF))
+        };
+        // Stores of two reads may become visible in either order, though not for longer than a moment.
+        let whole = is_whole() || {
+            thread::yield_now();
+            is_whole()
+        };
+        ensure!(
+            whole,
+            "read {nth} has begun while {most} before it are in progress, which are all that may be"
+        );
+    }
     Ok(())
 }
 

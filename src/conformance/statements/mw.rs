@@ -2,7 +2,8 @@
 
 use super::prelude::*;
 use crate::conformance::pages::{BOTH, bound, under, window};
-use crate::ndk::PostError;
+use crate::conformance::world::Connection;
+use crate::ndk::{Mr, Mw, PostError};
 
 pub(super) const STATEMENTS: &[Statement] = &[
     Statement::new("MW-1", D, "an unbound window gives no access", mw_1),
@@ -152,28 +153,78 @@ fn mw_8(bench: &Bench) -> Outcome {
     Ok(())
 }
 
-fn mw_9(bench: &Bench) -> Outcome {
-    // A transfer of 256 MiB takes far longer than a post; one that has ended before is tried again.
-    const PART: usize = 16 << 20;
-    for _ in 0..10 {
+/// Bytes of a sink; the transfer of 16 of them takes far longer than a post.
+const PART: usize = 16 << 20;
+
+/// A transfer that is going on through a window of B when B's invalidation is posted.
+struct Cut {
+    pair: Pair,
+    source: Mr,
+    window: Mw,
+    /// Another queue pair of B's, and its peer.
+    other: (Qp, End),
+    _connection: Connection,
+}
+
+impl Cut {
+    /// The invalidation, posted by the window's own queue pair or by the other one, and how both ended.
+    fn new(bench: &Bench, own: bool) -> Outcome<(Self, Status, Status)> {
         let pair = Pair::with(bench, |description| description.initiator_sge(16))?;
         let source = pair.b.pd.register(zeroed(16 * PART)?, ALL).done("NdkRegisterMr")?;
         let sink = pair.a.pd.register(zeroed(PART)?, ALL).done("NdkRegisterMr")?;
+        let (qp, peer) = (
+            pair.b.pd.create_qp(QpDescription::new(&pair.b.cq)).done("NdkCreateQp")?,
+            End::new(&pair.adapter)?,
+        );
+        let _connection = connect(&pair.adapter, &peer.qp, &qp)?;
         let window = window(&pair.b)?;
         let token = pair.b.qp.bind(1, &source, &window, 0..16 * PART, OpFlags::ALLOW_REMOTE_READ)?;
         pair.b.yields(&[(1, Status::SUCCESS)], "the bind")?;
         let remote = RemoteAddress { token, ..source.remote(0)? };
         pair.a.qp.read(2, &[sink.sge(0..PART)?; 16], remote, NONE)?;
-        pair.b.qp.invalidate(3, &window, NONE)?;
-        // The transfer's failure ends the connection, perhaps before this end has completed.
-        let own = pair.b.take(1, "the invalidation")?[0].status;
-        ensure!(matches!(own, Status::SUCCESS | Status::CANCELLED), "the invalidation: got {own}");
-        let ended = pair.a.take(1, "the transfer that was going on")?[0];
-        if ended.status != Status::SUCCESS {
-            return bench.remote_refusal(ended.status, "a transfer that was going on at the invalidation");
-        }
+        let by = if own { &pair.b.qp } else { &qp };
+        by.invalidate(3, &window, NONE)?;
+        let invalidated = pair.b.take(1, "the invalidation")?[0].status;
+        let transferred = pair.a.take(1, "the transfer that was going on")?[0].status;
+        Ok((Self { pair, source, window, other: (qp, peer), _connection }, invalidated, transferred))
     }
-    wrong("ten transfers of 256 MiB succeeded, though their windows were invalidated at once")
+
+    /// The same, with a transfer that had not ended before.
+    fn short(bench: &Bench, own: bool) -> Outcome<(Self, Status)> {
+        for _ in 0..10 {
+            let (cut, invalidated, transferred) = Self::new(bench, own)?;
+            let unsupported = !own && invalidated == Status::INVALID_DEVICE_REQUEST;
+            if unsupported || transferred != Status::SUCCESS {
+                if !unsupported {
+                    let what = "a transfer that was going on at the invalidation";
+                    bench.remote_refusal(transferred, what)?;
+                }
+                return Ok((cut, invalidated));
+            }
+        }
+        wrong("ten transfers of 256 MiB succeeded, though their windows were invalidated at once")
+    }
+}
+
+/// An invalidation on the window's own queue pair may be told CANCELLED: the transfer that it cuts short ends
+/// the connection, perhaps before it has completed. That it took effect is seen by binding the window anew.
+/// On another queue pair nothing cancels it; a device may want the window's own, and say so.
+fn mw_9(bench: &Bench) -> Outcome {
+    let (cut, invalidated) = Cut::short(bench, true)?;
+    ensure!(
+        matches!(invalidated, Status::SUCCESS | Status::CANCELLED),
+        "the invalidation: expected success, or CANCELLED with its connection, got {invalidated}"
+    );
+    let (qp, peer) = &cut.other;
+    let token = qp.bind(4, &cut.source, &cut.window, 0..64, OpFlags::ALLOW_REMOTE_READ)?;
+    cut.pair.b.yields(&[(4, Status::SUCCESS)], "a bind of the window that was invalidated")?;
+    let remote = RemoteAddress { token, ..cut.source.remote(0)? };
+    peer.qp.read(5, &[peer.sge(0, 8)?], remote, NONE)?;
+    peer.yields(&[(5, Status::SUCCESS)], "a read through it, bound anew")?;
+    let (_cut, invalidated) = Cut::short(bench, false)?;
+    let expected = [Status::SUCCESS, Status::INVALID_DEVICE_REQUEST];
+    ensure!(expected.contains(&invalidated), "an invalidation by another queue pair: got {invalidated}");
+    Ok(())
 }
 
 fn mw_10(bench: &Bench) -> Outcome {
