@@ -102,6 +102,17 @@ macro_rules! adapter_limits {
             /// What the engine can do: the most that can be asked for.
             const ENGINE: Self = Self { $($name: $engine,)* };
 
+            /// The names of all limits.
+            pub(super) const NAMES: &[&str] = &[$(stringify!($name),)*];
+
+            /// Sets the limit of that name; false: it cannot hold the number. `None`: there is no such limit.
+            pub(super) fn set(&mut self, name: &str, limit: u64) -> Option<bool> {
+                match name {
+                    $(stringify!($name) => Some(limit.try_into().map(|limit| self.$name = limit).is_ok()),)*
+                    _ => None,
+                }
+            }
+
             $(
                 $(#[$doc])+
                 pub fn $name(mut self, limit: $type) -> Self {

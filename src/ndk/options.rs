@@ -1,5 +1,7 @@
 //! How an adapter is opened: version, limits, flags, clock, time limits, faults.
 
+mod by_name;
+
 use super::adapter::AdapterCore;
 use super::limits::{self, AdapterLimits};
 use super::{Adapter, AdapterFlags, AdapterInfo, Error, Faults, NdkVersion, Status, pd};

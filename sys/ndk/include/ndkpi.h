@@ -525,9 +525,26 @@ struct _NDK_ADAPTER {
 /*
  * Opens the device of that name: "local", "local/NET" or "local/NET@ADDRESS".
  *
+ * Options may follow, each behind a semicolon: "local/NET;max_cq_depth=64;flags=0x10001". Numbers are decimal,
+ * or hexadecimal behind 0x. What is not said is what the device can do at most.
+ *
+ *   max_registration_size, max_window_size, frmr_page_count, max_initiator_request_sge,
+ *   max_receive_request_sge, max_read_request_sge, max_transfer_length, max_inline_data_size,
+ *   max_inbound_read_limit, max_outbound_read_limit, max_receive_queue_depth, max_initiator_queue_depth,
+ *   max_srq_depth, max_cq_depth, large_request_threshold, max_caller_data, max_callee_data
+ *                          the field of NDK_ADAPTER_INFO of that name, by which calls are refused
+ *   flags                  the NDK_ADAPTER_FLAG_ bits that the adapter has; without the others it can do less
+ *   ndk_enabled            0: the open fails with NDIS_STATUS_ADAPTER_NOT_READY
+ *   connect_timeout_ms, accept_timeout_ms, disconnect_timeout_ms
+ *                          how long a connector waits for its peer; usually 120,000
+ *   clock=manual           these limits, and all others, go by NdkAdvanceClock (qpair_ndk_ext.h)
+ *
+ * Time limits and clock belong to the NET: who opens one that is open asks for the same, or fails with
+ * STATUS_SHARING_VIOLATION.
+ *
  * Version 1.0 to 1.2 opens an adapter that reports 1.2, version 2.0 or 2.1 one that reports 2.1; any other
  * fails with NDIS_STATUS_BAD_VERSION. STATUS_NOT_SUPPORTED: no such device is built in.
- * STATUS_INVALID_PARAMETER: the name is malformed.
+ * STATUS_INVALID_PARAMETER: the name or an option is malformed, or more than the device can do.
  */
 NTSTATUS NdkOpenAdapter(const char *device, NDK_VERSION version, NDK_ADAPTER **adapter);
 

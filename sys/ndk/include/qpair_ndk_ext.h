@@ -1,6 +1,6 @@
 /*
  * What NDK lacks, as extension interfaces of NDK: immediate data and remote atomics, which verbs has, and
- * faults on purpose, for programs that test their error paths.
+ * faults on purpose and a clock to be moved, for programs that test their error paths.
  *
  *     GUID id = QPAIR_NDK_EXTENSION;
  *     NDK_VERSION version = {1, 0};
@@ -84,6 +84,12 @@ typedef struct _QPAIR_CQ_EXTENSION {
  * the seed. The id above asks it for a QPAIR_ADAPTER_EXTENSION, which any other adapter refuses.
  */
 NTSTATUS NdkOpenAdapterWithFaults(const char *device, NDK_VERSION version, UINT64 seed, NDK_ADAPTER **adapter);
+
+/*
+ * Moves the clock of a NET whose adapters were opened with the option clock=manual; it stands still otherwise.
+ * What is due by then is done soon, on a thread of the library. STATUS_NOT_SUPPORTED: opened without it.
+ */
+NTSTATUS NdkAdvanceClock(NDK_ADAPTER *adapter, UINT64 nanoseconds);
 
 /* When calls that may pend come to their end: at once, after a time, in another order, when they are released. */
 #define QPAIR_HOLD_NO             0u

@@ -44,4 +44,4 @@ mod srq;
 #[cfg(test)]
 mod tests;
 
-pub use open::{NdkCloseAdapter, NdkLastError, NdkOpenAdapter, NdkOpenAdapterWithFaults};
+pub use open::{NdkAdvanceClock, NdkCloseAdapter, NdkLastError, NdkOpenAdapter, NdkOpenAdapterWithFaults};

@@ -10,7 +10,7 @@ use crate::abi::{Face, ObjectType, Version};
 use crate::border::{Argument, Closed, Refused, Wrong};
 use crate::extension::Table;
 use crate::lam::Mappings;
-use qpair::ndk::{Faults, Request};
+use qpair::ndk::{Faults, ManualClock, Request};
 use qpair::ring::Door;
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -47,11 +47,18 @@ pub(crate) struct Shared {
     pub(crate) mappings: Mappings,
     /// If the adapter was opened for faults on purpose.
     pub(crate) faults: Option<Faults>,
+    /// If its NET goes by a clock that C moves, and the name of the NET.
+    pub(crate) clock: Option<(String, ManualClock)>,
 }
 
 impl Shared {
-    pub(crate) fn new(version: Version, faults: Option<Faults>) -> Arc<Self> {
-        Arc::new(Self { version, objects: Mutex::new(Vec::new()), mappings: Mappings::default(), faults })
+    pub(crate) fn new(
+        version: Version,
+        faults: Option<Faults>,
+        clock: Option<(String, ManualClock)>,
+    ) -> Arc<Self> {
+        let (objects, mappings) = (Mutex::new(Vec::new()), Mappings::default());
+        Arc::new(Self { version, objects, mappings, faults, clock })
     }
 
     /// Frees every object.

@@ -1,12 +1,14 @@
-//! Opening and closing an adapter, which the kernel gives elsewhere, and the text of the last failure.
+//! Opening and closing an adapter, which the kernel gives elsewhere, its clock, and the text of the last
+//! failure.
 
 use crate::abi::{NtStatus, Version};
-use crate::border::{Call, Out, Refused, Text, Wrong, given, inside_callback, last_error, told};
-use crate::object::{Object, Shared};
-use qpair::ndk::{Adapter, Faults, NdkVersion, Status};
+use crate::border::{Argument, Call, Out, Refused, Text, Wrong, given, inside_callback, last_error, told};
+use crate::object::{Handle, Object, Shared};
+use qpair::ndk::{Adapter, Clock, Faults, NdkVersion, Status};
 use std::collections::BTreeMap;
 use std::ffi::{c_char, c_void};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// The open adapters by the address that C has.
 ///
@@ -22,7 +24,8 @@ pub extern "C" fn NdkOpenAdapter(device: Text, version: Version, mut adapter: Ou
     const CALL: Call = Call("NdkOpenAdapter");
     told((|| {
         let mut out = adapter.required(CALL.argument(3, "adapter"))?;
-        out.put(open(device.read(CALL.argument(1, "device"))?, version, None)?);
+        let place = CALL.argument(1, "device");
+        out.put(open((device.read(place)?, place), version, None)?);
         Ok(NtStatus::SUCCESS)
     })())
 }
@@ -39,23 +42,61 @@ pub extern "C" fn NdkOpenAdapterWithFaults(
     const CALL: Call = Call("NdkOpenAdapterWithFaults");
     told((|| {
         let mut out = adapter.required(CALL.argument(4, "adapter"))?;
-        let name = device.read(CALL.argument(1, "device"))?;
-        out.put(open(name, version, Some(Faults::new(seed)))?);
+        let place = CALL.argument(1, "device");
+        out.put(open((device.read(place)?, place), version, Some(Faults::new(seed)))?);
         Ok(NtStatus::SUCCESS)
     })())
 }
 
-fn open(name: &str, version: Version, faults: Option<Faults>) -> Result<*mut c_void, Refused> {
-    let version = NdkVersion { major: version.major, minor: version.minor };
-    let mut options = Adapter::options(name).version(version);
+/// Moves the clock of a NET that was opened with `clock=manual`; `qpair_ndk_ext.h` has the documentation.
+#[unsafe(no_mangle)]
+#[expect(private_interfaces, reason = "only C makes the parameters")]
+pub extern "C" fn NdkAdvanceClock(adapter: Handle<Adapter>, nanoseconds: u64) -> NtStatus {
+    const CALL: Call = Call("NdkAdvanceClock");
+    told((|| {
+        let adapter = adapter.enter(CALL.argument(1, "adapter"))?;
+        let Some((_, clock)) = &adapter.shared().clock else {
+            let hint = "open the device with the option clock=manual";
+            return Err(Refused::Call(CALL, Status::NOT_SUPPORTED, hint));
+        };
+        clock.advance(Duration::from_nanos(nanoseconds));
+        Ok(NtStatus::SUCCESS)
+    })())
+}
+
+/// Opens what the text of a device says: a name, and options behind it.
+fn open(device: (&str, Argument), version: Version, faults: Option<Faults>) -> Result<*mut c_void, Refused> {
+    let (text, argument) = device;
+    let mut parts = text.split(';');
+    let name = parts.next().unwrap_or_default();
+    let (mut options, mut manual) = (Adapter::options(name), false);
+    for part in parts {
+        let wrong = Wrong::Rule("a name with an option that has no value; write NAME;OPTION=VALUE;...");
+        match part.split_once('=').ok_or_else(|| argument.is(wrong))? {
+            ("clock", "manual") => manual = true,
+            (option, value) => options = options.set(option, value)?,
+        }
+    }
+    options = options.version(NdkVersion { major: version.major, minor: version.minor });
     if let Some(faults) = &faults {
         options = options.faults(faults);
     }
+    // Held until the adapter is listed, so that all of a NET find the clock of the first.
+    let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let net = name.split_once('@').map_or(name, |(net, _)| net);
+    let clock = manual.then(|| {
+        let known = open.values().filter_map(|adapter| adapter.shared().clock.as_ref());
+        known.filter(|(of, _)| of == net).map(|(_, clock)| clock.clone()).next().unwrap_or_default()
+    });
+    if let Some(clock) = &clock {
+        options = options.clock(Clock::Manual(clock.clone()));
+    }
     let handle = options.open()?;
     let NdkVersion { major, minor } = handle.info().version;
-    let object = Object::new(&Shared::new(Version { major, minor }, faults), handle);
+    let clock = clock.map(|clock| (net.to_owned(), clock));
+    let object = Object::new(&Shared::new(Version { major, minor }, faults, clock), handle);
     let pointer = object.as_c();
-    OPEN.lock().unwrap_or_else(PoisonError::into_inner).insert(pointer.addr(), object);
+    open.insert(pointer.addr(), object);
     Ok(pointer)
 }
 

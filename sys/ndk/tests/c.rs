@@ -152,6 +152,11 @@ fn queues_that_are_shared_resized_and_moderated() {
 }
 
 #[test]
+fn devices_with_options() {
+    run("tests/c/options.c", Linked::Shared);
+}
+
+#[test]
 fn faults_on_purpose() {
     run("tests/c/faults.c", Linked::Shared);
 }
