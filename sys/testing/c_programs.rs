@@ -1,7 +1,7 @@
 //! Compiles the C programs of a face with the host's C compiler, and runs them.
 //!
-//! Each C face takes this file into its tests by path. Where there is no C compiler a test says so and passes:
-//! the C faces are for those who have one.
+//! Each C face takes this file into its tests by path. Where there is no C compiler a test says so and
+//! passes: the C faces are for those who have one.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

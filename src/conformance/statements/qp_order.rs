@@ -117,9 +117,9 @@ fn qp_19(bench: &Bench) -> Outcome {
 }
 
 /// What a fenced request does to the bytes of an earlier read shows when it began: it overwrites what is
-/// still to be read, and sends on what has not yet come. A device that carries out the requests of a queue one
-/// after the other holds this without a fence, and nothing that a caller does can have it reorder them; there
-/// the check fails only if a read is told complete before its last byte has come.
+/// still to be read, and sends on what has not yet come. A device that carries out the requests of a queue
+/// one after the other holds this without a fence, and nothing that a caller does can have it reorder them;
+/// there the check fails only if a read is told complete before its last byte has come.
 fn qp_20(bench: &Bench) -> Outcome {
     const LENGTH: usize = 1 << 22;
     let pair = Pair::new(bench)?;

@@ -16,10 +16,12 @@ impl AdapterOptions {
     /// | a field of [`AdapterLimits`], `max_cq_depth` say | the limit |
     /// | `flags` | bits of [`AdapterFlags`] |
     /// | `ndk_enabled` | 0 or 1, as [`ndk_enabled`](Self::ndk_enabled) |
-    /// | `connect_timeout_ms`, `accept_timeout_ms`, `disconnect_timeout_ms` | milliseconds, as [`timeouts`](Self::timeouts) |
+    /// | `connect_timeout_ms`, and so with `accept` and `disconnect` | milliseconds of [`Timeouts`] |
     ///
-    /// A value is a decimal number, or a hexadecimal one behind `0x`. Whether it is within what the engine can do
-    /// is judged by [`open`](Self::open).
+    /// A value is a decimal number, or a hexadecimal one behind `0x`. Whether the engine can do as much is
+    /// judged by [`open`](Self::open).
+    ///
+    /// [`Timeouts`]: crate::ndk::Timeouts
     ///
     /// ```
     /// # use qpair::ndk::Adapter;
