@@ -159,7 +159,8 @@ pub struct Connector {
     limits: ReadLimits,
     /// What the peer asked for; only the passive side needs it again, when it accepts.
     peer_limits: ReadLimits,
-    peer_data: PrivateData,
+    /// `None`: it has said nothing in this attempt.
+    peer_data: Option<PrivateData>,
 }
 
 impl Connector {
@@ -176,7 +177,7 @@ impl Connector {
             peer_qp: None,
             limits: ReadLimits::default(),
             peer_limits: ReadLimits::default(),
-            peer_data: PrivateData::none(),
+            peer_data: None,
         }
     }
 
@@ -190,7 +191,7 @@ impl Connector {
             // Nothing asked for locally yet: the adapter's maximum against the peer's wish (ndkpi.md 4.4).
             limits: maximum.agreed(maximum, request.limits),
             peer_limits: request.limits,
-            peer_data: request.private_data,
+            peer_data: Some(request.private_data),
             ..Self::new(timeouts, maximum)
         }
     }
@@ -269,16 +270,18 @@ impl Connector {
 
     /// What the peer said: from its answer or request until accept or complete connect is called.
     ///
-    /// `None` before and after (ndkpi.md 4.2). After a reject: the rejecting consumer's words (CONN-7).
+    /// `None` before and after (ndkpi.md 4.2), and where an attempt ended without an answer. After a reject:
+    /// the rejecting consumer's words (CONN-7).
     pub fn connection_data(&self) -> Option<ConnectionData<'_>> {
         use State::{Accepted, AcceptedGone, Created, Incoming, IncomingGone};
         let room = match self.state {
             Accepted | AcceptedGone => REPLY_DATA_ROOM,
             Incoming | IncomingGone => CONNECT_DATA_MAX,
-            Created if self.attempt != Attempt::default() => ANSWER_DATA_MAX,
+            Created => ANSWER_DATA_MAX,
             _ => return None,
         };
-        Some(ConnectionData { limits: self.limits, private_data: self.peer_data.as_bytes(), room })
+        let private_data = self.peer_data.as_ref()?.as_bytes();
+        Some(ConnectionData { limits: self.limits, private_data, room })
     }
 
     /// Keeps what a call that was taken brings, and returns what it wants said to the peer.
@@ -290,7 +293,7 @@ impl Connector {
                 self.local_qp = connect.qp;
                 self.peer_qp = None;
                 self.limits = connect.limits.capped(self.maximum);
-                self.peer_data = PrivateData::none();
+                self.peer_data = None;
                 connect.private_data
             }
             Call::Accept(accept) => {
@@ -312,9 +315,9 @@ impl Connector {
             Body::Rep(reply) => {
                 self.peer_qp = Some(reply.qp);
                 self.limits = self.limits.agreed(self.maximum, reply.limits);
-                self.peer_data = reply.private_data;
+                self.peer_data = Some(reply.private_data);
             }
-            Body::Rej { private_data, .. } => self.peer_data = private_data,
+            Body::Rej { private_data, .. } => self.peer_data = Some(private_data),
             Body::Req(_) | Body::Rtu | Body::Dreq | Body::Drep | Body::Gone => {}
         }
     }

@@ -170,6 +170,7 @@ fn conn_23_each_retryable_failure_leaves_the_connector_usable() {
         pair.call(Active, connect());
         fail(&mut pair);
         assert_eq!(pair.active.told(), [Action::QpRelease, done(Connect, outcome)]); // CONN-22
+        assert_eq!(pair.active.connector.connection_data(), None, "nobody has answered");
         pair.call(Active, connect());
         pair.drive();
         pair.call(Passive, accept());
