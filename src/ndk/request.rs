@@ -68,6 +68,9 @@ impl<T> Request<T> {
     ///
     /// # Errors
     /// The request itself, if it is pending.
+    ///
+    /// # Panics
+    /// If it was polled, and has given its result.
     pub fn now(mut self) -> Result<Result<T, Error>, Self> {
         self.take().ok_or(self)
     }
@@ -80,13 +83,16 @@ impl<T> Request<T> {
     /// That of the call. Inside a callback, if the request is pending, INVALID_DEVICE_REQUEST, since it
     /// could wait for that very callback; the request is then dropped. Take it with [`now`](Self::now) or
     /// [`then`](Self::then) there.
+    ///
+    /// # Panics
+    /// If it was polled, and has given its result.
     pub fn wait(mut self) -> Result<T, Error> {
         if let Some(result) = self.take() {
             return result;
         }
         callbacks::check_may_wait().map_err(|refused| Error::in_callback("Request::wait", refused))?;
         let Form::Pending(shared) = replace(&mut self.form, Form::Spent) else {
-            unreachable!("a request that is neither ready nor pending was taken, which consumed it");
+            unreachable!("it was not there to take, so it is pending");
         };
         let state = shared.done.wait_while(shared.state(), |state| !matches!(state, State::Done(_)));
         match replace(&mut *state.unwrap_or_else(PoisonError::into_inner), State::Taken) {
@@ -95,7 +101,7 @@ impl<T> Request<T> {
         }
     }
 
-    /// The result, if it is there.
+    /// The result, if it is there; panics if it was given before.
     fn take(&mut self) -> Option<Result<T, Error>> {
         match replace(&mut self.form, Form::Spent) {
             Form::Ready(result) => Some(result),
@@ -106,7 +112,7 @@ impl<T> Request<T> {
                 }
                 result
             }
-            Form::Spent => None,
+            Form::Spent => spent(),
         }
     }
 }
@@ -120,12 +126,13 @@ impl<T: Send + 'static> Request<T> {
     /// callback must not block, and may make any call but the adapter's close.
     ///
     /// # Panics
-    /// With the panic of the callback, if it runs before this returns.
+    /// With the panic of the callback, if it runs before this returns. If it was polled, and has given its
+    /// result.
     pub fn then(mut self, callback: impl FnOnce(Result<T, Error>) + Send + 'static) {
         match replace(&mut self.form, Form::Spent) {
             Form::Ready(result) => callbacks::call(move || callback(result)),
             Form::Pending(shared) => shared.call_back(callback),
-            Form::Spent => unreachable!("a request that was taken is consumed, or was polled to its end"),
+            Form::Spent => spent(),
         }
     }
 
@@ -134,6 +141,9 @@ impl<T: Send + 'static> Request<T> {
     /// NDK's three ways in one call: success inline, an error inline, or pending. Unlike [`now`](Self::now)
     /// followed by [`then`](Self::then), nothing can come in between: a callback always runs where the
     /// request is completed, so the close of its object waits for it (CLOSE-7), and never inside this call.
+    ///
+    /// # Panics
+    /// If it was polled, and has given its result.
     pub fn now_or_then(
         mut self,
         callback: impl FnOnce(Result<T, Error>) + Send + 'static,
@@ -141,7 +151,7 @@ impl<T: Send + 'static> Request<T> {
         match replace(&mut self.form, Form::Spent) {
             Form::Ready(result) => Some(result),
             Form::Pending(shared) => shared.take_or_call_back(callback),
-            Form::Spent => unreachable!("a request that was taken is consumed, or was polled to its end"),
+            Form::Spent => spent(),
         }
     }
 }
@@ -157,8 +167,14 @@ impl<T> Future for Request<T> {
                 return Poll::Pending;
             }
         }
-        Poll::Ready(self.take().expect("a request was polled after it had given its result"))
+        Poll::Ready(self.take().expect("a request that does not run any more is done"))
     }
+}
+
+/// Only polling leaves a request that has given its result: whatever else takes it consumes it.
+#[cold]
+fn spent() -> ! {
+    panic!("a request was used after it had been polled to its end")
 }
 
 /// Nothing in it is pinned.

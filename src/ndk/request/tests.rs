@@ -95,12 +95,28 @@ fn a_polled_request_can_be_taken_another_way() {
 }
 
 #[test]
-#[should_panic(expected = "polled after it had given its result")]
-fn polling_a_spent_request_panics() {
-    let mut request = ready(Ok(()));
-    let mut context = Context::from_waker(Waker::noop());
-    assert!(Pin::new(&mut request).poll(&mut context).is_ready());
-    let _ = Pin::new(&mut request).poll(&mut context);
+fn using_a_spent_request_panics() {
+    type Use = fn(Request<()>);
+    let uses: [Use; 5] = [
+        |mut request| drop(Pin::new(&mut request).poll(&mut Context::from_waker(Waker::noop()))),
+        |request| drop(request.now()),
+        |request| drop(request.wait()),
+        |request| request.then(drop),
+        |request| drop(request.now_or_then(drop)),
+    ];
+    for (nth, again) in uses.into_iter().enumerate() {
+        for late in [false, true] {
+            let (completer, mut request) = pending();
+            if !late {
+                request = ready(Ok(()));
+            }
+            completer.complete(Ok(()));
+            assert!(Pin::new(&mut request).poll(&mut Context::from_waker(Waker::noop())).is_ready());
+            let panicked = catch_unwind(AssertUnwindSafe(|| again(request))).unwrap_err();
+            let words = *panicked.downcast_ref::<&str>().unwrap();
+            assert_eq!(words, "a request was used after it had been polled to its end", "use {nth}");
+        }
+    }
 }
 
 #[test]
