@@ -1,9 +1,9 @@
 /*
- * What NDK lacks, as extension interfaces of NDK: immediate data and remote atomics, which verbs has, and
- * faults on purpose and a clock to be moved, for programs that test their error paths.
+ * What NDK lacks, as extension interfaces of NDK: immediate data, remote atomics, ATOMIC WRITE and RDMA FLUSH,
+ * which verbs has, and faults on purpose and a clock to be moved, for programs that test their error paths.
  *
  *     GUID id = QPAIR_NDK_EXTENSION;
- *     NDK_VERSION version = {1, 0};
+ *     NDK_VERSION version = {1, 1};
  *     NDK_EXTENSION_INTERFACE interface;
  *     status = qp->Dispatch->NdkQueryExtension(&qp->Header, &id, version, &interface);
  *     const QPAIR_QP_EXTENSION *more = interface.Dispatch;
@@ -29,6 +29,9 @@ extern "C" {
 /* A message of the peer may invalidate the token of an ordinary region. */
 #define QPAIR_MR_FLAG_ALLOW_REMOTE_INVALIDATE 0x00020000u
 
+/* The peer may flush the region to where all who map it see it. */
+#define QPAIR_MR_FLAG_ALLOW_FLUSH_GLOBAL      0x00040000u
+
 /* A send that hands 32 bits to the peer's completion. */
 typedef NTSTATUS (*QPAIR_FN_SEND_WITH_IMMEDIATE)(NDK_QP *pNdkQp, PVOID RequestContext, CONST NDK_SGE *pSgl,
                                                  ULONG nSge, ULONG Flags, UINT32 Immediate);
@@ -50,11 +53,40 @@ typedef NTSTATUS (*QPAIR_FN_COMPARE_AND_SWAP)(NDK_QP *pNdkQp, PVOID RequestConte
 typedef NTSTATUS (*QPAIR_FN_FETCH_AND_ADD)(NDK_QP *pNdkQp, PVOID RequestContext, CONST NDK_SGE *pOld,
                                            UINT64 RemoteAddress, UINT32 RemoteToken, UINT64 Add, ULONG Flags);
 
+/*
+ * Stores the eight bytes at pValue, which are read during the call, at the remote address, a multiple of 8, in
+ * one piece: no reader sees a mixture. Completes as a write.
+ */
+typedef NTSTATUS (*QPAIR_FN_ATOMIC_WRITE)(NDK_QP *pNdkQp, PVOID RequestContext, CONST VOID *pValue,
+                                          UINT64 RemoteAddress, UINT32 RemoteToken, ULONG Flags);
+
+/*
+ * Where flushed bytes are placed: where all who map them see them, or where they survive a loss of power. A region
+ * grants the latter if its memory is of a file, which programs in C cannot register; that of a peer in Rust may.
+ */
+#define QPAIR_FLUSH_GLOBAL     1u
+#define QPAIR_FLUSH_PERSISTENT 2u
+
+/*
+ * Completes, as a write, when the bytes that earlier requests of the queue pair stored in the range are placed
+ * so. Requests behind it wait; the region grants the right that goes with the placement.
+ */
+typedef NTSTATUS (*QPAIR_FN_FLUSH_REMOTE)(NDK_QP *pNdkQp, PVOID RequestContext, UINT64 RemoteAddress,
+                                          UINT32 RemoteToken, ULONG Length, ULONG Placement, ULONG Flags);
+
+/* The same for the whole region of that token. */
+typedef NTSTATUS (*QPAIR_FN_FLUSH_REMOTE_REGION)(NDK_QP *pNdkQp, PVOID RequestContext, UINT32 RemoteToken,
+                                                 ULONG Placement, ULONG Flags);
+
 typedef struct _QPAIR_QP_EXTENSION {
     QPAIR_FN_SEND_WITH_IMMEDIATE SendWithImmediate;
     QPAIR_FN_WRITE_WITH_IMMEDIATE WriteWithImmediate;
     QPAIR_FN_COMPARE_AND_SWAP CompareAndSwap;
     QPAIR_FN_FETCH_AND_ADD FetchAndAdd;
+    /* From version 1.1 on. */
+    QPAIR_FN_ATOMIC_WRITE AtomicWrite;
+    QPAIR_FN_FLUSH_REMOTE FlushRemote;
+    QPAIR_FN_FLUSH_REMOTE_REGION FlushRemoteRegion;
 } QPAIR_QP_EXTENSION;
 
 /* Immediate is valid. */
@@ -63,6 +95,10 @@ typedef struct _QPAIR_QP_EXTENSION {
 #define QPAIR_RESULT_RECEIVE_OF_WRITE 0x00000002u
 /* A remote atomic. */
 #define QPAIR_RESULT_ATOMIC           0x00000004u
+/* An atomic write. */
+#define QPAIR_RESULT_ATOMIC_WRITE     0x00000008u
+/* A flush of the peer's memory. */
+#define QPAIR_RESULT_REMOTE_FLUSH     0x00000010u
 
 typedef struct _QPAIR_RESULT {
     NDK_RESULT_EX Result;

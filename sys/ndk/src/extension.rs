@@ -1,10 +1,10 @@
 //! `NdkQueryExtension`: what verbs has and NDK lacks, under an id of our own (`qpair_ndk_ext.h`).
 
 use crate::abi::{ExtensionInterface, Guid, NdkResultEx, NtStatus, Version};
-use crate::border::{Call, Context, Out, Results, Sgl, told};
+use crate::border::{Argument, Bytes, Call, Context, Out, Refused, Results, Sgl, Wrong, told};
 use crate::object::{AnyHandle, Handle, Kind};
 use crate::{cq, qp};
-use qpair::ndk::ext::{CompletionExt, QpExt};
+use qpair::ndk::ext::{CompletionExt, FlushPlacement, QpExt};
 use qpair::ndk::{Completion, Cq, OpFlags, Qp, RemoteAddress, Token};
 use std::ffi::c_void;
 
@@ -18,8 +18,8 @@ const OURS: Guid = Guid {
     data4: [0x95, 0xfd, 0x19, 0x27, 0xe8, 0xdc, 0x7d, 0xd8],
 };
 
-/// The version of both tables.
-const VERSION: Version = Version { major: 1, minor: 0 };
+/// The version of the tables; a lower minor has the beginning of each.
+const VERSION: Version = Version { major: 1, minor: 1 };
 
 /// `NDK_FN_QUERY_EXTENSION_INTERFACE`: our table, if the kind has one (else ADP-5).
 pub(crate) extern "C" fn query<K: Kind>(
@@ -33,7 +33,7 @@ pub(crate) extern "C" fn query<K: Kind>(
         let object = object.enter(CALL.argument(1, "pNdkObject"))?;
         let id = id.required(CALL.argument(2, "ExtensionInterfaceID"))?.get();
         let mut interface = interface.required(CALL.argument(4, "pExtensionInterface"))?;
-        let spoken = version == VERSION;
+        let spoken = version.major == VERSION.major && version.minor <= VERSION.minor;
         let ours = (id == OURS && spoken).then(|| K::extension(object.shared())).flatten();
         let Some(table) = ours else {
             return Err(CALL.unsupported("this object has no extension interface of that id and version"));
@@ -69,10 +69,20 @@ pub(crate) struct QpExtension {
         extern "C" fn(Handle<Qp>, Context, Sgl, u32, u64, u32, u32, u32) -> NtStatus,
     pub(crate) compare_and_swap: Atomic2,
     pub(crate) fetch_and_add: Atomic1,
+    pub(crate) atomic_write: extern "C" fn(Handle<Qp>, Context, Bytes, u64, u32, u32) -> NtStatus,
+    pub(crate) flush_remote: extern "C" fn(Handle<Qp>, Context, u64, u32, u32, u32, u32) -> NtStatus,
+    pub(crate) flush_remote_region: extern "C" fn(Handle<Qp>, Context, u32, u32, u32) -> NtStatus,
 }
 
-static QP_TABLE: QpExtension =
-    QpExtension { send_with_immediate, write_with_immediate, compare_and_swap, fetch_and_add };
+static QP_TABLE: QpExtension = QpExtension {
+    send_with_immediate,
+    write_with_immediate,
+    compare_and_swap,
+    fetch_and_add,
+    atomic_write,
+    flush_remote,
+    flush_remote_region,
+};
 
 extern "C" fn send_with_immediate(
     qp: Handle<Qp>,
@@ -145,6 +155,61 @@ extern "C" fn fetch_and_add(
     })
 }
 
+extern "C" fn atomic_write(
+    qp: Handle<Qp>,
+    context: Context,
+    value: Bytes,
+    address: u64,
+    token: u32,
+    flags: u32,
+) -> NtStatus {
+    const CALL: Call = Call("AtomicWrite");
+    qp::initiate(CALL, &qp, |qp| {
+        let mut word = [0; 8];
+        word.copy_from_slice(value.read(8, CALL.argument(3, "pValue"))?);
+        let remote = RemoteAddress { address, token: Token(token) };
+        Ok(qp.atomic_write(context.number(), word, remote, OpFlags(flags))?)
+    })
+}
+
+fn placement(bits: u32, argument: Argument) -> Result<FlushPlacement, Refused> {
+    let known = (FlushPlacement::GLOBAL | FlushPlacement::PERSISTENT).0;
+    let bits = u8::try_from(bits).ok().filter(|bits| bits & !known == 0);
+    bits.map(FlushPlacement)
+        .ok_or_else(|| argument.is(Wrong::Other("unknown; combine the QPAIR_FLUSH_ constants")))
+}
+
+extern "C" fn flush_remote(
+    qp: Handle<Qp>,
+    context: Context,
+    address: u64,
+    token: u32,
+    length: u32,
+    bits: u32,
+    flags: u32,
+) -> NtStatus {
+    const CALL: Call = Call("FlushRemote");
+    qp::initiate(CALL, &qp, |qp| {
+        let placement = placement(bits, CALL.argument(6, "Placement"))?;
+        let remote = RemoteAddress { address, token: Token(token) };
+        Ok(qp.flush_remote(context.number(), remote, length, placement, OpFlags(flags))?)
+    })
+}
+
+extern "C" fn flush_remote_region(
+    qp: Handle<Qp>,
+    context: Context,
+    token: u32,
+    bits: u32,
+    flags: u32,
+) -> NtStatus {
+    const CALL: Call = Call("FlushRemoteRegion");
+    qp::initiate(CALL, &qp, |qp| {
+        let placement = placement(bits, CALL.argument(4, "Placement"))?;
+        Ok(qp.flush_remote_region(context.number(), Token(token), placement, OpFlags(flags))?)
+    })
+}
+
 /// `QPAIR_RESULT`.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -157,6 +222,8 @@ pub(crate) struct ResultMore {
 pub(crate) const HAS_IMMEDIATE: u32 = 1;
 pub(crate) const RECEIVE_OF_WRITE: u32 = 2;
 pub(crate) const ATOMIC: u32 = 4;
+pub(crate) const ATOMIC_WRITE: u32 = 8;
+pub(crate) const REMOTE_FLUSH: u32 = 16;
 
 /// `QPAIR_CQ_EXTENSION`.
 #[repr(C)]
@@ -177,7 +244,9 @@ fn more(completion: &Completion) -> ResultMore {
         result: cq::result_ex(completion),
         flags: flag(immediate.is_some(), HAS_IMMEDIATE)
             | flag(completion.is_receive_of_write(), RECEIVE_OF_WRITE)
-            | flag(completion.is_atomic(), ATOMIC),
+            | flag(completion.is_atomic(), ATOMIC)
+            | flag(completion.is_atomic_write(), ATOMIC_WRITE)
+            | flag(completion.is_remote_flush(), REMOTE_FLUSH),
         immediate: immediate.unwrap_or(0),
     }
 }

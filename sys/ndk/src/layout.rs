@@ -7,7 +7,9 @@ use crate::abi::*;
 use crate::adapter::AdapterDispatch;
 use crate::connector::ConnectorDispatch;
 use crate::cq::CqDispatch;
-use crate::extension::{ATOMIC, CqExtension, HAS_IMMEDIATE, QpExtension, RECEIVE_OF_WRITE, ResultMore};
+use crate::extension::{
+    ATOMIC, ATOMIC_WRITE, CqExtension, HAS_IMMEDIATE, QpExtension, RECEIVE_OF_WRITE, REMOTE_FLUSH, ResultMore,
+};
 use crate::faults::AdapterExtension;
 use crate::listener::ListenerDispatch;
 use crate::mr::MrDispatch;
@@ -124,7 +126,8 @@ fn ours(lines: &mut Lines) {
     tables! { lines:
         QpExtension as "QPAIR_QP_EXTENSION" {
             send_with_immediate "SendWithImmediate", write_with_immediate "WriteWithImmediate",
-            compare_and_swap "CompareAndSwap", fetch_and_add "FetchAndAdd",
+            compare_and_swap "CompareAndSwap", fetch_and_add "FetchAndAdd", atomic_write "AtomicWrite",
+            flush_remote "FlushRemote", flush_remote_region "FlushRemoteRegion",
         }
         CqExtension as "QPAIR_CQ_EXTENSION" { get_results "GetCqResults" }
         AdapterExtension as "QPAIR_ADAPTER_EXTENSION" {
@@ -249,9 +252,14 @@ fn numbers() -> impl Iterator<Item = (&'static str, u32)> {
         ("NdkOperationTypeRead", OperationType::Read as u32),
         ("QPAIR_MR_FLAG_ALLOW_REMOTE_ATOMIC", ext::ALLOW_REMOTE_ATOMIC.0),
         ("QPAIR_MR_FLAG_ALLOW_REMOTE_INVALIDATE", ext::ALLOW_REMOTE_INVALIDATE.0),
+        ("QPAIR_MR_FLAG_ALLOW_FLUSH_GLOBAL", ext::ALLOW_FLUSH_GLOBAL.0),
         ("QPAIR_RESULT_HAS_IMMEDIATE", HAS_IMMEDIATE),
         ("QPAIR_RESULT_RECEIVE_OF_WRITE", RECEIVE_OF_WRITE),
         ("QPAIR_RESULT_ATOMIC", ATOMIC),
+        ("QPAIR_RESULT_ATOMIC_WRITE", ATOMIC_WRITE),
+        ("QPAIR_RESULT_REMOTE_FLUSH", REMOTE_FLUSH),
+        ("QPAIR_FLUSH_GLOBAL", ext::FlushPlacement::GLOBAL.0.into()),
+        ("QPAIR_FLUSH_PERSISTENT", ext::FlushPlacement::PERSISTENT.0.into()),
         ("NdkOperationTypeWrite", OperationType::Write as u32),
     ]
     .into_iter()

@@ -1,10 +1,10 @@
-/* Immediate data and remote atomics, by the extension interface of qpair. */
+/* Immediate data, remote atomics, ATOMIC WRITE and RDMA FLUSH, by the extension interface of qpair. */
 #include "testing.h"
 
 #include <qpair_ndk_ext.h>
 
 static const GUID id = QPAIR_NDK_EXTENSION;
-static const NDK_VERSION version_1_0 = {1, 0}, version_1_1 = {1, 1};
+static const NDK_VERSION version_1_0 = {1, 0}, version_1_1 = {1, 1}, version_1_2 = {1, 2};
 
 /* The one result of that queue, which must be a success. */
 static QPAIR_RESULT take_more(struct side *side)
@@ -68,6 +68,35 @@ static void atomics(const QPAIR_QP_EXTENSION *more, struct side *a, struct side 
     CLOSE(mr, NdkCloseMr);
 }
 
+/* A word that is written in one piece, and flushed to where all see it. */
+static void placed(const QPAIR_QP_EXTENSION *more, struct side *a, struct side *b)
+{
+    static UINT64 words[2] __attribute__((aligned(8)));
+    UINT64 value = 0x1122334455667788, at = (UINT64)(uintptr_t)words;
+    NDK_MR *mr;
+    MDL mdl;
+    UINT32 token;
+    CREATE(mr, b->pd->Dispatch->NdkCreateMr(b->pd, FALSE, on_create, &end, &made));
+    MmInitializeMdl(&mdl, words, sizeof words);
+    REQUEST(STATUS_SUCCESS,
+            mr->Dispatch->NdkRegisterMr(mr, &mdl, sizeof words,
+                                        NDK_MR_FLAG_ALLOW_REMOTE_WRITE | QPAIR_MR_FLAG_ALLOW_FLUSH_GLOBAL, on_request,
+                                        &end));
+    token = mr->Dispatch->NdkGetRemoteTokenFromMr(mr);
+    CHECK_STATUS(more->AtomicWrite(a->qp, NULL, &value, at + 8, token, 0), STATUS_SUCCESS);
+    value = 0; /* it was read during the call */
+    CHECK(take_more(a).Flags == QPAIR_RESULT_ATOMIC_WRITE);
+    CHECK_STATUS(more->FlushRemote(a->qp, NULL, at + 8, token, 8, QPAIR_FLUSH_GLOBAL, 0), STATUS_SUCCESS);
+    CHECK(take_more(a).Flags == QPAIR_RESULT_REMOTE_FLUSH);
+    CHECK_STATUS(more->FlushRemoteRegion(a->qp, NULL, token, QPAIR_FLUSH_GLOBAL, 0), STATUS_SUCCESS);
+    CHECK(take_more(a).Result.Type == NdkOperationTypeWrite);
+    CHECK(__atomic_load_n(words + 1, __ATOMIC_ACQUIRE) == 0x1122334455667788 && words[0] == 0);
+    CHECK_STATUS(more->AtomicWrite(a->qp, NULL, NULL, at, token, 0), STATUS_INVALID_PARAMETER_3);
+    CHECK_STATUS(more->FlushRemote(a->qp, NULL, at, token, 8, 4, 0), STATUS_INVALID_PARAMETER_6);
+    CHECK_STATUS(more->FlushRemoteRegion(a->qp, NULL, token, 0x101, 0), STATUS_INVALID_PARAMETER_4);
+    CLOSE(mr, NdkCloseMr);
+}
+
 int main(void)
 {
     NDK_ADAPTER *adapter = open_adapter("local/c-extension");
@@ -76,15 +105,16 @@ int main(void)
     side_open(&a, adapter);
     side_open(&b, adapter);
     connect_sides(adapter, &a, &b);
-    CHECK_STATUS(a.qp->Dispatch->NdkQueryExtension(&a.qp->Header, (GUID *)&id, version_1_1, &interface),
+    CHECK_STATUS(a.qp->Dispatch->NdkQueryExtension(&a.qp->Header, (GUID *)&id, version_1_2, &interface),
                  STATUS_NOT_SUPPORTED);
     CHECK_STATUS(a.pd->Dispatch->NdkQueryExtension(&a.pd->Header, (GUID *)&id, version_1_0, &interface),
                  STATUS_NOT_SUPPORTED);
     CHECK(interface.Dispatch == NULL);
-    CHECK_STATUS(a.qp->Dispatch->NdkQueryExtension(&a.qp->Header, (GUID *)&id, version_1_0, &interface),
+    CHECK_STATUS(a.qp->Dispatch->NdkQueryExtension(&a.qp->Header, (GUID *)&id, version_1_1, &interface),
                  STATUS_SUCCESS);
     immediate(interface.Dispatch, &a, &b);
     atomics(interface.Dispatch, &a, &b);
+    placed(interface.Dispatch, &a, &b);
     side_close(&a);
     side_close(&b);
     NdkCloseAdapter(adapter);
