@@ -129,8 +129,9 @@ impl Faults {
 
     /// Has completions show in their completion queues so much later; zero: at once.
     ///
-    /// Each queue's completions stay in order. The close of a queue pair waits until its completions show,
-    /// but its disconnect does not.
+    /// Each queue's completions stay in order, but those of one flush may show one by one, with a
+    /// notification between them. The close of a queue pair waits until its completions show, but its
+    /// disconnect does not.
     pub fn delay_completions(&self, delay: Duration) {
         self.0.engine.set_delay(Span::from(delay));
     }

@@ -58,6 +58,9 @@ static NDK_LOGICAL_ADDRESS_MAPPING *map(NDK_ADAPTER *adapter, void *memory, ULON
                  STATUS_BUFFER_TOO_SMALL); /* MR-25 */
     needed = size;
     lam = calloc(1, size);
+    CHECK_STATUS(adapter->Dispatch->NdkBuildLAM(adapter, &mdl, length, NULL, NULL, lam, &size, first_byte_offset),
+                 STATUS_INVALID_PARAMETER_4);
+    CHECK(lam->AdapterPageCount == 0);
     REQUEST(STATUS_SUCCESS, adapter->Dispatch->NdkBuildLAM(adapter, &mdl, length, on_request, &end, lam, &size,
                                                            first_byte_offset));
     CHECK(size == needed && NDK_LAM_SIZE(lam->AdapterPageCount) == size);
