@@ -182,7 +182,7 @@ pub(super) fn take(cq: &Cq, count: usize, what: &str) -> Outcome<Vec<Completion>
 }
 
 /// How often a check looks for what nobody tells of: some seconds' worth.
-const LOOKS: u32 = if cfg!(qpair_planted) { 200_000 } else { 20_000_000 };
+const LOOKS: u32 = if cfg!(qpair_planted) { 1_000_000 } else { 20_000_000 };
 
 /// Waits for what nobody tells of, and what must come.
 pub(super) fn comes(what: &str, mut is_there: impl FnMut() -> bool) -> Outcome {
