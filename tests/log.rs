@@ -11,7 +11,7 @@ use qpair::ulp::log::{
     Append, AreaOptions, Log, LogOptions, LogStatus, Lsn, MarshallingArea, ReadMode, RecordFilter,
     StorageChoice, StorageMake, regions,
 };
-use qpair::ulp::remote::RegionServer;
+use qpair::ulp::region::RegionServer;
 use std::error::Error;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -232,7 +232,9 @@ fn log_34_regions_of_a_peer_are_a_log_of_their_folder() -> Outcome {
     let serve = || -> Result<RegionServer, Box<dyn Error + Send + Sync>> {
         let adapter = Adapter::open(net)?;
         let address = adapter.addresses()[0];
-        Ok(RegionServer::listen(adapter, address, regions(&storage, &folder.0, 3, CONTAINER as usize)?)?)
+        let server = RegionServer::listen(adapter, address)?;
+        server.offer_to_one("ledger", regions(&storage, &folder.0, 3, CONTAINER as usize)?)?;
+        Ok(server)
     };
     let server = match serve() {
         Ok(server) => server,
@@ -242,7 +244,7 @@ fn log_34_regions_of_a_peer_are_a_log_of_their_folder() -> Outcome {
         }
         Err(error) => return Err(error),
     };
-    let log = Log::create_remote(Adapter::open(net)?, server.address(), LogOptions::default())?;
+    let log = Log::create_remote(Adapter::open(net)?, server.address(), "ledger", LogOptions::default())?;
     log.add_containers(3, Some(CONTAINER))?;
     assert_eq!(log.info().storage, StorageMake::Remote);
     let area = log.area(AreaOptions::default())?;
@@ -258,7 +260,7 @@ fn log_34_regions_of_a_peer_are_a_log_of_their_folder() -> Outcome {
     let lost = area.append(&[b"held back"], Append::default()).and_then(|lsn| area.flush_to(lsn).wait());
     assert_eq!(lost.expect_err("no connection").status(), LogStatus::LOG_APPENDED_FLUSH_FAILED);
     drop((area, log));
-    let log = Log::open_remote(Adapter::open(net)?, server.address(), LogOptions::default())?;
+    let log = Log::open_remote(Adapter::open(net)?, server.address(), "ledger", LogOptions::default())?;
     assert!(found(&log)?[0].iter().copied().eq(0..400), "what was acknowledged, by remote reads");
     drop((log, server));
     let log = Log::open(&folder.0, LogOptions::default())?;

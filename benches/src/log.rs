@@ -4,7 +4,7 @@ use crate::timing;
 use qpair::ndk::Adapter;
 use qpair::ndk::ext::{FileStorage, StorageChoice};
 use qpair::ulp::log::{Append, AreaOptions, Log, LogOptions, LogStatus, MarshallingArea, regions};
-use qpair::ulp::remote::RegionServer;
+use qpair::ulp::region::RegionServer;
 use std::error::Error;
 use std::fs;
 use std::future::Future;
@@ -107,8 +107,9 @@ impl Appends {
         let regions = regions(&storage, &folder.0, CONTAINERS, CONTAINER)?;
         let adapter = || Adapter::open("local/bench-remote-log");
         let address = adapter()?.addresses()[0];
-        let server = RegionServer::listen(adapter()?, address, regions)?;
-        let log = Log::create_remote(adapter()?, server.address(), LogOptions::default())?;
+        let server = RegionServer::listen(adapter()?, address)?;
+        server.offer_to_one("ledger", regions)?;
+        let log = Log::create_remote(adapter()?, server.address(), "ledger", LogOptions::default())?;
         Self::new(log, Some(server), folder)
     }
 

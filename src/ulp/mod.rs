@@ -6,18 +6,14 @@
 //! - [`mod@file`]: multimedia file I/O (`mmioFlush`): a buffer is written back to its file.
 //! - `log`: a log in the manner of CLFS (`ClfsFlushBuffers`): records are made stable; with the feature
 //!   `storage`, on Unix.
-//! - [`region`]: memory that one side offers by name, and others write and flush; files stand on it.
+//! - [`region`]: memory that one side offers by name, and others write and flush; files and logs stand on it.
 //!
-//! What they keep may lie with a peer: `remote` has file-backed regions of one, under the same feature.
-//!
-//! May come in: protocols on queue pairs and files, on the public NDK face, on `fabric::storage` and, for how
-//! long a thread waits, on `fabric::clock` only. Not here: rings, memory, devices, and what a face of NDK
-//! does.
+//! May come in: protocols on queue pairs and files, on the public NDK face, on `fabric::storage` and
+//! `fabric::done` and, for how long a thread waits, on `fabric::clock` only. Not here: rings, memory,
+//! devices, and what a face of NDK does.
 
 pub mod conversation;
 pub mod file;
 #[cfg(all(feature = "storage", unix))]
 pub mod log;
 pub mod region;
-#[cfg(all(feature = "storage", unix))]
-pub mod remote;

@@ -1,5 +1,6 @@
 //! What went wrong with which bytes of which file.
 
+use crate::fabric::done::Abandoned;
 use std::fmt;
 use std::io;
 use std::ops::Range;
@@ -73,7 +74,7 @@ impl StorageError {
         self.cause
     }
 
-    /// The file; of bytes of a peer its address, and the number of the region.
+    /// The file; of bytes of a peer its address, the name, and the number of the region.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -97,3 +98,9 @@ impl fmt::Display for StorageError {
 }
 
 impl std::error::Error for StorageError {}
+
+impl Abandoned for StorageError {
+    fn abandoned() -> Self {
+        Self::name("carry out an operation on", Path::new("storage"), Cause::Closed)
+    }
+}

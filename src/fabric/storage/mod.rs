@@ -19,7 +19,6 @@
 //! elsewhere can write them again.
 
 mod descriptor;
-mod done;
 mod error;
 #[cfg(any(test, feature = "conformance"))]
 #[cfg_attr(not(test), allow(dead_code, reason = "crash tests ask more of it than the conformance suite"))]
@@ -32,16 +31,21 @@ mod tests;
 #[cfg(target_os = "linux")]
 mod uring;
 
+pub(crate) use super::done::wait;
 pub(crate) use descriptor::{Lock, identity};
-pub(crate) use done::{Done, Join, wait};
 pub use error::{Cause, StorageError};
 
+use super::done;
 use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+/// What an operation of storage ends in.
+pub(crate) type Done<T> = done::Done<T, StorageError>;
+/// What several of them end in.
+pub(crate) type Join = done::Join<StorageError>;
 /// Bytes to be written, shared with whoever may have to write them again.
 pub(crate) type Buffer = Arc<Vec<u8>>;
 

@@ -206,7 +206,7 @@ fn a_panic_of_who_waited_ends_nobody_elses_operations() {
 fn rflush_18_no_promise_rests_on_sync_file_range() {
     let files = [
         include_str!("descriptor.rs"),
-        include_str!("done.rs"),
+        include_str!("../done.rs"),
         include_str!("merge.rs"),
         include_str!("pool.rs"),
         include_str!("uring.rs"),

@@ -1,8 +1,9 @@
 //! What a remote region was given and has not made stable: where it lies here, and where it belongs.
 //!
-//! No input, no output. The bytes stay in memory of this side until a flush has succeeded: a peer that has
+//! No input, no output. The bytes stay here until a flush has succeeded: a peer that has
 //! crashed, or whose disk has failed, gets them once more.
 
+use std::collections::TryReserveError;
 use std::ops::Range;
 
 /// Pieces at most: a file that is written here and there is flushed so often.
@@ -13,8 +14,8 @@ const PIECES: usize = 16;
 pub(super) struct Piece {
     /// Position in the region.
     pub(super) at: u64,
-    /// Where the bytes lie in memory of this side.
-    pub(super) part: Range<usize>,
+    /// Where the bytes lie among those that are held.
+    part: Range<usize>,
 }
 
 impl Piece {
@@ -24,16 +25,21 @@ impl Piece {
     }
 }
 
-/// The pieces, oldest first; they fill memory of so many bytes from its beginning on.
+/// The pieces, oldest first; their bytes follow each other, up to so many.
 #[derive(Debug)]
 pub(super) struct Held {
     pieces: Vec<Piece>,
+    bytes: Vec<u8>,
     size: usize,
 }
 
 impl Held {
-    pub(super) fn new(size: usize) -> Self {
-        Self { pieces: Vec::new(), size }
+    /// # Errors
+    /// There is no memory for so many bytes.
+    pub(super) fn new(size: usize) -> Result<Self, TryReserveError> {
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(size)?;
+        Ok(Self { pieces: Vec::new(), bytes, size })
     }
 
     pub(super) fn pieces(&self) -> &[Piece] {
@@ -44,8 +50,14 @@ impl Held {
         self.pieces.is_empty()
     }
 
-    fn used(&self) -> usize {
-        self.pieces.last().map_or(0, |last| last.part.end)
+    /// The bytes of a piece.
+    pub(super) fn bytes(&self, piece: &Piece) -> &[u8] {
+        &self.bytes[piece.part.clone()]
+    }
+
+    /// Bytes of all pieces.
+    pub(super) fn length(&self) -> usize {
+        self.bytes.len()
     }
 
     /// The last piece ends where a new one at that position would begin.
@@ -55,34 +67,25 @@ impl Held {
 
     /// Bytes that can be added at that position; 0: only after a flush.
     pub(super) fn room(&self, at: u64) -> usize {
-        if self.pieces.len() == PIECES && !self.goes_on(at) { 0 } else { self.size - self.used() }
+        if self.pieces.len() == PIECES && !self.goes_on(at) { 0 } else { self.size - self.length() }
     }
 
-    /// Adds bytes for that position, no more than there is room for; where they are to lie.
-    pub(super) fn add(&mut self, at: u64, length: usize) -> Range<usize> {
-        let used = self.used();
-        let part = used..used + length;
+    /// Adds bytes for that position, no more than there is room for.
+    pub(super) fn add(&mut self, at: u64, bytes: &[u8]) {
+        let used = self.length();
+        self.bytes.extend_from_slice(bytes);
+        let part = used..self.length();
         let goes_on = self.goes_on(at);
         match self.pieces.last_mut().filter(|_| goes_on) {
             Some(last) => last.part.end = part.end,
-            None => self.pieces.push(Piece { at, part: part.clone() }),
-        }
-        part
-    }
-
-    /// Takes back the last bytes that were added.
-    pub(super) fn take_back(&mut self, length: usize) {
-        if let Some(last) = self.pieces.last_mut() {
-            last.part.end -= length;
-            if last.part.is_empty() {
-                self.pieces.pop();
-            }
+            None => self.pieces.push(Piece { at, part }),
         }
     }
 
     /// All of it is stable, or given up.
     pub(super) fn clear(&mut self) {
         self.pieces.clear();
+        self.bytes.clear();
     }
 }
 
@@ -92,24 +95,25 @@ mod tests {
 
     #[test]
     fn neighbours_are_one_piece() {
-        let mut held = Held::new(10);
-        assert_eq!((held.add(100, 4), held.add(104, 2)), (0..4, 4..6));
+        let mut held = Held::new(10).unwrap();
+        held.add(100, b"abcd");
+        held.add(104, b"ef");
         assert_eq!(held.pieces(), [Piece { at: 100, part: 0..6 }]);
-        assert_eq!((held.add(100, 1), held.room(101)), (6..7, 3));
-        assert_eq!(held.pieces()[1].range(), 100..101);
-        held.take_back(1);
-        assert_eq!((held.pieces().len(), held.room(0)), (1, 4));
-        held.take_back(2);
-        assert_eq!(held.pieces()[0].range(), 100..104, "only what was added last");
+        held.add(100, b"x");
+        assert_eq!(
+            (held.bytes(&held.pieces()[0]), held.bytes(&held.pieces()[1])),
+            (&b"abcdef"[..], &b"x"[..])
+        );
+        assert_eq!((held.pieces()[1].range(), held.room(101)), (100..101, 3));
         held.clear();
         assert!(held.is_empty() && held.room(7) == 10);
     }
 
     #[test]
     fn there_is_room_for_so_many_pieces() {
-        let mut held = Held::new(1000);
+        let mut held = Held::new(1000).unwrap();
         for at in 0..PIECES as u64 {
-            held.add(2 * at, 1);
+            held.add(2 * at, b"x");
         }
         let end = 2 * PIECES as u64 - 1;
         assert_eq!((held.room(0), held.room(end)), (0, 1000 - PIECES));

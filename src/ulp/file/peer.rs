@@ -68,8 +68,8 @@ impl Peer {
         self.server.as_ref()
     }
 
-    pub(crate) fn files(&self) -> Outcome<RegionFiles> {
-        Ok(RegionFiles::new(Arc::clone(&self.adapter))?)
+    pub(crate) fn files(&self) -> RegionFiles {
+        RegionFiles::new(Arc::clone(&self.adapter))
     }
 
     /// The name of the region.

@@ -9,10 +9,9 @@
 //! | CLOSE | the flush of what a spill has written since the last one, then parting |
 //!
 //! So a flush that has written something back and returns says that a crash of the peer loses none of what
-//! was written before (MMIO-32). What was written and not flushed stays here too, in memory that this side
-//! has registered anyway. If a request fails, the message fails and the connection is gone; the next message
-//! makes another and first writes anew what is not stable. So neither an error of the peer's disk nor its
-//! crash loses what is still held.
+//! was written before (MMIO-32). What was written and not flushed stays here too. If a request fails, the
+//! message fails and the connection is gone; the next message makes another and first writes anew what is not
+//! stable. So neither an error of the peer's disk nor its crash loses what is still held.
 //!
 //! Ranges are flushed one by one, and never what lies between them: after an error a range is in doubt until
 //! it was written again, and only what is held here can be.
@@ -20,9 +19,9 @@
 use super::held::Held;
 use super::procedure::{Message, Procedure, State};
 use super::{Code, FAILED, FourCc, OpenFlags, install};
-use crate::ndk::{self, Adapter, Memory, Mr, MrFlags, Pd};
+use crate::ndk::Adapter;
 use crate::planted::planted;
-use crate::ulp::region::{RegionError, RegionLink};
+use crate::ulp::region::{Connection, Refusal, RegionError, RegionLink};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -59,7 +58,7 @@ pub const FORGET_HELD: u32 = 0x8000;
 /// let memory = storage.memory(&path, 4096).force_persistence().open()?; // the folder may be a tmpfs
 /// server.offer("records.rdma", memory)?;
 ///
-/// let files = RegionFiles::new(adapter)?;
+/// let files = RegionFiles::new(adapter);
 /// let name = format!("{}/records.rdma+", server.address());
 /// let procedure = Some(Box::new(files.procedure()) as _);
 /// let info = OpenInfo { procedure, buffer: Buffer::Own(8192), ..OpenInfo::default() };
@@ -77,19 +76,13 @@ pub const FORGET_HELD: u32 = 0x8000;
 #[derive(Clone)]
 pub struct RegionFiles {
     adapter: Arc<Adapter>,
-    pd: Arc<Pd>,
     held: usize,
 }
 
 impl RegionFiles {
     /// Files by way of that adapter.
-    ///
-    /// # Errors
-    /// Those of [`Adapter::create_pd`].
-    pub fn new(adapter: impl Into<Arc<Adapter>>) -> Result<Self, ndk::Error> {
-        let adapter = adapter.into();
-        let pd = Arc::new(adapter.create_pd().wait()?);
-        Ok(Self { adapter, pd, held: HELD })
+    pub fn new(adapter: impl Into<Arc<Adapter>>) -> Self {
+        Self { adapter: adapter.into(), held: HELD }
     }
 
     /// Bytes that each file can have written without a flush; at least 1. Default 1 MiB.
@@ -129,18 +122,12 @@ pub struct RegionFile {
 
 #[derive(Debug)]
 struct Open {
-    files: RegionFiles,
-    address: SocketAddr,
-    region: String,
+    link: RegionLink,
     /// May be read; may be written.
     access: (bool, bool),
     /// As the peer said last.
     length: u64,
-    /// `None`: it is gone, and the next message makes another.
-    link: Option<RegionLink>,
     held: Held,
-    /// What is held, and behind it what is being read.
-    mr: Mr,
 }
 
 impl Procedure for RegionFile {
@@ -196,9 +183,17 @@ impl RegionFile {
                 "the name of a region is ADDRESS:PORT/REGION, with or without + behind it",
             );
         };
-        match Open::new(&self.files, address, region, access) {
-            Ok(open) => {
-                self.open = Some(open);
+        let held = match Held::new(self.files.held) {
+            Ok(held) => held,
+            Err(error) => {
+                state.system = Some(io::Error::new(io::ErrorKind::OutOfMemory, error));
+                return Code::CANNOT_OPEN.0.into();
+            }
+        };
+        match RegionLink::connect(Arc::clone(&self.files.adapter), address, region) {
+            Ok(link) => {
+                let length = length_of(&link.connection());
+                self.open = Some(Open { link, access, length, held });
                 0
             }
             Err(error) => {
@@ -221,7 +216,7 @@ impl RegionFile {
 
     fn forget_held(&mut self) -> i64 {
         let Some(open) = &mut self.open else { return 0 };
-        let held: usize = open.held.pieces().iter().map(|piece| piece.part.len()).sum();
+        let held = open.held.length();
         open.held.clear();
         held as i64
     }
@@ -236,62 +231,28 @@ fn parsed(name: &str) -> Option<(SocketAddr, &str)> {
 
 fn code_of(error: &RegionError) -> Code {
     match error {
-        RegionError::Refused { refusal: crate::ulp::region::Refusal::Unknown, .. } => Code::FILE_NOT_FOUND,
+        RegionError::Refused { refusal: Refusal::Unknown, .. } => Code::FILE_NOT_FOUND,
         _ => Code::CANNOT_OPEN,
     }
 }
 
+/// Bytes of a file: those of the first region; others there may be are not its.
+fn length_of(connection: &Connection) -> u64 {
+    connection.length(0).unwrap_or_default()
+}
+
 impl Open {
-    fn new(
-        files: &RegionFiles,
-        address: SocketAddr,
-        region: &str,
-        access: (bool, bool),
-    ) -> Result<Self, RegionError> {
-        let link = RegionLink::connect(&files.adapter, &files.pd, address, region)?;
-        let memory = Memory::zeroed(files.held.saturating_add(READ))?;
-        let mr = files.pd.register(memory, MrFlags::ALLOW_LOCAL_WRITE).wait()?;
-        Ok(Self {
-            files: files.clone(),
-            address,
-            region: region.to_owned(),
-            access,
-            length: link.length(),
-            link: Some(link),
-            held: Held::new(files.held),
-            mr,
-        })
-    }
-
-    /// Does something over the connection, which is made anew if need be, and is gone if it fails.
-    fn over_link(
-        &mut self,
-        work: impl FnOnce(&RegionLink, &Self) -> Result<(), RegionError>,
-    ) -> io::Result<()> {
-        let done = self.linked().and_then(|link| {
-            work(&link, self)?;
-            Ok(link)
+    /// Does something over the connection; of a new one, after all that the peer may have lost.
+    fn over_link<T>(&mut self, work: impl FnOnce(&Connection) -> Result<T, RegionError>) -> io::Result<T> {
+        let mended = self.link.mend(|fresh| {
+            self.length = length_of(fresh);
+            self.held.pieces().iter().try_for_each(|piece| fresh.write(0, piece.at, self.held.bytes(piece)))
         });
-        match done {
-            Ok(link) => {
-                self.link = Some(link);
-                Ok(())
-            }
-            Err(error) => Err(io::Error::other(error)),
-        }
-    }
-
-    /// The connection; of a new one, with all that the peer may have lost.
-    fn linked(&mut self) -> Result<RegionLink, RegionError> {
-        if let Some(link) = self.link.take() {
-            return Ok(link);
-        }
-        let link = RegionLink::connect(&self.files.adapter, &self.files.pd, self.address, &self.region)?;
-        self.length = link.length();
-        for piece in self.held.pieces() {
-            link.write(&self.mr, piece.part.clone(), piece.at)?;
-        }
-        Ok(link)
+        let done = mended.and_then(|held_is_there| {
+            held_is_there?;
+            work(&self.link.connection())
+        });
+        done.map_err(io::Error::other)
     }
 
     fn read(&mut self, state: &mut State, into: &mut [u8]) -> io::Result<i64> {
@@ -305,14 +266,8 @@ impl Open {
             if length == 0 {
                 break;
             }
-            let part = self.files.held..self.files.held + length;
-            let piece = &mut into[count..count + length];
-            let read = self.over_link(|link, open| {
-                link.read(&open.mr, part.clone(), at)?;
-                Ok(open.mr.read(part.start, piece)?)
-            });
-            match read {
-                Ok(()) => {}
+            match self.over_link(|connection| connection.read(0, at..at + length as u64)) {
+                Ok(read) => into[count..count + length].copy_from_slice(&read),
                 Err(error) if count == 0 => return Err(error),
                 Err(error) => {
                     state.system = Some(error); // what was read is not lost; the next read fails
@@ -364,15 +319,12 @@ impl Open {
             self.flush()?;
         }
         let length = from.len().min(self.held.room(at));
-        let part = self.held.add(at, length);
-        let written = self.over_link(|link, open| {
-            open.mr.write(part.start, &from[..length])?;
-            link.write(&open.mr, part, at)
-        });
-        if written.is_err() {
-            self.held.take_back(length); // they are not counted, so the caller still has them
-        }
-        written.map(|()| length)
+        let from = &from[..length];
+        let written = self.over_link(|connection| connection.write(0, at, from));
+        written.map(|()| {
+            self.held.add(at, from); // else they are not counted, so the caller still has them
+            length
+        })
     }
 
     /// Has the peer make all that is held survive a crash.
@@ -381,7 +333,7 @@ impl Open {
             return Ok(());
         }
         let ranges: Vec<_> = self.held.pieces().iter().map(|piece| piece.range()).collect();
-        self.over_link(|link, _| link.flush(&ranges))?;
+        self.over_link(|connection| connection.flush(0, &ranges))?;
         self.held.clear();
         Ok(())
     }

@@ -120,14 +120,19 @@ impl LogError {
     }
 
     /// A failure of the storage below; a full file system, an absent and a locked file, or a peer that has
-    /// another user, have their own status.
+    /// another user or nothing of that name, have their own status.
     pub(super) fn storage(call: &'static str, status: LogStatus, source: StorageError) -> Self {
         const FULL: i32 = Errno::NOSPC.raw_os_error();
         const ABSENT: i32 = Errno::NOENT.raw_os_error();
         const LOCKED: i32 = Errno::WOULDBLOCK.raw_os_error();
         let status = match source.cause() {
             Cause::System(FULL) => LogStatus::DISK_FULL,
-            Cause::System(ABSENT) if status == LogStatus::LOG_CONTAINER_OPEN_FAILED => {
+            Cause::System(ABSENT)
+                if matches!(
+                    status,
+                    LogStatus::LOG_CONTAINER_OPEN_FAILED | LogStatus::NETWORK_UNREACHABLE
+                ) =>
+            {
                 LogStatus::OBJECT_NAME_NOT_FOUND
             }
             Cause::System(LOCKED) => LogStatus::SHARING_VIOLATION,

@@ -141,19 +141,22 @@ impl Log {
 
     /// Makes a log in regions that a peer serves; otherwise as [`create`](Self::create).
     ///
-    /// The first region takes the base log file, each other one a container: [`regions`](super::regions)
-    /// makes such. The adapter is the log's from now on. The regions are its own while it, its area or a
-    /// read context lives. `options` name no storage: that is the peer's. Blocks.
+    /// The server [offers](crate::ulp::region::RegionServer::offer_to_one) them by that name, to one user at
+    /// a time. The first region takes the base log file, each other one a container:
+    /// [`regions`](super::regions) makes such. They are the log's own while it, its area or a read context
+    /// lives. `options` name no storage: that is the peer's. Blocks.
     ///
     /// # Errors
     /// As [`create`](Self::create); SHARING_VIOLATION while somebody else has the regions, DISK_FULL when all
-    /// of them hold containers, and NETWORK_UNREACHABLE where the server is not reached.
+    /// of them hold containers, OBJECT_NAME_NOT_FOUND where the server offers nothing of that name, and
+    /// NETWORK_UNREACHABLE where it is not reached.
     pub fn create_remote(
-        adapter: Adapter,
+        adapter: impl Into<Arc<Adapter>>,
         server: SocketAddr,
+        name: &str,
         options: LogOptions,
     ) -> Result<Self, LogError> {
-        Self::create_on(Self::remote("Log::create_remote", adapter, server)?, options)
+        Self::create_on(Self::remote("Log::create_remote", adapter, server, name)?, options)
     }
 
     /// Opens a log in the regions of a peer, finding its end by reading them; otherwise as
@@ -161,12 +164,22 @@ impl Log {
     ///
     /// # Errors
     /// As [`open`](Self::open) and [`create_remote`](Self::create_remote).
-    pub fn open_remote(adapter: Adapter, server: SocketAddr, options: LogOptions) -> Result<Self, LogError> {
-        Self::open_on(Self::remote("Log::open_remote", adapter, server)?, options)
+    pub fn open_remote(
+        adapter: impl Into<Arc<Adapter>>,
+        server: SocketAddr,
+        name: &str,
+        options: LogOptions,
+    ) -> Result<Self, LogError> {
+        Self::open_on(Self::remote("Log::open_remote", adapter, server, name)?, options)
     }
 
-    fn remote(call: &'static str, adapter: Adapter, server: SocketAddr) -> Result<Arc<dyn Medium>, LogError> {
-        let remote = Remote::connect(adapter, server);
+    fn remote(
+        call: &'static str,
+        adapter: impl Into<Arc<Adapter>>,
+        server: SocketAddr,
+        name: &str,
+    ) -> Result<Arc<dyn Medium>, LogError> {
+        let remote = Remote::connect(adapter, server, name);
         Ok(Arc::new(remote.map_err(|error| LogError::storage(call, LogStatus::NETWORK_UNREACHABLE, error))?))
     }
 

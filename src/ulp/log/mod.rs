@@ -34,6 +34,28 @@
 //! its power (LOG-34). If the connection is lost, or a disk of the peer fails, the log stops as after any
 //! failed flush; [`MarshallingArea::rewrite`] connects anew and goes on.
 //!
+//! ```no_run
+//! use qpair::ndk::Adapter;
+//! use qpair::ndk::ext::{FileStorage, StorageChoice};
+//! use qpair::ulp::log::{self, Log, LogOptions};
+//! use qpair::ulp::region::RegionServer;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // Where the disk is: a base log file and four containers of 8 MiB.
+//! let storage = FileStorage::open(StorageChoice::Automatic)?;
+//! let adapter = Adapter::open("local/logs")?;
+//! let address = adapter.addresses()[0];
+//! let server = RegionServer::listen(adapter, address)?;
+//! server.offer_to_one("ledger", log::regions(&storage, "folder", 4, 8 << 20)?)?;
+//!
+//! // Where the log is.
+//! let adapter = Adapter::open("local/logs")?;
+//! let log = Log::create_remote(adapter, server.address(), "ledger", LogOptions::default())?;
+//! log.add_containers(4, Some(8 << 20))?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! May come in: other media (`container::Medium`), other tools on a log. Not here: system calls (they are in
 //! `fabric/storage`), multiplexed logs, and truncation at the end (Q-45).
 

@@ -1,22 +1,23 @@
 //! Regions of a peer as the medium of a log: the first is the base log file, each other one a container.
 //!
-//! The peer serves memory of files ([`RegionServer`](crate::ulp::remote::RegionServer)); [`regions`] makes it
-//! as a log wants it. Blocks and metadata go there by RDMA WRITE; an RDMA FLUSH to persistence makes them
-//! stable, and metadata are written only when the FLUSH of what they name has ended. Who is connected has the
-//! log.
+//! The peer serves memory of files ([`RegionServer`](crate::ulp::region::RegionServer)) to one user at a
+//! time; [`regions`] makes it as a log wants it. Blocks and metadata go there by RDMA WRITE; an RDMA FLUSH to
+//! persistence makes them stable, and metadata are written only when the FLUSH of what they name has ended.
+//! Who is connected has the log.
 
 use super::container::{Container, Medium, Part, Read, fill};
 use super::error::{LogError, LogStatus};
 use super::metadata::LENGTH;
 use super::planted;
-use crate::fabric::storage::{Buffer, Cause, Done, Lock, StorageError, StorageMake, identity, wait};
+use crate::fabric::done::Abandoned;
+use crate::fabric::storage::{Buffer, Cause, Done, Lock, StorageError, StorageMake, identity};
 use crate::ndk::ext::{FileMemoryError, FileStorage};
-use crate::ndk::{Adapter, Memory};
-use crate::ulp::remote::RemoteRegions;
+use crate::ndk::{Adapter, Memory, Status};
+use crate::ulp::region::{self, Failure, Refusal, RegionError, RegionLink, RegionName};
 use rustix::io::Errno;
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Memory of files in a folder, for a server of regions that is to keep a log.
@@ -55,26 +56,31 @@ fn number_of(part: Part) -> usize {
 
 /// The regions of a peer as a medium.
 #[derive(Debug)]
-pub(super) struct Remote(Arc<RemoteRegions>);
+pub(super) struct Remote(Arc<RegionLink>);
 
 impl Remote {
     /// Connects to a server of regions. Blocks.
-    pub(super) fn connect(adapter: Adapter, server: SocketAddr) -> Result<Self, StorageError> {
-        Ok(Self(Arc::new(RemoteRegions::connect(adapter, server)?)))
+    pub(super) fn connect(
+        adapter: impl Into<Arc<Adapter>>,
+        server: SocketAddr,
+        name: &str,
+    ) -> Result<Self, StorageError> {
+        Ok(Self(Arc::new(RegionLink::connect(adapter, server, name).map_err(of_storage)?)))
     }
 
     /// The region of a part.
     fn region(&self, call: &'static str, part: Part, absent: Errno) -> Result<Region, StorageError> {
         let number = number_of(part);
-        let found =
-            self.0.length(number).map(|length| Region { regions: Arc::clone(&self.0), number, length });
-        found.ok_or_else(|| self.0.error(call, number, Cause::System(absent.raw_os_error())))
+        let length = self.0.connection().length(number).ok_or_else(|| {
+            StorageError::name(call, &path(self.0.name(), number), Cause::System(absent.raw_os_error()))
+        })?;
+        Ok(Region { link: Arc::clone(&self.0), number, length })
     }
 
     /// Cuts the connection, as the end of the process would.
     #[cfg(any(test, feature = "conformance"))]
     pub(super) fn cut(&self) {
-        self.0.cut();
+        self.0.connection().part();
     }
 }
 
@@ -114,22 +120,20 @@ impl Medium for Remote {
         call: &'static str,
         check: &dyn Fn(&Read<'_>) -> Result<(), LogError>,
     ) -> Result<(), LogError> {
-        let failed = |error| LogError::storage(call, LogStatus::NETWORK_UNREACHABLE, error);
-        let Some(fresh) = self.0.reconnect().map_err(failed)? else { return Ok(()) };
         let base = number_of(Part::Base);
-        if planted!(StrangerNotNoticed, "who had the log before writes over who has had it since") {
-            fresh.take();
-            return Ok(());
-        }
-        check(&|offset, length| wait(|done| fresh.read(base, offset..offset + length as u64, done)))?;
-        fresh.take();
-        Ok(())
+        let mended = self.0.mend(|fresh| {
+            if planted!(StrangerNotNoticed, "who had the log before writes over who has had it since") {
+                return Ok(());
+            }
+            check(&|offset, length| fresh.read(base, offset..offset + length as u64).map_err(of_storage))
+        });
+        mended.map_err(|error| LogError::storage(call, LogStatus::NETWORK_UNREACHABLE, of_storage(error)))?
     }
 }
 
 #[derive(Debug)]
 struct Region {
-    regions: Arc<RemoteRegions>,
+    link: Arc<RegionLink>,
     number: usize,
     length: u64,
 }
@@ -140,14 +144,56 @@ impl Container for Region {
     }
 
     fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>, StorageError> {
-        wait(|done| self.regions.read(self.number, offset..offset + length as u64, done))
+        let range = offset..offset + length as u64;
+        self.link.connection().read(self.number, range).map_err(of_storage)
     }
 
     fn write(&self, writes: Vec<(u64, Buffer)>, done: Done<()>) {
-        self.regions.write(self.number, writes, done);
+        self.link.connection().start_write(self.number, writes, told(done));
     }
 
     fn sync(&self, range: Range<u64>, done: Done<()>) {
-        self.regions.flush(self.number, range, done);
+        self.link.connection().start_flush(self.number, range, told(done));
+    }
+}
+
+/// Takes what a request to a peer has ended in, as storage says it.
+fn told(done: Done<()>) -> region::Done<()> {
+    region::Done::new(|result: Result<(), RegionError>| done.call(result.map_err(of_storage)))
+}
+
+/// How a region is named in errors: server, name and number.
+fn path(of: &RegionName, region: usize) -> PathBuf {
+    Path::new(&of.to_string()).join(region.to_string())
+}
+
+/// A failure of a peer, as one of the storage that its regions are here.
+fn of_storage(error: RegionError) -> StorageError {
+    let connect = |of: &RegionName, cause| {
+        tracing::warn!(target: "qpair", %error, "no connection to a server of regions");
+        StorageError::name("connect to", Path::new(&of.to_string()), cause)
+    };
+    let status = |status: Status| Cause::Remote(status.0);
+    match &error {
+        RegionError::Setup { of, error } => connect(of, status(error.status())),
+        RegionError::Stranger { of } => connect(of, status(Status::NOT_SUPPORTED)),
+        RegionError::Refused { of, refusal } => {
+            let cause = match refusal {
+                Refusal::Unknown => Cause::System(Errno::NOENT.raw_os_error()),
+                Refusal::Full => status(Status::INSUFFICIENT_RESOURCES),
+                Refusal::Words => status(Status::NOT_SUPPORTED),
+                Refusal::Taken => status(Status::SHARING_VIOLATION),
+            };
+            connect(of, cause)
+        }
+        RegionError::Request { request, of, region, range, failure } => {
+            let cause = match failure {
+                Failure::Outside => Cause::EndOfFile,
+                Failure::Status(ended) => status(*ended),
+                Failure::Lost => Cause::Disconnected,
+            };
+            StorageError::bytes(request, &path(of, *region), range.clone(), cause)
+        }
+        RegionError::Closed => StorageError::abandoned(),
     }
 }

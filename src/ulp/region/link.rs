@@ -1,155 +1,95 @@
-//! Who uses a region: a connection, and requests that are waited for.
+//! Who uses regions: whatever connection there is to them now, and another when that is lost.
 
-use super::RegionError;
-use super::words;
-use crate::ndk::ext::{FlushPlacement, QpExt};
-use crate::ndk::{
-    Adapter, Completion, Connector, Cq, CqNotify, Error, Mr, OnDisconnect, OpFlags, Pd, PostError, Qp,
-    QpDescription, ReadLimits, RemoteAddress, Sge, Status,
-};
+use super::connection::Connection;
+use super::{RegionError, RegionName};
+use crate::ndk::{Adapter, Pd};
+use std::collections::hash_map::RandomState;
 use std::fmt;
+use std::hash::BuildHasher;
 use std::net::SocketAddr;
-use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Requests that can be under way at once.
-const DEPTH: u32 = 16;
-/// As many reads and flushes as the adapter can make; none of the peer.
-const LIMITS: ReadLimits = ReadLimits { inbound: 0, outbound: u32::MAX };
-
-/// A connection to one region of a server.
+/// One user of the regions that a server offers by one name.
 ///
-/// Each call waits for its requests, and so must not be made in a callback of the adapter. After a failure
-/// the connection is gone: make another. One user at a time; dropped, it parts.
+/// What is to be done goes by its [`connection`](Self::connection), which is gone for good once a request
+/// has failed; [`mend`](Self::mend) then makes another. Dropped, it parts.
 pub struct RegionLink {
-    first: RemoteAddress,
-    length: u64,
-    /// Bytes that one request may move.
-    transfer: usize,
-    // In this order: the connection breaks off before what it uses closes.
-    _connector: Connector,
-    qp: Qp,
-    cq: Cq,
+    // In this order: the connection closes before what it uses.
+    connection: Mutex<Arc<Connection>>,
+    /// Held by who connects anew, one after the other.
+    mending: Mutex<()>,
+    of: RegionName,
+    /// By what the server knows that it is the same user again.
+    user: u64,
+    pd: Pd,
+    adapter: Arc<Adapter>,
 }
 
 impl RegionLink {
-    /// Connects to the region of that name.
-    ///
-    /// Parts of memory that is registered with `pd` can be moved by it.
+    /// Connects to what a server offers by that name. Blocks.
     ///
     /// # Errors
     /// [`RegionError::Setup`]: nobody listens there, say. [`RegionError::Refused`],
     /// [`RegionError::Stranger`].
-    pub fn connect(adapter: &Adapter, pd: &Pd, address: SocketAddr, name: &str) -> Result<Self, RegionError> {
-        let setup = |error: Error| RegionError::Setup { name: name.to_owned(), address, error };
-        let stranger = || RegionError::Stranger { name: name.to_owned(), address };
-        let cq = adapter.create_cq(DEPTH, CqNotify::Waiters).wait().map_err(setup)?;
-        let description = QpDescription::new(&cq).receive_depth(0).initiator_depth(DEPTH);
-        let qp = pd.create_qp(description).wait().map_err(setup)?;
-        let connector = adapter.create_connector().wait().map_err(setup)?;
-        let local = own_address(adapter, address).map_err(setup)?;
-        let said = |connector: &Connector| connector.connection_data().map(|data| data.private_data);
-        if let Err(error) = connector.connect(&qp, local, address, LIMITS, &words::ask(name)).wait() {
-            let refusal = said(&connector).ok().and_then(|said| words::refused(&said));
-            return Err(match refusal {
-                Some(refusal) => RegionError::Refused { name: name.to_owned(), address, refusal },
-                None => setup(error),
-            });
-        }
-        let answer = said(&connector).map_err(setup)?;
-        let (length, first) = words::answered(&answer).ok_or_else(stranger)?;
-        connector.complete_connect(OnDisconnect::ignore()).wait().map_err(setup)?;
-        let transfer = adapter.info().max_transfer_length as usize;
-        Ok(Self { first, length, transfer, _connector: connector, qp, cq })
+    pub fn connect(
+        adapter: impl Into<Arc<Adapter>>,
+        address: SocketAddr,
+        name: &str,
+    ) -> Result<Self, RegionError> {
+        let (adapter, of) = (adapter.into(), RegionName { address, name: name.to_owned() });
+        let setup = |error| RegionError::Setup { of: of.clone(), error };
+        let pd = adapter.create_pd().wait().map_err(setup)?;
+        let user = a_number();
+        let connection = Mutex::new(Connection::open(&adapter, &pd, &of, user)?);
+        Ok(Self { connection, mending: Mutex::default(), of, user, pd, adapter })
     }
 
-    /// Bytes of the region, as the server said when it was connected.
-    pub fn length(&self) -> u64 {
-        self.length
+    /// What it is connected to.
+    pub fn name(&self) -> &RegionName {
+        &self.of
     }
 
-    /// Writes a part of `mr` to the region, from `at` on; then the peer's memory has it.
+    /// The connection that there is now, which may be lost already.
+    pub fn connection(&self) -> Arc<Connection> {
+        Arc::clone(&lock(&self.connection))
+    }
+
+    /// Connects anew, if the connection is lost. Blocks.
+    ///
+    /// What had begun by the former connection has ended before. Meanwhile somebody else may have had the
+    /// regions, and the server may have lost what was not flushed: so `prepare` has the new connection
+    /// first, and nothing else goes by it unless that succeeds; else it is given up.
     ///
     /// # Errors
-    /// [`RegionError::Part`]: the part leaves `mr`, and nothing was written. Else the connection is gone,
-    /// and any of it may have been written.
-    pub fn write(&self, mr: &Mr, part: Range<usize>, at: u64) -> Result<(), RegionError> {
-        self.transfer("RDMA WRITE", mr, part, at, |sge, place| self.qp.write(0, &[sge], place, OpFlags::NONE))
-    }
-
-    /// Reads into a part of `mr`, from `at` on.
-    ///
-    /// # Errors
-    /// As [`write`](Self::write), with what was read.
-    pub fn read(&self, mr: &Mr, part: Range<usize>, at: u64) -> Result<(), RegionError> {
-        self.transfer("RDMA READ", mr, part, at, |sge, place| self.qp.read(0, &[sge], place, OpFlags::NONE))
-    }
-
-    /// Has the peer make parts of the region survive a crash: RDMA FLUSH to persistence of each, in order.
-    ///
-    /// Covers what this link has written there before. Each range has up to 2^32 - 1 bytes.
-    ///
-    /// # Errors
-    /// [`RegionError::Request`]: some range was not made stable, and the connection is gone. What its storage
-    /// failed to make stable is in doubt until it was written again: a flush of it fails without.
-    pub fn flush(&self, ranges: &[Range<u64>]) -> Result<(), RegionError> {
-        for ranges in ranges.chunks(DEPTH as usize) {
-            for range in ranges {
-                let (place, length) = (self.first.plus(range.start), (range.end - range.start) as u32);
-                let placement = FlushPlacement::PERSISTENT;
-                self.qp.flush_remote(0, place, length, placement, OpFlags::NONE)?;
-            }
-            self.end("RDMA FLUSH", ranges.len())?;
-        }
-        Ok(())
-    }
-
-    /// Moves a part in as many requests as the adapter wants, one after the other.
-    fn transfer(
+    /// As [`connect`](Self::connect); within, what `prepare` has returned. It may be tried again.
+    pub fn mend<E>(
         &self,
-        request: &'static str,
-        mr: &Mr,
-        part: Range<usize>,
-        at: u64,
-        post: impl Fn(Sge, RemoteAddress) -> Result<(), PostError>,
-    ) -> Result<(), RegionError> {
-        let mut moved = 0;
-        while moved < part.len() {
-            let from = part.start + moved;
-            let to = part.end.min(from + self.transfer);
-            post(mr.sge(from..to)?, self.first.plus(at + moved as u64))?;
-            self.end(request, 1)?;
-            moved += to - from;
+        prepare: impl FnOnce(&Connection) -> Result<(), E>,
+    ) -> Result<Result<(), E>, RegionError> {
+        let _one_by_one = lock(&self.mending);
+        let former = self.connection();
+        if !former.is_down() {
+            return Ok(Ok(()));
         }
-        Ok(())
-    }
-
-    /// Waits until so many requests have ended; the first failure, if there is one.
-    fn end(&self, request: &'static str, posted: usize) -> Result<(), RegionError> {
-        let mut left = posted;
-        let mut failure = None;
-        while left > 0 {
-            let mut ended = [Completion::default(); DEPTH as usize];
-            let count = self.cq.wait(&mut ended, None)?;
-            let failed = ended[..count].iter().find(|ended| ended.status != Status::SUCCESS);
-            failure = failure.or(failed.map(|ended| ended.status));
-            left = left.saturating_sub(count);
-        }
-        failure.map_or(Ok(()), |status| Err(RegionError::Request { request, status }))
+        former.part();
+        let fresh = Connection::open(&self.adapter, &self.pd, &self.of, self.user)?;
+        Ok(prepare(&fresh).map(|()| *lock(&self.connection) = fresh))
     }
 }
 
 impl fmt::Debug for RegionLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RegionLink").field("length", &self.length).finish_non_exhaustive()
+        write!(f, "RegionLink({})", self.of)
     }
 }
 
-/// The adapter's address to connect from, with a port of its choice.
-fn own_address(adapter: &Adapter, to: SocketAddr) -> Result<SocketAddr, Error> {
-    let found = adapter.addresses().into_iter().find(|own| own.is_ipv4() == to.is_ipv4());
-    found.ok_or_else(|| {
-        Error::new("RegionLink::connect", Status::INVALID_ADDRESS)
-            .with_argument("address", to)
-            .with_hint("give one of the family that the adapter's addresses are of")
-    })
+/// A poisoned lock is sound: below it only whole values move.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A number that no other user has, but by chance, on this machine or another.
+#[expect(clippy::disallowed_methods, reason = "that it differs from run to run is what it is for")]
+fn a_number() -> u64 {
+    RandomState::new().hash_one(())
 }

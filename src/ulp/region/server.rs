@@ -1,7 +1,7 @@
 //! Who offers: regions by name, and a queue pair for each who connects.
 
 use super::Refusal;
-use super::words::{self, NAME_MAX};
+use super::words::{self, NAME_MAX, REGIONS, Region};
 use crate::ndk::ext::{ALLOW_FLUSH_GLOBAL, ALLOW_FLUSH_PERSISTENT};
 use crate::ndk::{
     Adapter, Connector, Cq, CqNotify, Error, Listener, Memory, Mr, MrFlags, Pd, Qp, QpDescription,
@@ -10,17 +10,19 @@ use crate::ndk::{
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Connections at most; further ones are refused.
 const LINKS: usize = 1024;
 /// As many reads and flushes of the peer as the adapter can take; none of this side.
 const LIMITS: ReadLimits = ReadLimits { inbound: u32::MAX, outbound: 0 };
+/// What peers may flush to where it survives a crash.
+const SURVIVES: MrFlags = MrFlags(ALLOW_FLUSH_GLOBAL.0 | ALLOW_FLUSH_PERSISTENT.0);
 
 /// Offers memory by name to whoever connects.
 ///
-/// Peers read, write and flush it without any thread of this side. Dropped, it parts from all of them; what
-/// was flushed to persistence stays.
+/// Peers read, write and flush it without any thread of this side. Dropped, it parts from all of them, and
+/// lets the memory go when the flushes that are under way have ended; what was flushed to persistence stays.
 pub struct RegionServer {
     // In this order: nobody comes in while the rest goes.
     _listener: Listener,
@@ -32,8 +34,10 @@ pub struct RegionServer {
 
 /// What the server has, as its callbacks see it.
 struct Shelf {
-    regions: Mutex<BTreeMap<String, Mr>>,
     links: Mutex<Links>,
+    /// Notified when somebody has gone.
+    parted: Condvar,
+    offers: Mutex<BTreeMap<String, Offer>>,
     pd: Pd,
     /// Nothing ever completes here: only peers make requests.
     cq: Cq,
@@ -45,10 +49,21 @@ struct Links {
     of: BTreeMap<u64, Arc<Link>>,
 }
 
-/// One who has connected.
+/// One who has connected, or is about to be.
 struct Link {
-    connector: Connector,
+    name: String,
+    user: u64,
+    connector: Arc<Connector>,
     qp: Qp,
+}
+
+/// What has one name.
+struct Offer {
+    regions: Vec<Mr>,
+    /// Read by users; one region needs none.
+    _catalog: Option<Mr>,
+    answer: Vec<u8>,
+    for_one: bool,
 }
 
 impl RegionServer {
@@ -59,8 +74,9 @@ impl RegionServer {
     pub fn listen(adapter: impl Into<Arc<Adapter>>, address: SocketAddr) -> Result<Self, Error> {
         let adapter = adapter.into();
         let shelf = Arc::new(Shelf {
-            regions: Mutex::default(),
             links: Mutex::default(),
+            parted: Condvar::new(),
+            offers: Mutex::default(),
             pd: adapter.create_pd().wait()?,
             cq: adapter.create_cq(1, CqNotify::None).wait()?,
         });
@@ -84,14 +100,14 @@ impl RegionServer {
 
     /// Offers memory of a file: peers may read, write, and flush it to where it survives a crash.
     ///
-    /// The name has 1 to 48 bytes.
+    /// The name has 1 to 44 bytes.
     ///
     /// # Errors
     /// INVALID_PARAMETER: no such name can be, or it is taken. NOT_SUPPORTED: the memory is in no file, or
     /// its file system keeps nothing; see [`offer_volatile`](Self::offer_volatile). Those of
     /// [`Pd::register`](crate::ndk::Pd::register).
     pub fn offer(&self, name: &str, memory: impl Into<Memory>) -> Result<(), Error> {
-        self.shelf.offer(name, memory.into(), ALLOW_FLUSH_GLOBAL | ALLOW_FLUSH_PERSISTENT)
+        self.shelf.offer(name, vec![memory.into()], SURVIVES, false)
     }
 
     /// Offers memory that outlives nothing: a flush of it to persistence fails.
@@ -99,67 +115,110 @@ impl RegionServer {
     /// # Errors
     /// As [`offer`](Self::offer), but NOT_SUPPORTED.
     pub fn offer_volatile(&self, name: &str, memory: impl Into<Memory>) -> Result<(), Error> {
-        self.shelf.offer(name, memory.into(), ALLOW_FLUSH_GLOBAL)
+        self.shelf.offer(name, vec![memory.into()], ALLOW_FLUSH_GLOBAL, false)
     }
 
-    /// Takes a region back; `None`: there is none of that name.
+    /// Offers memory of files, in that order, to one user at a time: who has it, has all of it.
     ///
-    /// Peers that have it are refused from now on. Pends while a flush of it runs.
-    pub fn withdraw(&self, name: &str) -> Option<Request<Memory>> {
-        let region = lock(&self.shelf.regions).remove(name)?;
-        Some(region.deregister())
+    /// # Errors
+    /// As [`offer`](Self::offer); INVALID_PARAMETER for no region or more than 1,024.
+    pub fn offer_to_one(&self, name: &str, regions: Vec<Memory>) -> Result<(), Error> {
+        self.shelf.offer(name, regions, SURVIVES, true)
+    }
+
+    /// Takes the regions of a name back, in their order; `None`: there is none of that name.
+    ///
+    /// Peers that have them are refused from now on. Pends while a flush of them runs.
+    pub fn withdraw(&self, name: &str) -> Option<Vec<Request<Memory>>> {
+        let offer = lock(&self.shelf.offers).remove(name)?;
+        Some(offer.regions.into_iter().map(Mr::deregister).collect())
+    }
+
+    /// Looks at the regions of a name, or at what is [in doubt](Mr::in_doubt); `None`: there is none.
+    ///
+    /// Nobody can connect meanwhile.
+    pub fn inspect<T>(&self, name: &str, look: impl FnOnce(&[Mr]) -> T) -> Option<T> {
+        lock(&self.shelf.offers).get(name).map(|offer| look(&offer.regions))
     }
 
     /// Connections that there are now.
     pub fn connections(&self) -> usize {
         lock(&self.shelf.links).of.len()
     }
+
+    /// Blocks until nobody is connected to what has that name.
+    pub fn wait_until_free(&self, name: &str) {
+        let used = |links: &mut Links| links.of.values().any(|link| link.name == name);
+        drop(self.shelf.parted.wait_while(lock(&self.shelf.links), used));
+    }
+}
+
+impl Drop for RegionServer {
+    fn drop(&mut self) {
+        let links = std::mem::take(&mut lock(&self.shelf.links).of);
+        drop(links); // not below the lock: the peers hear of it on this thread
+    }
 }
 
 impl fmt::Debug for RegionServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let regions = lock(&self.shelf.regions);
-        let names: Vec<&String> = regions.keys().collect();
-        f.debug_struct("RegionServer").field("address", &self.address).field("regions", &names).finish()
+        let offers = lock(&self.shelf.offers);
+        let names: Vec<&String> = offers.keys().collect();
+        f.debug_struct("RegionServer").field("address", &self.address).field("offers", &names).finish()
     }
 }
 
 impl Shelf {
-    fn offer(&self, name: &str, memory: Memory, more: MrFlags) -> Result<(), Error> {
-        let wrong = |hint| {
+    fn offer(&self, name: &str, regions: Vec<Memory>, more: MrFlags, for_one: bool) -> Result<(), Error> {
+        let wrong = |argument, given: String, limit, hint| {
             let error = Error::new("RegionServer::offer", Status::INVALID_PARAMETER);
-            error.with_argument("name", format_args!("{name:?}")).with_limit(NAME_MAX).with_hint(hint)
+            Err(error.with_argument(argument, given).with_limit(limit).with_hint(hint))
         };
         if !words::is_name(name) {
-            return Err(wrong("choose one of 1 to 48 bytes, none of them zero"));
+            let hint = "choose one of 1 to 44 bytes, none of them zero";
+            return wrong("name", format!("{name:?}"), NAME_MAX, hint);
         }
-        let rights = MrFlags::ALLOW_REMOTE_READ | MrFlags::ALLOW_REMOTE_WRITE | more;
-        let region = self.pd.register(memory, rights).wait()?;
-        let mut regions = lock(&self.regions);
-        if regions.contains_key(name) {
-            return Err(wrong("it is taken: withdraw that region first"));
+        if !(1..=REGIONS).contains(&regions.len()) {
+            return wrong("regions", regions.len().to_string(), REGIONS, "offer at least one region");
         }
-        regions.insert(name.to_owned(), region);
+        let offer = self.register(regions, more, for_one)?;
+        let mut offers = lock(&self.offers);
+        if offers.contains_key(name) {
+            drop(offers);
+            return wrong("name", format!("{name:?}"), NAME_MAX, "it is taken: withdraw that region first");
+        }
+        offers.insert(name.to_owned(), offer);
         Ok(())
+    }
+
+    fn register(&self, regions: Vec<Memory>, more: MrFlags, for_one: bool) -> Result<Offer, Error> {
+        let rights = MrFlags::ALLOW_REMOTE_READ | MrFlags::ALLOW_REMOTE_WRITE | more;
+        let register = |memory| self.pd.register(memory, rights).wait();
+        let regions = regions.into_iter().map(register).collect::<Result<Vec<_>, _>>()?;
+        let told = |region: &Mr| Ok(Region { first: region.remote(0)?, length: region.len() as u64 });
+        let entries = regions.iter().map(told).collect::<Result<Vec<_>, Error>>()?;
+        let (catalog, at) = match entries[..] {
+            [only] => (None, only),
+            _ => {
+                let entries = words::catalog(&entries);
+                let catalog = self.pd.register(entries, MrFlags::ALLOW_REMOTE_READ).wait()?;
+                let at = told(&catalog)?;
+                (Some(catalog), at)
+            }
+        };
+        Ok(Offer { answer: words::answer(regions.len(), at), regions, _catalog: catalog, for_one })
     }
 
     /// Somebody wants to connect: taken, or told why not.
     fn asked(self: &Arc<Self>, connector: Connector) {
-        let (qp, answer) = match self.judge(&connector) {
+        let connector = Arc::new(connector);
+        let (number, link, answer) = match self.judge(&connector) {
             Ok(taken) => taken,
             Err(refusal) => {
                 // Who has given up meanwhile has nobody left to be told.
                 let _told = connector.reject(&words::refuse(refusal));
                 return;
             }
-        };
-        let link = Arc::new(Link { connector, qp });
-        let number = {
-            let mut links = lock(&self.links);
-            links.next += 1;
-            let number = links.next;
-            links.of.insert(number, Arc::clone(&link));
-            number
         };
         let parted = Arc::downgrade(self);
         let let_go = move || {
@@ -176,27 +235,42 @@ impl Shelf {
         });
     }
 
-    /// The queue pair for a connection, and what to say; or why there is none.
-    fn judge(&self, connector: &Connector) -> Result<(Qp, Vec<u8>), Refusal> {
+    /// The number and the queue pair of a connection, and what to say; or why there is none.
+    fn judge(&self, connector: &Arc<Connector>) -> Result<(u64, Arc<Link>, Vec<u8>), Refusal> {
         let said = connector.connection_data().map_err(|_given_up| Refusal::Words)?.private_data;
-        let name = words::asked(&said).ok_or(Refusal::Words)?;
-        let answer = {
-            let regions = lock(&self.regions);
-            let region = regions.get(name).ok_or(Refusal::Unknown)?;
-            let first = region.remote(0).map_err(|_empty| Refusal::Unknown)?;
-            words::answer(region.len() as u64, first)
+        let (user, name) = words::asked(&said).ok_or(Refusal::Words)?;
+        let (answer, for_one) = {
+            let offers = lock(&self.offers);
+            let offer = offers.get(name).ok_or(Refusal::Unknown)?;
+            (offer.answer.clone(), offer.for_one)
         };
-        if lock(&self.links).of.len() >= LINKS {
-            return Err(Refusal::Full);
-        }
         let description = QpDescription::new(&self.cq).receive_depth(0).initiator_depth(0);
         let qp = self.pd.create_qp(description).wait().map_err(|_no_room| Refusal::Full)?;
-        Ok((qp, answer))
+        let link = Arc::new(Link { name: name.to_owned(), user, connector: Arc::clone(connector), qp });
+        let mut links = lock(&self.links);
+        let holder = links.of.iter().find(|(_, other)| for_one && other.name == name);
+        let holder = holder.map(|(number, other)| (*number, other.user));
+        if holder.is_some_and(|(_, other)| other != user) {
+            return Err(Refusal::Taken);
+        }
+        // Its own former connection is broken, or it would not ask; that was heard there first.
+        let former = holder.and_then(|(number, _)| links.of.remove(&number));
+        if links.of.len() >= LINKS {
+            drop(links);
+            return Err(Refusal::Full);
+        }
+        links.next += 1;
+        let number = links.next;
+        links.of.insert(number, Arc::clone(&link));
+        drop(links); // before the former one, whose peer hears of it on this thread
+        drop(former);
+        Ok((number, link, answer))
     }
 
     fn let_go(&self, number: u64) {
         let gone = lock(&self.links).of.remove(&number);
         drop(gone); // not below the lock: the peer hears of it on this thread
+        self.parted.notify_all();
     }
 }
 

@@ -10,7 +10,7 @@ const TEXT: &[u8] = b"more than the buffer of this file holds, twice over";
 /// What was flushed is there after any crash, what a spill wrote before too; what was not may be lost.
 pub(super) fn mmio_32_flushed() -> Plain {
     let peer = Peer::new("mmio_32")?;
-    let mut file = peer.open(&peer.files()?, 16)?;
+    let mut file = peer.open(&peer.files(), 16)?;
     same!(file.write(TEXT)?, TEXT.len());
     holds!(!peer.keeps(0, &TEXT[..16]), "a spill alone promises nothing");
     file.flush(Flush::Keep)?;
@@ -26,7 +26,7 @@ pub(super) fn mmio_32_flushed() -> Plain {
 pub(super) fn mmio_32_disk_in_trouble() -> Plain {
     for fails in [Fails::Write, Fails::Sync] {
         let peer = Peer::new("mmio_32_trouble")?;
-        let mut file = peer.open(&peer.files()?, 16)?;
+        let mut file = peer.open(&peer.files(), 16)?;
         file.write(TEXT)?;
         peer.disk.fail(fails, 0, EIO);
         same!(code(file.flush(Flush::Empty)), Code::CANNOT_WRITE);
@@ -42,7 +42,7 @@ pub(super) fn mmio_32_disk_in_trouble() -> Plain {
 pub(super) fn mmio_32_peer_crashes() -> Plain {
     for seed in 0..10 {
         let mut peer = Peer::new("mmio_32_crash")?;
-        let mut file = peer.open(&peer.files()?, 16)?;
+        let mut file = peer.open(&peer.files(), 16)?;
         file.write(&TEXT[..20])?;
         file.flush(Flush::Keep)?;
         file.write(&TEXT[20..])?;

@@ -10,7 +10,7 @@ fn text(length: usize) -> Vec<u8> {
 #[test]
 fn a_region_is_read_and_written_like_a_file() {
     let peer = Peer::new("like").unwrap();
-    let mut file = peer.open(&peer.files().unwrap(), 64).unwrap();
+    let mut file = peer.open(&peer.files(), 64).unwrap();
     let text = text(300);
     file.write(&text).unwrap();
     assert_eq!(file.seek(100, Origin::Start).unwrap(), 100);
@@ -34,7 +34,7 @@ fn a_region_is_read_and_written_like_a_file() {
 #[test]
 fn an_installed_procedure_is_found_by_its_extension() {
     let peer = Peer::new("installed").unwrap();
-    peer.files().unwrap().install().unwrap();
+    peer.files().install().unwrap();
     let info = OpenInfo { buffer: Buffer::Own(8), ..OpenInfo::default() };
     let mut file = Mmio::open(&peer.name(), info, OpenFlags::READWRITE).unwrap();
     assert_eq!(file.info().fourcc, FourCc::RDMA);
@@ -47,7 +47,7 @@ fn an_installed_procedure_is_found_by_its_extension() {
 #[test]
 fn what_cannot_be_opened_is_told() {
     let mut peer = Peer::new("told").unwrap();
-    let files = peer.files().unwrap();
+    let files = peer.files();
     let open = |name: &str, flags| {
         let info = OpenInfo { procedure: Some(Box::new(files.procedure())), ..OpenInfo::default() };
         code(Mmio::open(name, info, flags))
@@ -58,7 +58,7 @@ fn what_cannot_be_opened_is_told() {
     for wrong in ["", "records.rdma+", "somewhere/records.rdma+"] {
         assert_eq!(open(wrong, OpenFlags::READ), Code::CANNOT_OPEN, "{wrong:?}");
     }
-    let much = peer.files().unwrap().holding(usize::MAX);
+    let much = peer.files().holding(usize::MAX);
     assert_eq!(code(peer.open(&much, 8)), Code::CANNOT_OPEN, "no memory for that");
     peer.crash(0);
     assert_eq!(open(&name, OpenFlags::READ), Code::CANNOT_OPEN, "nobody listens");
@@ -67,7 +67,7 @@ fn what_cannot_be_opened_is_told() {
 #[test]
 fn who_opened_it_for_one_does_not_do_the_other() {
     let peer = Peer::new("access").unwrap();
-    let files = peer.files().unwrap();
+    let files = peer.files();
     let open = |flags| {
         let info = OpenInfo { procedure: Some(Box::new(files.procedure())), ..OpenInfo::default() };
         Mmio::open(&peer.name(), info, flags).unwrap()
@@ -79,7 +79,7 @@ fn who_opened_it_for_one_does_not_do_the_other() {
 #[test]
 fn what_is_held_is_bounded_and_flushed_early() {
     let peer = Peer::new("held").unwrap();
-    let files = peer.files().unwrap().holding(100);
+    let files = peer.files().holding(100);
     let mut file = peer.open(&files, 0).unwrap();
     let (text, before) = (text(350), peer.disk.syncs());
     assert_eq!(file.write(&text).unwrap(), 350, "in pieces of a hundred");
@@ -97,7 +97,7 @@ fn what_is_held_is_bounded_and_flushed_early() {
 #[test]
 fn a_peer_that_is_gone_keeps_the_file_open_until_it_is_given_up() {
     let mut peer = Peer::new("given-up").unwrap();
-    let mut file = peer.open(&peer.files().unwrap(), 4).unwrap();
+    let mut file = peer.open(&peer.files(), 4).unwrap();
     file.write(b"123456").unwrap();
     peer.crash(3);
     let failed = file.close(false).unwrap_err();
@@ -115,7 +115,7 @@ fn a_peer_that_is_gone_keeps_the_file_open_until_it_is_given_up() {
 #[test]
 fn a_read_that_fails_is_made_good_by_the_next_connection() {
     let mut peer = Peer::new("read").unwrap();
-    let mut file = peer.open(&peer.files().unwrap(), 8).unwrap();
+    let mut file = peer.open(&peer.files(), 8).unwrap();
     file.write(b"0123456789").unwrap();
     peer.crash(5);
     assert_eq!(code(file.seek(0, Origin::Start)), Code::CANNOT_WRITE, "the buffer is dirty");

@@ -4,9 +4,9 @@ use super::*;
 use crate::fabric::storage::forget::{Forgetful, chance::Chance};
 use crate::fabric::storage::region::{self, FileMemoryError, Place};
 use crate::fabric::storage::{Cause, Storage, StorageError};
-use crate::ndk::{Adapter, Memory};
+use crate::ndk::{Adapter, Memory, Mr};
 use crate::ulp::log::container::Part;
-use crate::ulp::remote::RegionServer;
+use crate::ulp::region::RegionServer;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Regions for containers that a peer serves, if nothing else is said.
 const CONTAINERS: u32 = 6;
 const SECTOR: usize = 512;
+/// What the peer offers the log's regions by.
+pub(in crate::ulp::log) const NAME: &str = "ledger";
 
 /// The disk, and who brings it.
 #[derive(Debug)]
@@ -60,11 +62,15 @@ impl Bed {
         if let Some(served) = &*self.served() {
             let mut chance = Chance::new(!seed);
             let keep = [0, 50, 100][chance.below(3) as usize];
-            for (region, (part, _)) in served.server.regions().iter().zip(self.parts()) {
-                let file = Self::file(&part.name());
-                let Some(content) = disk.content(&file) else { continue };
+            let all = |region: &Mr| {
                 let mut memory = vec![0; region.len()];
                 region.read(0, &mut memory).unwrap_or_else(|error| unreachable!("all of it: {error}"));
+                memory
+            };
+            let memories = served.server.inspect(NAME, |regions| regions.iter().map(all).collect::<Vec<_>>());
+            for (memory, (part, _)) in memories.into_iter().flatten().zip(self.parts()) {
+                let file = Self::file(&part.name());
+                let Some(content) = disk.content(&file) else { continue };
                 let sectors = memory.chunks(SECTOR).zip(content.chunks(SECTOR)).enumerate();
                 for (n, (sector, _)) in sectors.filter(|(_, (new, old))| new != old) {
                     if chance.percent(keep) {
@@ -109,11 +115,11 @@ impl Bed {
                 if let Some(former) = user.take() {
                     former.cut();
                 }
-                server.wait_until_free();
+                server.wait_until_free(NAME);
                 let adapter = Adapter::open(net).map_err(|error| {
                     failed(StorageError::name("open", Path::new(net), Cause::Remote(error.status().0)))
                 })?;
-                let remote = Arc::new(Remote::connect(adapter, server.address()).map_err(failed)?);
+                let remote = Arc::new(Remote::connect(adapter, server.address(), NAME).map_err(failed)?);
                 *user = Some(Arc::clone(&remote));
                 Ok(remote)
             }
@@ -185,7 +191,9 @@ pub(in crate::ulp::log) fn serve(
     })?;
     let served = Adapter::open(net).and_then(|adapter| {
         let address = address.unwrap_or_else(|| adapter.addresses()[0]);
-        RegionServer::listen(adapter, address, regions)
+        let server = RegionServer::listen(adapter, address)?;
+        server.offer_to_one(NAME, regions)?;
+        Ok(server)
     });
     served
         .map_err(|error| failed(StorageError::name("serve", Path::new(net), Cause::Remote(error.status().0))))

@@ -3,7 +3,7 @@
 use super::*;
 use crate::fabric::storage::forget::Forgetful;
 use crate::ndk::{Adapter, Status};
-use crate::ulp::remote::RegionServer;
+use crate::ulp::region::RegionServer;
 use std::net::SocketAddr;
 
 /// A disk, and the peer that serves it at an address that stays.
@@ -37,20 +37,20 @@ impl Home {
     }
 
     fn create(&self) -> Result<(Log, MarshallingArea), LogError> {
-        let log = Log::create_remote(self.adapter(), self.address, Bed::options())?;
+        let log = Log::create_remote(self.adapter(), self.address, bed::NAME, Bed::options())?;
         log.add_containers(2, Some(CONTAINER))?;
         let area = log.area(area_options())?;
         Ok((log, area))
     }
 
     fn open(&self) -> Result<(Log, MarshallingArea), LogError> {
-        let log = Log::open_remote(self.adapter(), self.address, Bed::options())?;
+        let log = Log::open_remote(self.adapter(), self.address, bed::NAME, Bed::options())?;
         let area = log.area(area_options())?;
         Ok((log, area))
     }
 
     fn wait_until_free(&self) {
-        self.server.as_ref().expect("it serves").wait_until_free();
+        self.server.as_ref().expect("it serves").wait_until_free(bed::NAME);
     }
 }
 
@@ -143,11 +143,14 @@ fn a_log_has_one_user_and_as_many_containers_as_there_are_regions() -> Outcome {
     append_stable(&area, b"a")?;
     drop((area, log));
     home.wait_until_free();
-    let made_again = Log::create_remote(home.adapter(), home.address, Bed::options());
+    let made_again = Log::create_remote(home.adapter(), home.address, bed::NAME, Bed::options());
     ensure!(status(made_again) == Some(LogStatus::OBJECT_NAME_COLLISION), "made twice");
     home.wait_until_free();
-    let other = Log::open_remote(home.adapter(), SocketAddr::new(home.address.ip(), 1), Bed::options());
+    let nowhere = SocketAddr::new(home.address.ip(), 1);
+    let other = Log::open_remote(home.adapter(), nowhere, bed::NAME, Bed::options());
     ensure!(status(other) == Some(LogStatus::NETWORK_UNREACHABLE), "nobody is there");
+    let other = Log::open_remote(home.adapter(), home.address, "another", Bed::options());
+    ensure!(status(other) == Some(LogStatus::OBJECT_NAME_NOT_FOUND), "the peer offers no such regions");
     let (log, area) = home.open()?;
     ensure!(data(&log, &area)? == [b"a"], "the record");
     Ok(())
@@ -156,7 +159,7 @@ fn a_log_has_one_user_and_as_many_containers_as_there_are_regions() -> Outcome {
 #[test]
 fn containers_longer_than_the_regions_are_refused() -> Outcome {
     let home = Home::new(1)?;
-    let log = Log::create_remote(home.adapter(), home.address, Bed::options())?;
+    let log = Log::create_remote(home.adapter(), home.address, bed::NAME, Bed::options())?;
     let long = log.add_containers(2, Some(2 * CONTAINER)).expect_err("a region is shorter");
     ensure!(long.status() == LogStatus::LOG_CONTAINER_WRITE_FAILED, "{long}");
     ensure!(long.to_string().contains("the file ends before"), "{long}");

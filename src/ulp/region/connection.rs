@@ -1,26 +1,32 @@
-//! One connection to a server of regions: what is asked for, cut into pieces, and the queue pair they go by.
+//! One connection to regions of a server: what is asked for, cut into pieces, and the queue pair they go by.
 //!
 //! A piece goes through one of a few places of registered memory, so what is under way is bounded, and the
-//! rest waits. Whoever has something for the link drives it: who asks, or the thread that brought a
-//! completion. One drives at a time, the others leave word, so nobody waits for anybody; posts and ends are
+//! rest waits. Whoever has something for it drives it: who asks, or the thread that brought a completion. One
+//! drives at a time, the others leave word, so nobody waits for anybody; posts and ends are
 //! made below no lock, since either may call back on this very thread.
 //!
-//! Once a request has failed, or the peer has parted, the link is down for good. Whatever is under way then
-//! ends by its completion, so an idle link that is down touches the peer's memory no more.
+//! Once a request has failed, or the peer has parted, the connection is down for good. Whatever is under
+//! way then ends by its completion, so an idle one that is down touches the peer's memory no more.
 
-use super::catalog::{self, Hello, Region, Welcome};
-use super::server::{READS, TAKEN};
-use crate::fabric::storage::{Buffer, Cause, Done, Join, StorageError, wait};
+use super::words::{self, Region};
+use super::{Failure, RegionError, RegionName};
+use crate::fabric::done;
 use crate::ndk::ext::{FlushPlacement, QpExt};
 use crate::ndk::{
     Adapter, Completion, Connector, Cq, CqNotify, Error, Memory, Mr, MrFlags, NotifyType, OpFlags, Pd, Qp,
-    QpDescription, RemoteAddress, Status,
+    QpDescription, ReadLimits, RemoteAddress, Status,
 };
 use std::collections::VecDeque;
+use std::fmt;
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+/// What a request ends in.
+pub(crate) type Done<T> = done::Done<T, RegionError>;
+type Join = done::Join<RegionError>;
+/// Bytes to be written, shared with whoever may have to write them again.
+type Buffer = Arc<Vec<u8>>;
 
 /// Pieces under way at once.
 const PLACES: u32 = 16;
@@ -28,15 +34,19 @@ const PLACES: u32 = 16;
 const PIECE: usize = 64 * 1024;
 /// Bytes of a piece that is flushed; a request counts them in 32 bits.
 const FLUSHED: u64 = 1 << 30;
+/// As many reads and flushes as the adapter can make; none of the peer.
+const LIMITS: ReadLimits = ReadLimits { inbound: 0, outbound: u32::MAX };
 
-/// A connection to a server of regions.
-pub(super) struct Link {
+/// A connection to the regions that a server offers by one name; they are numbered from 0.
+///
+/// What blocks waits for its requests, and so must not be called in a callback of the adapter.
+pub struct Connection {
     core: Mutex<Core>,
-    /// Notified when nothing is under way any more on a link that is down.
+    /// Notified when nothing is under way any more on a connection that is down.
     idle: Condvar,
     connector: Mutex<Option<Connector>>,
     regions: OnceLock<Vec<Region>>,
-    server: SocketAddr,
+    of: RegionName,
     // In this order: the queue pair closes before what it uses.
     qp: Qp,
     cq: Cq,
@@ -47,7 +57,7 @@ pub(super) struct Link {
 struct Core {
     waiting: VecDeque<Piece>,
     running: [Option<Piece>; PLACES as usize],
-    down: Option<Cause>,
+    down: Option<Failure>,
     /// The completion queue has failed, so nothing completes any more.
     dead: bool,
     driving: bool,
@@ -57,7 +67,7 @@ struct Core {
 /// What goes in one request.
 struct Piece {
     work: Work,
-    region: Option<usize>,
+    region: usize,
     range: Range<u64>,
     at: RemoteAddress,
     done: Done<()>,
@@ -74,91 +84,133 @@ enum Work {
 impl Work {
     fn name(&self) -> &'static str {
         match self {
-            Self::Write(..) => "write",
-            Self::Read(..) => "read",
-            Self::Flush => "flush",
+            Self::Write(..) => "RDMA WRITE",
+            Self::Read(..) => "RDMA READ",
+            Self::Flush => "RDMA FLUSH",
         }
     }
 }
 
-impl Link {
+impl Connection {
     /// Connects to a server, and learns which regions it has. Blocks.
-    pub(super) fn connect(
+    pub(super) fn open(
         adapter: &Adapter,
         pd: &Pd,
-        server: SocketAddr,
-        hello: Hello,
-    ) -> Result<Arc<Self>, StorageError> {
-        let link = Self::create(adapter, pd, server).map_err(|error| refused(server, &error))?;
-        let welcome = link.knock(adapter, hello)?;
-        let length = welcome.catalog_length();
-        let catalog = wait(|done| link.start_read(None, welcome.catalog, 0..length as u64, done))?;
-        link.regions.get_or_init(|| catalog::decode(&catalog));
-        Ok(link)
+        of: &RegionName,
+        user: u64,
+    ) -> Result<Arc<Self>, RegionError> {
+        let setup = |error| RegionError::Setup { of: of.clone(), error };
+        let connection = Self::create(adapter, pd, of).map_err(setup)?;
+        let (regions, at) = connection.knock(adapter, &words::ask(user, &of.name))?;
+        let regions = if regions == 1 {
+            vec![at]
+        } else {
+            let read = |done| connection.start_read_at(0, at.first, 0..at.length, done);
+            words::regions(&done::wait(read)?)
+        };
+        connection.regions.get_or_init(|| regions);
+        Ok(connection)
     }
 
-    /// The link, not connected yet.
-    fn create(adapter: &Adapter, pd: &Pd, server: SocketAddr) -> Result<Arc<Self>, Error> {
+    /// What is to be connected yet.
+    fn create(adapter: &Adapter, pd: &Pd, of: &RegionName) -> Result<Arc<Self>, Error> {
         let known: Arc<OnceLock<Weak<Self>>> = Arc::default();
         let found = Arc::clone(&known);
         let notify = CqNotify::callback(move |event| {
-            if let Some(link) = found.get().and_then(Weak::upgrade) {
+            if let Some(connection) = found.get().and_then(Weak::upgrade) {
                 if event.status() != Status::SUCCESS {
-                    link.core().dead = true;
-                    return link.lose();
+                    connection.core().dead = true;
+                    return connection.lose();
                 }
-                link.drive();
+                connection.drive();
             }
         });
         let cq = adapter.create_cq(PLACES, notify).wait()?;
         let description = QpDescription::new(&cq).initiator_depth(PLACES).receive_depth(0);
         let qp = pd.create_qp(description).wait()?;
         let memory = Memory::zeroed(PLACES as usize * PIECE).map_err(|error| {
-            Error::new("RemoteRegions::connect", Status::INSUFFICIENT_RESOURCES).with_source(error)
+            Error::new("RegionLink::connect", Status::INSUFFICIENT_RESOURCES).with_source(error)
         })?;
         let rights = MrFlags::ALLOW_LOCAL_WRITE | MrFlags::RDMA_READ_SINK;
         let places = pd.register(memory, rights).wait()?;
-        let link = Arc::new(Self {
+        let connection = Arc::new(Self {
             core: Mutex::default(),
             idle: Condvar::new(),
             connector: Mutex::default(),
             regions: OnceLock::new(),
-            server,
+            of: of.clone(),
             qp,
             cq,
             places,
         });
-        known.get_or_init(|| Arc::downgrade(&link));
-        Ok(link)
+        known.get_or_init(|| Arc::downgrade(&connection));
+        Ok(connection)
     }
 
-    /// The three legs.
-    fn knock(self: &Arc<Self>, adapter: &Adapter, hello: Hello) -> Result<Welcome, StorageError> {
-        let failed = |error: &Error| refused(self.server, error);
-        let connector = adapter.create_connector().wait().map_err(|error| failed(&error))?;
-        let addresses = adapter.addresses();
-        let alike = addresses.iter().find(|address| address.is_ipv4() == self.server.is_ipv4());
-        let local = *alike.or(addresses.first()).unwrap_or(&self.server);
-        let asked = connector.connect(&self.qp, local, self.server, READS, &hello.encode()).wait();
+    /// The three legs; what the server has answered.
+    fn knock(self: &Arc<Self>, adapter: &Adapter, ask: &[u8]) -> Result<(usize, Region), RegionError> {
+        let of = || self.of.clone();
+        let setup = |error| RegionError::Setup { of: of(), error };
+        let connector = adapter.create_connector().wait().map_err(setup)?;
+        let local = own_address(adapter, self.of.address).map_err(setup)?;
+        let asked = connector.connect(&self.qp, local, self.of.address, LIMITS, ask).wait();
         let said = connector.connection_data().map(|data| data.private_data).unwrap_or_default();
         if let Err(error) = asked {
-            let taken = said.starts_with(TAKEN).then_some(Cause::Remote(Status::SHARING_VIOLATION.0));
-            return Err(taken.map_or_else(|| failed(&error), |taken| not_connected(self.server, taken)));
+            let refused = words::refused(&said);
+            return Err(
+                refused.map_or_else(|| setup(error), |refusal| RegionError::Refused { of: of(), refusal })
+            );
         }
-        let Some(welcome) = Welcome::decode(&said) else {
+        let Some(answer) = words::answered(&said) else {
             // The peer serves something else; whether it hears of it changes nothing here.
             let _told = connector.reject(b"");
-            return Err(not_connected(self.server, Cause::Remote(Status::NOT_SUPPORTED.0)));
+            return Err(RegionError::Stranger { of: of() });
         };
         let me = Arc::downgrade(self);
         let on_disconnect = move || {
-            if let Some(link) = me.upgrade() {
-                link.lose();
+            if let Some(connection) = me.upgrade() {
+                connection.lose();
             }
         };
-        connector.complete_connect(on_disconnect).wait().map_err(|error| failed(&error))?;
+        connector.complete_connect(on_disconnect).wait().map_err(setup)?;
         *self.connector.lock().unwrap_or_else(PoisonError::into_inner) = Some(connector);
-        Ok(welcome)
+        Ok(answer)
+    }
+
+    /// Bytes of a region; `None`: there is none of that number.
+    pub fn length(&self, region: usize) -> Option<u64> {
+        self.regions.get()?.get(region).map(|region| region.length)
+    }
+
+    /// Writes to a region, from `at` on; then the peer's memory has it. Blocks.
+    ///
+    /// # Errors
+    /// [`Failure::Outside`]: it would leave the region, and nothing was written. Else the connection is
+    /// gone, and any of it may have been written.
+    pub fn write(&self, region: usize, at: u64, bytes: &[u8]) -> Result<(), RegionError> {
+        done::wait(|done| self.start_write(region, vec![(at, Arc::new(bytes.to_vec()))], done))
+    }
+
+    /// Reads bytes of a region. Blocks.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write), with what was read.
+    pub fn read(&self, region: usize, range: Range<u64>) -> Result<Vec<u8>, RegionError> {
+        done::wait(|done| self.start_read(region, range, done))
+    }
+
+    /// Has the peer make parts of a region survive a crash: RDMA FLUSH to persistence of each, in order.
+    ///
+    /// Covers what was written there by this connection before. Blocks.
+    ///
+    /// # Errors
+    /// [`Failure::Outside`]; else some range was not made stable, and the connection is gone. What its
+    /// storage failed to make stable is in doubt until it was written again: a flush of it fails without.
+    pub fn flush(&self, region: usize, ranges: &[Range<u64>]) -> Result<(), RegionError> {
+        done::wait(|done| {
+            let join = Join::new(done);
+            ranges.iter().for_each(|range| self.start_flush(region, range.clone(), join.one()));
+        })
     }
 
     /// A poisoned lock is sound: below it no foreign code runs.
@@ -166,88 +218,79 @@ impl Link {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The link is of no use any more.
+    /// It is of no use any more.
     pub(super) fn is_down(&self) -> bool {
         self.core().down.is_some()
     }
 
     /// There is no connection any more: what is under way is cancelled, also when the peer has parted in
     /// good order.
-    fn lose(self: &Arc<Self>) {
-        self.core().down.get_or_insert(Cause::Disconnected);
+    fn lose(&self) {
+        self.core().down.get_or_insert(Failure::Lost);
         let connector = self.connector.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(connector); // not below a lock: the peer hears of it on this thread
         self.drive();
     }
 
     /// Parts, and blocks until nothing is under way.
-    pub(super) fn part(self: &Arc<Self>) {
+    pub(crate) fn part(&self) {
         self.lose();
         let busy = |core: &mut Core| core.driving || core.running.iter().any(Option::is_some);
         drop(self.idle.wait_while(self.core(), busy));
     }
 
-    /// The regions of the server.
-    pub(super) fn regions(&self) -> &[Region] {
-        self.regions.get().map_or(&[], Vec::as_slice)
-    }
-
     /// Where a range of a region is; it must be inside.
     fn place(&self, region: usize, range: &Range<u64>) -> Option<RemoteAddress> {
-        let known = self.regions().get(region)?;
-        (range.start <= range.end && range.end <= known.length).then(|| known.at.plus(range.start))
+        let known = self.regions.get()?.get(region)?;
+        (range.start <= range.end && range.end <= known.length).then(|| known.first.plus(range.start))
     }
 
-    fn error(&self, work: &Work, region: Option<usize>, range: Range<u64>, cause: Cause) -> StorageError {
-        StorageError::bytes(work.name(), &path(self.server, region), range, cause)
+    fn error(&self, work: &Work, region: usize, range: Range<u64>, failure: Failure) -> RegionError {
+        RegionError::Request { request: work.name(), of: self.of.clone(), region, range, failure }
     }
 
-    /// Starts writes to a region.
-    pub(super) fn write(self: &Arc<Self>, region: usize, writes: Vec<(u64, Buffer)>, done: Done<()>) {
+    /// Starts writes to a region, in any order; done when all have ended, with the first failure if there
+    /// is one.
+    pub(crate) fn start_write(&self, region: usize, writes: Vec<(u64, Buffer)>, done: Done<()>) {
         let join = Join::new(done);
         for (offset, bytes) in writes {
             let range = offset..offset.saturating_add(bytes.len() as u64);
             let Some(at) = self.place(region, &range) else {
                 let work = Work::Write(bytes, 0);
-                join.one().call(Err(self.error(&work, Some(region), range, Cause::EndOfFile)));
+                join.one().call(Err(self.error(&work, region, range, Failure::Outside)));
                 continue;
             };
             for from in (0..bytes.len()).step_by(PIECE) {
                 let to = bytes.len().min(from + PIECE) as u64;
                 self.ask(Piece {
                     work: Work::Write(Arc::clone(&bytes), from),
-                    region: Some(region),
+                    region,
                     range: offset + from as u64..offset + to,
                     at: at.plus(from as u64),
                     done: join.one(),
                 });
             }
         }
+        drop(join);
         self.drive();
     }
 
     /// Starts a read of a region.
-    pub(super) fn read(self: &Arc<Self>, region: usize, range: Range<u64>, done: Done<Vec<u8>>) {
+    pub(crate) fn start_read(&self, region: usize, range: Range<u64>, done: Done<Vec<u8>>) {
         match self.place(region, &range) {
-            Some(at) => self.start_read(Some(region), at, range, done),
+            Some(at) => self.start_read_at(region, at, range, done),
             None => {
                 let work = Work::Read(Arc::default(), 0);
-                done.call(Err(self.error(&work, Some(region), range, Cause::EndOfFile)));
+                done.call(Err(self.error(&work, region, range, Failure::Outside)));
             }
         }
     }
 
-    fn start_read(
-        self: &Arc<Self>,
-        region: Option<usize>,
-        at: RemoteAddress,
-        range: Range<u64>,
-        done: Done<Vec<u8>>,
-    ) {
+    fn start_read_at(&self, region: usize, at: RemoteAddress, range: Range<u64>, done: Done<Vec<u8>>) {
         let length = (range.end - range.start) as usize;
         let bytes = Arc::new(Mutex::new(vec![0; length]));
         let found = Arc::clone(&bytes);
-        let join = Join::new(Done::new(move |read: Result<(), StorageError>| {
+        let join = Join::new(Done::new(move |read: Result<(), RegionError>| {
             let take = || std::mem::take(&mut *found.lock().unwrap_or_else(PoisonError::into_inner));
             done.call(read.map(|()| take()));
         }));
@@ -266,16 +309,19 @@ impl Link {
     }
 
     /// Starts to make a range of a region stable: what writes have written there that have ended.
-    pub(super) fn flush(self: &Arc<Self>, region: usize, range: Range<u64>, done: Done<()>) {
+    ///
+    /// All of it must have been written since the last connection was made, if some of it may be in doubt at
+    /// the server: a flush of bytes in doubt fails (RFLUSH-13).
+    pub(crate) fn start_flush(&self, region: usize, range: Range<u64>, done: Done<()>) {
         let Some(at) = self.place(region, &range) else {
-            return done.call(Err(self.error(&Work::Flush, Some(region), range, Cause::EndOfFile)));
+            return done.call(Err(self.error(&Work::Flush, region, range, Failure::Outside)));
         };
         let join = Join::new(done);
         let mut from = range.start;
         while from < range.end {
             let to = range.end.min(from + FLUSHED);
             let (at, done) = (at.plus(from - range.start), join.one());
-            self.ask(Piece { work: Work::Flush, region: Some(region), range: from..to, at, done });
+            self.ask(Piece { work: Work::Flush, region, range: from..to, at, done });
             from = to;
         }
         drop(join);
@@ -287,7 +333,7 @@ impl Link {
     }
 
     /// Moves what can be moved, unless somebody does already, who will then look again.
-    fn drive(self: &Arc<Self>) {
+    fn drive(&self) {
         {
             let mut core = self.core();
             core.again = true;
@@ -337,7 +383,7 @@ impl Link {
         let Some(piece) = self.core().running.get_mut(place).and_then(Option::take) else { return };
         let status = completion.status;
         if status != Status::SUCCESS {
-            return self.fail(piece, (status != Status::CANCELLED).then_some(Cause::Remote(status.0)));
+            return self.fail(piece, (status != Status::CANCELLED).then_some(Failure::Status(status)));
         }
         if let Work::Read(bytes, from) = &piece.work {
             let mut bytes = bytes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -349,14 +395,15 @@ impl Link {
         piece.done.call(Ok(()));
     }
 
-    /// Ends a piece with what has brought the link down; `cause`, if it was this.
-    fn fail(&self, piece: Piece, cause: Option<Cause>) {
-        let down = *self.core().down.get_or_insert(cause.unwrap_or(Cause::Disconnected));
+    /// Ends a piece with what has brought the connection down; `cause`, if it was this.
+    fn fail(&self, piece: Piece, cause: Option<Failure>) {
+        let down = *self.core().down.get_or_insert(cause.unwrap_or(Failure::Lost));
         let Piece { work, region, range, done, .. } = piece;
         done.call(Err(self.error(&work, region, range, cause.unwrap_or(down))));
     }
 
-    /// Posts the next piece, or ends it where the link is down; false: there is none, or no place for it.
+    /// Posts the next piece, or ends it where the connection is down; false: there is none, or no place for
+    /// it.
     fn post_one(&self) -> bool {
         let (place, piece) = {
             let mut core = self.core();
@@ -372,7 +419,7 @@ impl Link {
         let posted = self.post(place, &piece);
         match posted {
             Ok(()) => self.core().running[place] = Some(piece),
-            Err(status) => self.fail(piece, Some(Cause::Remote(status.0))),
+            Err(status) => self.fail(piece, Some(Failure::Status(status))),
         }
         true
     }
@@ -401,17 +448,21 @@ fn length_of(range: &Range<u64>) -> usize {
     (range.end - range.start) as usize
 }
 
-/// How a region is named in errors: the server's address and its number.
-pub(super) fn path(server: SocketAddr, region: Option<usize>) -> PathBuf {
-    let server = server.to_string();
-    region.map_or_else(|| PathBuf::from(&server), |region| Path::new(&server).join(region.to_string()))
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("of", &self.of)
+            .field("down", &self.core().down)
+            .finish_non_exhaustive()
+    }
 }
 
-fn not_connected(server: SocketAddr, cause: Cause) -> StorageError {
-    StorageError::name("connect to", &path(server, None), cause)
-}
-
-fn refused(server: SocketAddr, error: &Error) -> StorageError {
-    tracing::warn!(target: "qpair", %error, %server, "no connection to a server of regions");
-    not_connected(server, Cause::Remote(error.status().0))
+/// The adapter's address to connect from, with a port of its choice.
+fn own_address(adapter: &Adapter, to: SocketAddr) -> Result<SocketAddr, Error> {
+    let found = adapter.addresses().into_iter().find(|own| own.is_ipv4() == to.is_ipv4());
+    found.ok_or_else(|| {
+        Error::new("RegionLink::connect", Status::INVALID_ADDRESS)
+            .with_argument("address", to)
+            .with_hint("give one of the family that the adapter's addresses are of")
+    })
 }
