@@ -17,3 +17,4 @@ pub mod file;
 #[cfg(all(feature = "storage", unix))]
 pub mod log;
 pub mod region;
+mod turn;

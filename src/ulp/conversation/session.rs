@@ -15,10 +15,11 @@ use super::node::Options;
 use super::pending::Pending;
 use super::state::{Face, State};
 use crate::ndk::{
-    Completion, Connector, Cq, CqNotify, Error, Mr, MrFlags, NotifyType, OpFlags, OperationType, Qp,
-    QpDescription, ReadLimits, Status,
+    Completion, Connector, Cq, CqNotify, Error, Mr, MrFlags, OpFlags, OperationType, Qp, QpDescription,
+    ReadLimits, Status,
 };
 use crate::observe;
+use crate::ulp::turn::{self, Turn};
 use event_listener::Event;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -62,8 +63,7 @@ struct Core {
     asks: Option<Attach>,
     link: Link,
     connector: Option<Arc<Connector>>,
-    driving: bool,
-    again: bool,
+    turn: Turn,
     /// The peer has parted, or the connection broke.
     lost: bool,
     /// The kind of frame in each place of the send buffer.
@@ -139,8 +139,7 @@ impl Session {
             asks,
             link: Link::Connecting,
             connector: None,
-            driving: false,
-            again: false,
+            turn: Turn::default(),
             lost: false,
             sends: [None; SENDS as usize],
             announced,
@@ -300,41 +299,18 @@ impl Session {
 
     /// Moves what can be moved, unless somebody does already, who will then look again.
     pub(super) fn drive(self: &Arc<Self>) {
-        {
-            let mut core = self.core();
-            core.again = true;
-            if core.driving {
-                return;
-            }
-            core.driving = true;
+        if !self.core().turn.take() {
+            return;
         }
-        loop {
-            self.core().again = false;
+        while self.core().turn.goes_on() {
             self.pass();
-            let mut core = self.core();
-            if !core.again {
-                core.driving = false;
-                break;
-            }
         }
         self.after_pass();
     }
 
     /// Takes what came, then sends what may go.
     fn pass(self: &Arc<Self>) {
-        let mut completions = [Completion::default(); 16];
-        let mut armed = false;
-        loop {
-            let taken = self.cq.poll(&mut completions);
-            completions[..taken].iter().for_each(|completion| self.completed(completion));
-            if taken == 0 && armed {
-                break;
-            }
-            if taken == 0 {
-                self.cq.arm(NotifyType::Any);
-            }
-            armed = taken == 0;
-        }
+        turn::drain(&self.cq, |completion| self.completed(completion));
         let lost = {
             let core = self.core();
             core.lost && !core.half.is_over()

@@ -13,9 +13,10 @@ use super::{Failure, RegionError, RegionName};
 use crate::fabric::done;
 use crate::ndk::ext::{FlushPlacement, QpExt};
 use crate::ndk::{
-    Adapter, Completion, Connector, Cq, CqNotify, Error, Memory, Mr, MrFlags, NotifyType, OpFlags, Pd, Qp,
-    QpDescription, ReadLimits, RemoteAddress, Status,
+    Adapter, Completion, Connector, Cq, CqNotify, Error, Memory, Mr, MrFlags, OpFlags, Pd, Qp, QpDescription,
+    ReadLimits, RemoteAddress, Status,
 };
+use crate::ulp::turn::{self, Turn};
 use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
@@ -60,8 +61,7 @@ struct Core {
     down: Option<Failure>,
     /// The completion queue has failed, so nothing completes any more.
     dead: bool,
-    driving: bool,
-    again: bool,
+    turn: Turn,
 }
 
 /// What goes in one request.
@@ -235,7 +235,7 @@ impl Connection {
     /// Parts, and blocks until nothing is under way.
     pub(crate) fn part(&self) {
         self.lose();
-        let busy = |core: &mut Core| core.driving || core.running.iter().any(Option::is_some);
+        let busy = |core: &mut Core| core.turn.is_taken() || core.running.iter().any(Option::is_some);
         drop(self.idle.wait_while(self.core(), busy));
     }
 
@@ -334,41 +334,18 @@ impl Connection {
 
     /// Moves what can be moved, unless somebody does already, who will then look again.
     fn drive(&self) {
-        {
-            let mut core = self.core();
-            core.again = true;
-            if core.driving {
-                return;
-            }
-            core.driving = true;
+        if !self.core().turn.take() {
+            return;
         }
-        loop {
-            self.core().again = false;
+        while self.core().turn.goes_on() {
             self.pass();
-            let mut core = self.core();
-            if !core.again {
-                core.driving = false;
-                break;
-            }
         }
         self.idle.notify_all();
     }
 
     /// Takes what has completed, then posts what may go.
     fn pass(&self) {
-        let mut completions = [Completion::default(); PLACES as usize];
-        let mut armed = false;
-        loop {
-            let taken = self.cq.poll(&mut completions);
-            completions[..taken].iter().for_each(|completion| self.completed(completion));
-            if taken == 0 && armed {
-                break;
-            }
-            if taken == 0 {
-                self.cq.arm(NotifyType::Any);
-            }
-            armed = taken == 0;
-        }
+        turn::drain(&self.cq, |completion| self.completed(completion));
         while self.post_one() {}
         let abandoned: Vec<Piece> = {
             let mut core = self.core();
