@@ -91,6 +91,10 @@ impl Statement {
     }
 
     /// A statement whose check waits for something, and for what.
+    #[cfg_attr(
+        not(all(feature = "storage", unix)),
+        expect(dead_code, reason = "what waits now is a statement about files")
+    )]
     pub(super) const fn waits(
         number: &'static str,
         mark: Mark,
