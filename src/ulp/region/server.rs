@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Connections at most; further ones are refused.
-const LINKS: usize = 1024;
+pub(super) const LINKS: usize = 1024;
 /// As many reads and flushes of the peer as the adapter can take; none of this side.
 const LIMITS: ReadLimits = ReadLimits { inbound: u32::MAX, outbound: 0 };
 /// What peers may flush to where it survives a crash.

@@ -110,6 +110,9 @@ fn what_is_not_to_be_had_is_told() {
     volatile(world.server.offer_to_one("c", vec![zeroed(8)]));
     let none = world.server.offer_to_one("c", Vec::new()).unwrap_err();
     assert_eq!((none.status(), none.argument()), (Status::INVALID_PARAMETER, Some("regions")));
+    let many = (0..=words::REGIONS).map(|_| zeroed(8)).collect();
+    let many = world.server.offer_to_one("c", many).unwrap_err();
+    assert_eq!((many.status(), many.argument()), (Status::INVALID_PARAMETER, Some("regions")));
     assert_eq!(world.server.connections(), 0);
 }
 
@@ -152,6 +155,29 @@ fn who_asks_in_other_words_is_refused_and_goes_on_to_serve() {
         assert_eq!(words::refused(&said), Some(Refusal::Words));
     }
     assert!(world.link("a").is_ok(), "it still serves");
+}
+
+#[test]
+fn a_full_server_refuses_until_somebody_goes() {
+    let world = World::new("full");
+    world.server.offer_volatile("a", zeroed(8)).unwrap();
+    let (_qp, cq, pd) = world.foreign();
+    let description = QpDescription::new(&cq).initiator_depth(1).receive_depth(1);
+    // Bare connectors: a link of ours registers memory for each.
+    let mut users: Vec<(Connector, Qp)> = (0..server::LINKS as u64)
+        .map(|user| {
+            let qp = pd.create_qp(description.clone()).wait().unwrap();
+            let connector = world.adapter.create_connector().wait().unwrap();
+            let (from, to) = (world.adapter.addresses()[0], world.server.address());
+            connector.connect(&qp, from, to, FOREIGN, &words::ask(user, "a")).wait().unwrap();
+            (connector, qp)
+        })
+        .collect();
+    assert_eq!(world.server.connections(), users.len());
+    let full = world.link("a").unwrap_err();
+    assert!(matches!(full, RegionError::Refused { refusal: Refusal::Full, .. }), "{full}");
+    users.pop();
+    world.link("a").unwrap();
 }
 
 #[test]
