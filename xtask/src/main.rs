@@ -16,6 +16,10 @@ use shown::Shown;
 
 use steps::{Needs, Step};
 
+/// Of a failed step, at most so many lines are repeated at the very end, each cut to this many characters.
+const REASONS: usize = 6;
+const WIDTH: usize = 120;
+
 enum Outcome {
     Passed(Duration),
     /// Why, after how long, and the last lines that it printed.
@@ -84,11 +88,11 @@ fn examples(root: &Path) -> Vec<String> {
     names
 }
 
-/// Runs every step, also after a failure, and ends with the last words of those that failed, a line for each
-/// step and one that adds them up: who sees only the end of a long log is to see why it failed.
+/// Runs every step, also after a failure. It ends with the last words of those that failed, a line for each step, the
+/// errors among those words and one line that adds up: who sees only the end of a long log is to see why it failed.
 fn run_all(steps: &[&Step], root: &Path) -> ExitCode {
     let mut lines = Vec::new();
-    let mut last_words = Vec::new();
+    let (mut last_words, mut reasons) = (Vec::new(), Vec::new());
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     for step in steps {
         let title = format!("{}: {}", step.task, step.covers);
@@ -101,6 +105,7 @@ fn run_all(steps: &[&Step], root: &Path) -> ExitCode {
             Outcome::Failed(why, time, words) => {
                 failed += 1;
                 last_words.push(format!("\n=== the end of {title}\n{}", words.join("\n")));
+                reasons.push(format!("{title}:\n{}\n", reason(&words)));
                 format!("FAILED   {:>6.1} s  {title}: {why}", time.as_secs_f64())
             }
             Outcome::Skipped(why) => {
@@ -113,8 +118,22 @@ fn run_all(steps: &[&Step], root: &Path) -> ExitCode {
     }
     println!("{}", last_words.concat());
     println!("\n{}\n", lines.join("\n"));
+    print!("{}", reasons.concat());
     println!("{passed} passed, {failed} failed, {skipped} skipped");
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The last lines that speak of an error, each in short; the last lines of all when none does.
+fn reason(words: &[String]) -> String {
+    let told =
+        |line: &&String| ["error", "panicked", "FAILED", "failed"].iter().any(|sign| line.contains(sign));
+    let errors: Vec<&String> = words.iter().filter(told).collect();
+    let chosen = if errors.is_empty() { words.iter().collect() } else { errors };
+    let lines = chosen.iter().rev().take(REASONS).rev();
+    lines
+        .map(|line| format!("    {}", line.chars().take(WIDTH).collect::<String>()))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// The command as it can be pasted into a shell.
@@ -198,4 +217,29 @@ fn rustup(arguments: &[&str]) -> Result<String, String> {
     let complaint = String::from_utf8_lossy(&output.stderr);
     let last = complaint.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no reason given").trim();
     Err(format!("{command} failed: {last}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{REASONS, WIDTH, reason};
+
+    #[test]
+    fn the_reason_is_of_errors_before_all_else() {
+        let words = ["Compiling", "error[E0425]: cannot find", "  |", "warning: unused"].map(str::to_owned);
+        assert_eq!(reason(&words), "    error[E0425]: cannot find");
+    }
+
+    #[test]
+    fn without_an_error_the_reason_is_the_end() {
+        let words: Vec<String> = (0..20).map(|n| format!("{n} {}", "x".repeat(2 * WIDTH))).collect();
+        let reason = reason(&words);
+        assert_eq!(reason.lines().count(), REASONS);
+        assert!(reason.lines().all(|line| line.len() == 4 + WIDTH));
+        assert!(reason.starts_with("    14 ") && reason.contains("\n    19 "));
+    }
+
+    #[test]
+    fn nothing_printed_gives_no_reason() {
+        assert_eq!(reason(&[]), "");
+    }
 }

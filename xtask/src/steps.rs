@@ -96,10 +96,8 @@ const TABLE: &[Row] = &[
     ("miri", "the border of the C face", "cargo +nightly miri test -p qpair-ndk --lib -- border:: tests::", MIRI_C, Needs::Miri, true),
     ("cross", "Windows", "cargo check -p qpair --lib --no-default-features --target x86_64-pc-windows-gnu", NONE, Needs::Target("x86_64-pc-windows-gnu"), true),
     ("cross", "macOS", "cargo check -p qpair --lib --no-default-features --target aarch64-apple-darwin", NONE, Needs::Target("aarch64-apple-darwin"), true),
-    // --allow-dirty: the habit is also run before a commit. --offline: each member is resolved anew, and an
-    // index that does not answer for a moment is no fault of theirs.
     ("package", "what they depend on", "cargo fetch --locked", NONE, Needs::Nothing, true),
-    ("package", "every member", "cargo package --workspace --exclude qpair-rdma-core --allow-dirty --offline --config xtask/package.toml", NONE, Needs::Nothing, true),
+    ("package", "every member", "cargo run -p xtask --bin package", NONE, Needs::Nothing, true),
     ("rdma-core", "clippy", "cargo clippy -p qpair-rdma-core --all-targets -- -D warnings", NONE, Needs::RdmaCore, true),
     ("rdma-core", "tests without a device", "cargo test -p qpair-rdma-core", NONE, Needs::RdmaCore, true),
     ("rdma-core", "clippy of the backend for real devices", "cargo clippy -p qpair --all-targets --test real_device --features rdma-core -- -D warnings", NONE, Needs::RdmaCore, true),
