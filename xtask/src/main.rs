@@ -88,8 +88,9 @@ fn examples(root: &Path) -> Vec<String> {
     names
 }
 
-/// Runs every step, also after a failure. It ends with the last words of those that failed, a line for each step, the
-/// errors among those words and one line that adds up: who sees only the end of a long log is to see why it failed.
+/// Runs every step, also after a failure. It ends with the last words of those that failed, a line for each
+/// step, the errors among those words and one line that adds up: who sees only the end of a long log is to
+/// see why it failed.
 fn run_all(steps: &[&Step], root: &Path) -> ExitCode {
     let mut lines = Vec::new();
     let (mut last_words, mut reasons) = (Vec::new(), Vec::new());

@@ -1,9 +1,9 @@
 //! Weighs `qpair pingpong` on a device of the kernel against rdma-core's own `ibv_rc_pingpong` on it.
 //!
-//! Both send messages of one size to and fro, one under way at a time, and poll. rdma-core's takes two processes and
-//! gives the mean of all its round trips; qpair's takes two threads of one, compares every byte outside of what it
-//! times, and gives the mean of the round trips that it times. They take turns, round by round, since a machine
-//! changes within a minute, and a guest that is emulated more than any.
+//! Both send messages of one size to and fro, one under way at a time, and poll. rdma-core's takes two
+//! processes and gives the mean of all its round trips; qpair's takes two threads of one, compares every byte
+//! outside of what it times, and gives the mean of the round trips that it times. They take turns, round by
+//! round, since a machine changes within a minute, and a guest that is emulated more than any.
 
 use clap::Parser;
 use qpair_benches::rounds::{self, Aim, Contender, Group, Ratio};

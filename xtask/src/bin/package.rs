@@ -1,4 +1,5 @@
-//! Packages every member that needs no headers, and builds each from its package as a user of the registry would.
+//! Packages every member that needs no headers, and builds each from its package as a user of the registry
+//! would.
 //!
 //! `cargo xtask package` runs it. May come in: what stands between `cargo package` and a true answer.
 
@@ -7,8 +8,8 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// --allow-dirty: the habit is also run before a commit. --offline: each member is resolved anew, and an index that
-/// does not answer for a moment is no fault of theirs.
+/// --allow-dirty: the habit is also run before a commit. --offline: each member is resolved anew, and an
+/// index that does not answer for a moment is no fault of theirs.
 const COMMAND: &str =
     "package --workspace --exclude qpair-rdma-core --allow-dirty --offline --config xtask/package.toml";
 
@@ -22,9 +23,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// In a target folder that no run had before: cargo unpacks a member that others depend on to a folder of its cache
-/// that is named by the path of the target folder, and does not unpack it again when that is there. From the same
-/// path, a second run would build the dependents against the member as it was in the first.
+/// In a target folder that no run had before: cargo unpacks a member that others depend on to a folder of its
+/// cache that is named by the path of the target folder, and does not unpack it again when that is there.
+/// From the same path, a second run would build the dependents against the member as it was in the first.
 fn run() -> Result<(), String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("xtask lies in no repository")?;
     let target = root.join("target").join(format!("package-{}", now()?));
