@@ -17,6 +17,7 @@ use crate::sync::Ordering;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -251,7 +252,7 @@ impl Core {
             state.waiters_done()
         };
         self.begin(); // before those who waited are woken, so that the disk has no pause
-        wakers.into_iter().for_each(Waker::wake);
+        wake_all(wakers);
     }
 
     /// What is not stable stays in memory, in doubt; who waits for it is told.
@@ -263,7 +264,7 @@ impl Core {
             state.running = false;
             std::mem::take(&mut state.waiters).into_values().map(|(_, waker)| waker).collect()
         };
-        wakers.into_iter().for_each(Waker::wake);
+        wake_all(wakers);
     }
 
     /// Writes all blocks that are not stable to their places again; a sync alone could say success without
@@ -326,6 +327,15 @@ impl Core {
     }
 }
 
+/// A waker is the user's code: one that panics keeps nobody else asleep, and its panic is told afterwards.
+fn wake_all(wakers: Vec<Waker>) {
+    let mut panicked = Ok(());
+    for waker in wakers {
+        panicked = panicked.and(catch_unwind(AssertUnwindSafe(|| waker.wake())));
+    }
+    panicked.unwrap_or_else(|payload| resume_unwind(payload));
+}
+
 impl State {
     fn waiters_done(&mut self) -> Vec<Waker> {
         let flushed = self.flushed;
@@ -334,5 +344,28 @@ impl State {
         self.waiters = rest;
         let done: BTreeMap<u64, (Lsn, Waker)> = done;
         done.into_values().map(|(_, waker)| waker).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::AtomicU64;
+
+    struct Counts(AtomicU64);
+
+    impl Wake for Counts {
+        fn wake(self: Arc<Self>) {
+            assert_ne!(self.0.fetch_add(1, Ordering::Relaxed), 0, "the first one is woken badly");
+        }
+    }
+
+    #[test]
+    fn a_waker_that_panics_keeps_nobody_asleep() {
+        let counts = Arc::new(Counts(AtomicU64::new(0)));
+        let wakers = (0..3).map(|_| Waker::from(Arc::clone(&counts))).collect();
+        let told = catch_unwind(AssertUnwindSafe(|| wake_all(wakers)));
+        assert!(told.is_err(), "the panic is told");
+        assert_eq!(counts.0.load(Ordering::Relaxed), 3);
     }
 }
