@@ -129,11 +129,17 @@ pub(super) fn copy_piece(
     if progress == end { Some(end) } else { copy_lists(sources, sinks, progress, end) }
 }
 
+/// Both lists hold a message of that length: none of its bytes lie elsewhere.
+#[inline(never)] // on the way of what is seldom
+pub(super) fn hold(sources: &[View<'_>], sinks: &[View<'_>], length: u64) -> bool {
+    let reach = |views: &[View<'_>]| views.iter().map(|view| view.len() as u64).sum::<u64>();
+    reach(sources).min(reach(sinks)) >= length
+}
+
 /// As [`copy_piece`], of bytes `progress..end`, at least one, from any number of views to any number.
 #[inline(never)] // so that the one view of most requests is copied in place
 fn copy_lists(sources: &[View<'_>], sinks: &[View<'_>], progress: u64, end: u64) -> Option<u64> {
-    let reach = |views: &[View<'_>]| views.iter().map(|view| view.len() as u64).sum::<u64>();
-    if reach(sources).min(reach(sinks)) < end {
+    if !hold(sources, sinks, end) {
         return None;
     }
     let (mut source, mut sink) = (Cursor::new(sources, progress), Cursor::new(sinks, progress));

@@ -1,6 +1,6 @@
 //! What a request offers to the peer's next receive.
 
-use super::copy::{EntryList, copy_piece, remote_at, with_views};
+use super::copy::{EntryList, copy_piece, hold, remote_at, with_views};
 use super::{Outcome, local_protection, scatter_source, with_source};
 use crate::host::Host;
 use crate::memory::{Denied, LocalAccess, RemoteAccess, View};
@@ -115,7 +115,10 @@ impl Message<'_> {
                 return Err(Refusal::TooLong);
             }
             let copy = |sinks: &[View<'_>]| {
-                if length - self.progress <= self.piece {
+                if self.invalidates() {
+                    if !hold(sources, sinks, length) {
+                        return Ok(None); // the key may be that of the receive's memory, which is asked for again
+                    }
                     // With the last piece, and before it: a refusal has not touched the receive's bytes.
                     self.invalidate(there)?;
                 }
@@ -127,7 +130,11 @@ impl Message<'_> {
             Some(moved) => Ok(moved),
             None => {
                 let sink = |at| list.at(at, there, LocalAccess::Write).map_err(Refusal::ReceiveMemory);
-                self.scatter(here, &sink)
+                let moved = self.scatter(here, &sink)?;
+                if self.invalidates() {
+                    self.invalidate(there)?;
+                }
+                Ok(moved)
             }
         }
     }
@@ -161,10 +168,14 @@ impl Message<'_> {
         scatter_source(self.request, self.side, self.words, here, sink, self.progress, self.piece)
     }
 
+    /// An invalidation comes with the piece that is next, the last one.
+    #[inline]
+    fn invalidates(&self) -> bool {
+        self.request.opcode == Opcode::SendWithInvalidate
+            && u64::from(self.request.length) - self.progress <= self.piece
+    }
+
     fn invalidate(&self, there: &impl Host) -> Result<(), Refusal> {
-        if self.request.opcode != Opcode::SendWithInvalidate {
-            return Ok(());
-        }
         there.invalidate(crate::work::Key(self.request.immediate_or_key)).map_err(Refusal::Invalidate)
     }
 

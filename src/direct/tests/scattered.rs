@@ -26,7 +26,7 @@ impl Scattered {
         let pages: Vec<_> = order.iter().map(|page| (page / 3, page % 3)).collect();
         let logical: Vec<_> =
             pages.iter().map(|(lam, page)| mappings[*lam].first_page + (page * PAGE) as u64).collect();
-        let rights = EVERY[..4].iter().fold(Rights::NONE, |all, right| all | *right);
+        let rights = EVERY.iter().fold(Rights::NONE, |all, right| all | *right);
         let list = PageList {
             pages: &logical,
             first_byte_offset: offset as u32,
@@ -78,6 +78,22 @@ impl Scattered {
 
     fn sge(&self, from: usize, length: usize) -> Sge {
         Sge { address: self.address(from), length: length as u32, token: self.key }
+    }
+}
+
+#[test]
+fn a_key_that_is_invalidated_may_be_that_of_the_receive() {
+    let here = Side::new(1);
+    for piece in [4096, 3 * PAGE as u64] {
+        let there = Scattered::new(90, &[4, 0, 2], 100);
+        let send = slot(Opcode::SendWithInvalidate, (0, there.key), &[here.sge(0, LENGTH)]);
+        let at = PAGE - 150; // over the end of its first page
+        let done = Outcome::success(LENGTH as u32);
+        let ended = deliver(&send, (&here, &there.side), piece, &[there.sge(at, LENGTH)]);
+        assert_eq!(ended, (done, Delivered::Receive(done)), "pieces of {piece}");
+        assert_eq!(there.bytes()[at..at + LENGTH], here.bytes());
+        let again = deliver(&send, (&here, &there.side), piece, &[there.sge(at, LENGTH)]);
+        assert_eq!(again.0.status, Status::RemoteOperation, "the receive's key is gone");
     }
 }
 
