@@ -117,7 +117,7 @@ impl Message<'_> {
             let copy = |sinks: &[View<'_>]| {
                 if self.invalidates() {
                     if !hold(sources, sinks, length) {
-                        return Ok(None); // the key may be that of the receive's memory, which is asked for again
+                        return Ok(None); // the receive's memory is asked for again, maybe by this very key
                     }
                     // With the last piece, and before it: a refusal has not touched the receive's bytes.
                     self.invalidate(there)?;

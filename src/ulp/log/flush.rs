@@ -350,22 +350,26 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sync::AtomicU64;
+    use std::sync::Mutex;
 
-    struct Counts(AtomicU64);
+    struct Counts(Mutex<u32>);
 
     impl Wake for Counts {
         fn wake(self: Arc<Self>) {
-            assert_ne!(self.0.fetch_add(1, Ordering::Relaxed), 0, "the first one is woken badly");
+            let mut woken = self.0.lock().unwrap();
+            *woken += 1;
+            let first = *woken == 1;
+            drop(woken);
+            assert!(!first, "the first one is woken badly");
         }
     }
 
     #[test]
     fn a_waker_that_panics_keeps_nobody_asleep() {
-        let counts = Arc::new(Counts(AtomicU64::new(0)));
+        let counts = Arc::new(Counts(Mutex::new(0)));
         let wakers = (0..3).map(|_| Waker::from(Arc::clone(&counts))).collect();
         let told = catch_unwind(AssertUnwindSafe(|| wake_all(wakers)));
         assert!(told.is_err(), "the panic is told");
-        assert_eq!(counts.0.load(Ordering::Relaxed), 3);
+        assert_eq!(*counts.0.lock().unwrap(), 3);
     }
 }
