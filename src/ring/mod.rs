@@ -8,6 +8,7 @@
 //!   traffic.
 //! - [`SharedRing`]: shared receive queues, with a list of those who wait, and a limit; [`Feed`]: who takes
 //!   there.
+//! - [`Places`]: what was handed out by number and comes back in any order, from a device.
 //! - [`Gate`], [`EventCounter`]: a claim counter, and the same as "something to tell".
 //! - [`IndexList`], [`ReadyList`]: who waits, who is ready.
 //! - [`Changing`]: which of the successive contents of a place is in force.
@@ -28,6 +29,7 @@ mod feed;
 mod limit;
 mod list;
 mod pins;
+mod places;
 mod queue;
 mod shared;
 mod slots;
@@ -41,6 +43,7 @@ pub use entries::Crowded;
 pub use feed::{Fed, Feed};
 pub use list::{EventCounter, IndexList, Link, ReadyList};
 pub use pins::{Grace, Pin, PinHandle, Pins};
+pub use places::{NUMBER_BITS, PLACES_MAX, Places, TakenPlace, Words};
 pub use queue::{End, Engine, HeldQueue, NoRoom, Offered, Pass, Payload, Post, Posted, Ran, Step, WorkQueue};
 pub use shared::{SHARED_SIDE_MAX, SharedRing, Taken};
 pub use table::{Retired, Table, TableFull};

@@ -16,6 +16,7 @@ mod flush;
 mod limit;
 mod moderation;
 mod pair;
+mod places;
 mod region;
 mod resize;
 mod shared;
@@ -76,6 +77,7 @@ pub fn all() -> Vec<Model> {
         changing::MODELS,
         driver::MODELS,
         door::MODELS,
+        places::MODELS,
     ]
     .concat()
 }
