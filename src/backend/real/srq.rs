@@ -1,16 +1,19 @@
 //! Shared receive queues.
+//!
+//! Receives lie in [`Places`] that their numbers name: queue pairs complete them in any order. A post and a
+//! completion take no lock here, but for the one post in the life of a queue that arms its first threshold.
 
 #![forbid(unsafe_code)]
 
 use super::receive::entries;
 use super::shadow::Slot;
-use super::{Adapter, Pd, lock};
+use super::{Adapter, Pd, capabilities, lock};
 use crate::backend::Refused;
 use crate::device::callbacks::{Deliver, Outbox};
 use crate::device::lifetime::{Hold, Life, Task};
 use crate::device::qp::PostRefused;
 use crate::device::srq::{SrqCallback, SrqDescription, SrqState};
-use crate::ring::{Crowded, EventCounter};
+use crate::ring::{EventCounter, Places, Words};
 use crate::sync::{AtomicU64, Ordering};
 use crate::work::{CompletionKind, Sge};
 use qpair_rdma_core as rdma;
@@ -23,11 +26,11 @@ pub(crate) struct Srq {
     adapter: Arc<Adapter>,
     pub(super) srq: rdma::Srq,
     key: u64,
-    depth: AtomicU64,
     sge: u32,
-    /// Receives that were posted and have not completed, in places that their numbers name: queue pairs
-    /// complete them in any order.
-    places: Mutex<Places>,
+    /// Receives that were posted and have not completed.
+    places: Places,
+    /// One change of depth and threshold at a time.
+    control: Mutex<()>,
     events: EventCounter,
     fired: AtomicU64,
     failed: AtomicU64,
@@ -37,34 +40,24 @@ pub(crate) struct Srq {
     unarmed: AtomicU64,
 }
 
-struct Places {
-    slots: Vec<Option<Slot>>,
-    free: Vec<usize>,
-    /// Entries of the receives, as many places for each as there may be.
-    entries: Vec<rdma::Sge>,
-    sge: usize,
+/// Words of a place: the context, how many entries there are, and two for each.
+const CONTEXT: usize = 0;
+const COUNT: usize = 1;
+const ENTRIES: usize = 2;
+
+fn write(words: &mut Words<'_>, context: u64, list: &[rdma::Sge]) {
+    words.set(CONTEXT, context);
+    words.set(COUNT, list.len() as u64);
+    for (at, entry) in (ENTRIES..).step_by(2).zip(list) {
+        words.set(at, entry.address);
+        words.set(at + 1, u64::from(entry.length) << 32 | u64::from(entry.lkey));
+    }
 }
 
-const NOTHING: rdma::Sge = rdma::Sge { address: 0, length: 0, lkey: 0 };
-
-impl Places {
-    fn of(depth: u32, sge: u32) -> Self {
-        let (depth, sge) = (depth as usize, sge as usize);
-        let entries = vec![NOTHING; depth * sge];
-        Self { slots: vec![None; depth], free: (0..depth).rev().collect(), entries, sge }
-    }
-
-    fn taken(&self) -> u64 {
-        (self.slots.len() - self.free.len()) as u64
-    }
-
-    /// Makes room for `depth`; places that are taken stay.
-    fn resize(&mut self, depth: usize) {
-        let more = self.slots.len()..depth.max(self.slots.len());
-        self.free.extend(more.clone().rev());
-        self.slots.resize(more.end, None);
-        self.entries.resize(more.end * self.sge, NOTHING);
-    }
+fn read_entry(words: &Words<'_>, index: usize) -> rdma::Sge {
+    let at = ENTRIES + 2 * index;
+    let (address, rest) = (words.get(at), words.get(at + 1));
+    rdma::Sge { address, length: (rest >> 32) as u32, lkey: rest as u32 }
 }
 
 impl Srq {
@@ -79,9 +72,9 @@ impl Srq {
             adapter,
             srq,
             key,
-            depth: AtomicU64::new(of.depth.into()),
             sge: of.sge,
-            places: Mutex::new(Places::of(of.depth, of.sge)),
+            places: Places::new(of.depth, ENTRIES + 2 * of.sge as usize),
+            control: Mutex::new(()),
             events: EventCounter::new(),
             fired: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -97,76 +90,98 @@ impl Srq {
         if sgl.len() > self.sge as usize {
             return Err(PostRefused::TooManyEntries { got: sgl.len(), max: self.sge });
         }
-        let depth = self.depth();
-        let mut places = lock(&self.places);
-        let place = if places.taken() < depth { places.free.pop() } else { None };
-        let Some(place) = place else { return Err(PostRefused::Full { depth }) };
-        // In place of a length, which is not known yet, how many entries there are.
-        let slot = Slot { context, kind: CompletionKind::Receive, silent: false, length: sgl.len() as u32 };
-        places.slots[place] = Some(slot);
         let list = entries(sgl);
-        let from = place * places.sge;
-        places.entries[from..from + sgl.len()].copy_from_slice(&list[..sgl.len()]);
-        if let Err(error) = self.srq.post(place as u64 | super::qp::SHARED, &list[..sgl.len()]) {
+        let list = &list[..sgl.len()];
+        let full = || PostRefused::Full { depth: self.depth() };
+        let taken = self.places.take(|words| write(words, context, list)).ok_or_else(full)?;
+        if let Err(error) = self.srq.post(taken.number | super::qp::SHARED, list) {
             tracing::warn!(%error, "a shared receive was refused");
-            places.slots[place] = None;
-            places.free.push(place);
-            return Err(PostRefused::Full { depth });
+            self.places.retire(taken.number, |_| ());
+            return Err(full());
         }
-        let unarmed = self.unarmed.load(Ordering::Relaxed); // written below this lock, and by `modify`
-        if unarmed != 0 && places.taken() >= unarmed {
-            self.unarmed.store(0, Ordering::Relaxed); // as above
-            drop(places);
-            self.arm(unarmed as u32);
+        let unarmed = self.unarmed.load(Ordering::Relaxed); // `arm` looks again
+        if unarmed != 0 && taken.count >= unarmed {
+            self.arm();
         }
         Ok(())
     }
 
-    /// Has the device tell when fewer receives are queued. Once in the life of a threshold, so that it may
-    /// stand on the way of a post.
+    /// Has the device tell when fewer receives are queued than the threshold from the start. Once in the life
+    /// of a queue, so that a call of the kernel and a lock may stand on the way of a post.
     #[cold]
-    fn arm(&self, threshold: u32) {
-        if let Err(error) = self.srq.set_limit(threshold) {
+    fn arm(&self) {
+        // A later threshold would be overwritten else.
+        let _one_at_a_time = lock(&self.control);
+        let threshold = self.unarmed.swap(0, Ordering::Relaxed); // changed below this lock only
+        if threshold == 0 {
+            return;
+        }
+        if let Err(error) = self.srq.set_limit(threshold as u32) {
             tracing::error!(%error, "a threshold is not armed");
         }
     }
 
     /// Looks at where the bytes of a receive that has not completed go.
     pub(super) fn with_entries<R>(&self, number: u64, look: impl FnOnce(&[rdma::Sge]) -> R) -> Option<R> {
-        let places = lock(&self.places);
-        let place = number as usize;
-        let slot = places.slots.get(place)?.as_ref()?;
-        let from = place * places.sge;
-        Some(look(&places.entries[from..from + slot.length as usize]))
+        let read = |words: &Words<'_>| {
+            let count = words.get(COUNT) as usize;
+            let mut list = [rdma::Sge { address: 0, length: 0, lkey: 0 }; capabilities::SGE as usize];
+            let list = &mut list[..count];
+            list.iter_mut().enumerate().for_each(|(index, entry)| *entry = read_entry(words, index));
+            look(list)
+        };
+        self.places.look(number, read)
     }
 
-    /// The receive of that number has completed.
+    /// The receive of that number has completed; `None`: it had before, or there is none.
     pub(super) fn retire(&self, number: u64) -> Option<Slot> {
-        let mut places = lock(&self.places);
-        let slot = places.slots.get_mut(number as usize)?.take()?;
-        places.free.push(number as usize);
-        Some(slot)
+        let slot = |words: &Words<'_>| Slot {
+            context: words.get(CONTEXT),
+            kind: CompletionKind::Receive,
+            silent: false,
+            length: 0,
+        };
+        self.places.retire(number, slot)
     }
 
+    /// Changes the depth, and arms the threshold, each unless it is 0.
     pub(crate) fn modify(self: &Arc<Self>, depth: u32, threshold: u32) -> Result<(), Refused> {
-        let queued = self.len();
-        if depth != 0 {
-            if queued > depth.into() {
-                return Err(Crowded { entries: queued }.into());
+        let threshold = if self.notifies { threshold } else { 0 };
+        let tells = {
+            let _one_at_a_time = lock(&self.control);
+            if depth != 0 {
+                self.resize(depth)?;
             }
-            self.srq.resize(depth)?;
-            lock(&self.places).resize(depth as usize);
-            self.depth.store(depth.into(), Ordering::Relaxed); // a figure
+            threshold != 0 && self.set_threshold(threshold)?
+        };
+        if tells {
+            self.fire(); // the lock is free: the callback may call this
         }
-        if threshold == 0 || !self.notifies {
-            return Ok(());
+        Ok(())
+    }
+
+    /// Changes the depth: at no time are more receives let in than the device takes.
+    fn resize(&self, depth: u32) -> Result<(), Refused> {
+        let before = self.places.depth();
+        if depth < before {
+            self.places.resize(depth)?;
         }
-        self.unarmed.store(0, Ordering::Relaxed); // this threshold takes its place
-        if queued < threshold.into() || self.state() == SrqState::Fatal {
-            self.fire(); // a device tells only of those that come to be fewer
-            return Ok(());
+        if let Err(error) = self.srq.resize(depth) {
+            self.places.resize(before)?;
+            return Err(error.into());
         }
-        Ok(self.srq.set_limit(threshold)?)
+        self.places.resize(depth)?;
+        Ok(())
+    }
+
+    /// True: the user is to be told now; a device tells only of those that come to be fewer.
+    fn set_threshold(&self, threshold: u32) -> Result<bool, Refused> {
+        self.unarmed.store(0, Ordering::Relaxed); // this threshold takes its place, below the lock
+        if self.len() < threshold.into() || self.state() == SrqState::Fatal {
+            return Ok(true);
+        }
+        self.srq.set_limit(threshold)?;
+        Ok(false)
     }
 
     /// The device has fewer receives than the threshold.
@@ -194,13 +209,13 @@ impl Srq {
     }
 
     pub(crate) fn depth(&self) -> u64 {
-        self.depth.load(Ordering::Relaxed) // a figure
+        self.places.depth().into()
     }
 
     /// Receives posted and not completed; those that a message is arriving in count, and those whose
     /// completion nobody has polled.
     pub(crate) fn len(&self) -> u64 {
-        lock(&self.places).taken()
+        self.places.taken()
     }
 
     pub(crate) fn close(self: &Arc<Self>, callback: Option<Task>) {
