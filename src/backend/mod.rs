@@ -209,11 +209,11 @@ impl Backend {
     pub(crate) fn create_connector(&self, adapter: Hold, maximum: ReadLimits) -> Connector {
         match self {
             Self::Local(local) => {
-                let addresses = self.addresses();
-                Connector::Emulated(emulated::Connector::new(local.exchange(), adapter, addresses, maximum))
+                let messenger = emulated::InProcess::new(local.exchange(), self.addresses());
+                Connector::Emulated(emulated::Connector::over(messenger, adapter, maximum))
             }
             #[cfg(feature = "rdma-core")]
-            Self::Real(real) => Connector::Real(real::Connector::new(real, adapter, maximum)),
+            Self::Real(it) => Connector::Real(real::Connector::over(real::RdmaCm::new(it), adapter, maximum)),
         }
     }
 

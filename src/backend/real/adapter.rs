@@ -2,10 +2,9 @@
 
 #![forbid(unsafe_code)]
 
-use super::connect::Connector;
+use super::connect::Side;
 use super::endpoint::Ports;
 use super::memory::Grant;
-use super::side::Side;
 use super::{Capabilities, Cq, Listener, Qp, Srq, lock};
 use crate::backend::{Options, Refused};
 use crate::fabric::clock::Clock;
@@ -375,11 +374,6 @@ impl Adapter {
     fn lose(&self) {
         let qps: Vec<_> = lock(&self.registry).qps.values().filter_map(Weak::upgrade).collect();
         qps.iter().for_each(|qp| qp.lose());
-    }
-
-    /// A connector of an incoming request.
-    pub(super) fn incoming(self: &Arc<Self>, side: Arc<Side>) -> Arc<Connector> {
-        Connector::of(side)
     }
 }
 

@@ -1,230 +1,221 @@
-//! Connectors, as the face has them.
+//! Connectors: the messages of the machine of `cm` are calls of rdma_cm here.
+//!
+//! | the machine says | rdma_cm does | rdma_cm tells | the machine hears |
+//! |---|---|---|---|
+//! | Req | resolve address and route, connect | ConnectResponse | Rep |
+//! | Rep | accept | Established | Rtu |
+//! | Rtu | establish | Rejected | Rej |
+//! | Rej | reject | Unreachable, errors | a time-out, unreachable |
+//! | Dreq, Drep, Gone | disconnect | Disconnected | Drep if it has said Dreq, else Dreq |
+//!
+//! What follows when, and what the consumer hears of it, is the side's matter, the same as within a process
+//! ([`device::connect`](crate::device::connect)). The way to the peer is an id of rdma_cm; what it tells comes
+//! by [`hear`](super::hear). None of the calls waits for a peer, and none calls back.
 
 #![forbid(unsafe_code)]
 
 use super::endpoint::{Endpoint, SharedEndpoint};
-use super::side::{Book, Side, result};
+use super::qp::Phase;
 use super::{Adapter, Qp};
 use crate::cm::{
-    self, Accept, Action, Call, CallName, Connect, ConnectionData, EndpointError, Outcome, PrivateData,
-    QpAddress, ReadLimits, Route, State,
+    Action, Body, CallName, EndpointError, Message, Notice, Outcome, ReadLimits, RejReason, State, Timeouts,
+    Unreachable,
 };
-use crate::device::connect::{ConnectError, Done};
-use crate::device::lifetime::{Hold, Life, Task};
+use crate::device::connect;
+use crate::device::connect::messenger::{Connectable, Messenger, Sharing, Taken};
+use crate::device::connect::side;
+use crate::device::lifetime::Life;
 use crate::time::Time;
-use qpair_rdma_core::cm::Id;
-use std::fmt;
+use crate::work::Qpn;
+use qpair_rdma_core as rdma;
+use qpair_rdma_core::cm::{Connection, Id};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One end of a connection; dropped, it is closed without a callback.
-pub(crate) struct Connector {
-    pub(crate) life: Arc<Life>,
-    side: Arc<Side>,
+pub(crate) type Connector = connect::Connector<RdmaCm>;
+pub(super) type Side = side::Side<RdmaCm>;
+pub(super) type Book = side::Book<RdmaCm>;
+
+/// How long rdma_cm may look for an address, and for the way there.
+pub(super) const RESOLVE: Duration = Duration::from_secs(2);
+
+/// Brings messages to peers by the connection manager of the kernel.
+pub(crate) struct RdmaCm {
+    adapter: Arc<Adapter>,
 }
 
-/// Where a connection starts from.
-enum Start<'a> {
-    Address(SocketAddr),
-    Shared(&'a SharedEndpoint),
+/// What is kept of a side.
+#[derive(Default)]
+pub(crate) struct Notes {
+    /// What this side has said in its request, until there is a way to the peer.
+    pub(super) request: Option<(ReadLimits, Vec<u8>)>,
+    /// The queue pair could not be made ready, which the machine hears: there is no reply.
+    unready: bool,
+    /// The peer had given up before the reject, which only the reject that fails tells.
+    rejected_nobody: bool,
 }
 
-impl Start<'_> {
-    fn local(&self) -> SocketAddr {
-        match self {
-            Self::Address(local) => *local,
-            Self::Shared(shared) => shared.local_address(),
-        }
+impl RdmaCm {
+    pub(crate) fn new(adapter: &Arc<Adapter>) -> Self {
+        Self { adapter: Arc::clone(adapter) }
     }
 }
 
-fn address_of(qp: &Qp) -> QpAddress {
-    QpAddress { qpn: qp.qpn(), starting_psn: 0 }
-}
+impl Messenger for RdmaCm {
+    type Qp = Qp;
+    type Endpoint = Endpoint;
+    type SharedEndpoint = SharedEndpoint;
+    type Way = Arc<Id>;
+    type Notes = Notes;
 
-/// The machine's reason not to take a call, which is asked before anything is taken for it.
-fn refused(book: &mut Book, now: Time, call: Call) -> Result<(), ConnectError> {
-    let mut actions = Vec::new();
-    Ok(book.machine.call(now, call, &mut actions)?)
-}
-
-impl Connector {
-    pub(crate) fn new(adapter: &Arc<Adapter>, hold: Hold, maximum: ReadLimits) -> Arc<Self> {
-        let machine = cm::Connector::new(adapter.timeouts, maximum);
-        Self::of(Side::new(adapter, hold, machine, None))
+    fn timeouts(&self) -> Timeouts {
+        self.adapter.timeouts
     }
 
-    pub(super) fn of(side: Arc<Side>) -> Arc<Self> {
-        Arc::new(Self { life: Arc::clone(&side.life), side })
+    fn now(&self) -> Time {
+        self.adapter.now()
     }
 
-    pub(crate) fn connect(
-        &self,
-        qp: &Arc<Qp>,
-        local: SocketAddr,
-        remote: SocketAddr,
-        limits: ReadLimits,
-        private_data: &[u8],
-        done: Done,
-    ) {
-        self.connect_from(qp, Start::Address(local), remote, limits, private_data, done);
+    fn endpoint(&self, local: SocketAddr, remote: SocketAddr) -> Result<Taken<Self>, EndpointError> {
+        let (endpoint, id) = Endpoint::connect(&self.adapter, local, remote)?;
+        Ok((endpoint, Some(Arc::new(id))))
     }
 
-    /// As [`connect`](Self::connect), from an endpoint that others may connect from too.
-    pub(crate) fn connect_shared(
-        &self,
-        qp: &Arc<Qp>,
-        endpoint: &SharedEndpoint,
-        remote: SocketAddr,
-        limits: ReadLimits,
-        private_data: &[u8],
-        done: Done,
-    ) {
-        self.connect_from(qp, Start::Shared(endpoint), remote, limits, private_data, done);
+    fn address(endpoint: &Endpoint) -> SocketAddr {
+        endpoint.local()
     }
 
-    fn connect_from(
-        &self,
-        qp: &Arc<Qp>,
-        from: Start<'_>,
-        remote: SocketAddr,
-        limits: ReadLimits,
-        private_data: &[u8],
-        done: Done,
-    ) {
-        let side = &self.side;
-        let words = PrivateData::for_connect(private_data);
-        side.ask(done, |book, now, actions| {
-            let route = Route { local: from.local(), peer: remote };
-            let mut connect = Connect { route, qp: address_of(qp), limits, private_data: words? };
-            if book.machine.state() != State::Created {
-                return refused(book, now, Call::Connect(connect));
-            }
-            let hold = side.tie(qp)?;
-            let (endpoint, id, shared) = self.endpoint(&from, remote).inspect_err(|_| qp.release())?;
-            connect.route.local = endpoint.local();
-            book.machine.call(now, Call::Connect(connect), actions).inspect_err(|_| qp.release())?;
-            book.set_endpoint(id, endpoint, shared);
-            side.adopt(book, qp, hold);
-            Ok(())
-        });
-    }
-
-    /// Takes the local endpoint, and ties this connector to it if it is shared.
-    fn endpoint(
-        &self,
-        from: &Start<'_>,
-        remote: SocketAddr,
-    ) -> Result<(Endpoint, Id, Option<Arc<Life>>), EndpointError> {
-        match from {
-            Start::Address(local) => {
-                let (endpoint, id) = Endpoint::connect(&self.side.adapter, *local, remote)?;
-                Ok((endpoint, id, None))
-            }
-            Start::Shared(shared) => {
-                // Closed, it is nobody's address any more.
-                let gone = EndpointError::InvalidAddress { address: shared.local_address() };
-                let hold = shared.life.try_hold().ok_or(gone)?;
-                let (endpoint, id) = shared.share(remote)?;
-                self.life.tie(hold);
-                Ok((endpoint, id, Some(Arc::clone(&shared.life))))
-            }
+    /// An id serves one attempt, and says farewell once.
+    fn is_last(action: &Action) -> bool {
+        match action {
+            Action::Complete(CallName::Connect, end) => *end != Outcome::Success,
+            Action::Send(message) => matches!(message.body, Body::Rej { .. } | Body::Gone),
+            _ => false,
         }
     }
 
-    pub(crate) fn accept(
-        &self,
-        qp: &Arc<Qp>,
-        limits: ReadLimits,
-        private_data: &[u8],
-        mut on_disconnect: Option<Task>,
-        done: Done,
-    ) {
-        let side = &self.side;
-        let words = PrivateData::for_answer(private_data);
-        side.ask(done, |book, now, actions| {
-            let accept = Accept { qp: address_of(qp), limits, private_data: words? };
-            if !matches!(book.machine.state(), State::Incoming | State::IncomingGone) {
-                return refused(book, now, Call::Accept(accept));
+    fn send(side: &Arc<Side>, message: Message, qp: Option<Arc<Qp>>, id: Option<Arc<Id>>) {
+        let Some(id) = id else { return };
+        let sent = match message.body {
+            Body::Req(request) => {
+                side.book().notes.request = Some((request.limits, request.private_data.as_bytes().to_vec()));
+                // Known before it can be told of.
+                side.messenger.adapter.know_side(&id, side);
+                id.resolve_address(None, request.route.peer, RESOLVE) // the rest follows upon the events
             }
-            let hold = side.tie(qp)?;
-            book.machine.call(now, Call::Accept(accept), actions).inspect_err(|_| qp.release())?;
-            let before = book.set_on_disconnect(on_disconnect.take());
-            debug_assert!(before.is_none(), "no call before this one names an event");
-            side.adopt(book, qp, hold);
-            Ok(())
-        });
-        drop(on_disconnect); // of a call that was refused: not below the lock
-    }
-
-    pub(crate) fn complete_connect(&self, mut on_disconnect: Option<Task>, done: Done) {
-        self.side.ask(done, |book, now, actions| {
-            book.machine.call(now, Call::CompleteConnect, actions)?;
-            let before = book.set_on_disconnect(on_disconnect.take());
-            debug_assert!(before.is_none(), "no call before this one names an event");
-            Ok(())
-        });
-        drop(on_disconnect); // as in `accept`
-    }
-
-    pub(crate) fn reject(&self, private_data: &[u8]) -> Result<(), ConnectError> {
-        let words = PrivateData::for_answer(private_data)?;
-        self.side.input(|book, now, actions| {
-            book.machine.call(now, Call::Reject(words), actions)?;
-            // Its end is always known at once, so it is told by the return.
-            let is_end = |action: &Action| matches!(action, Action::Complete(CallName::Reject, _));
-            match actions.iter().position(is_end).map(|at| actions.remove(at)) {
-                Some(Action::Complete(call, outcome)) => result(call, outcome),
-                _ => unreachable!("a reject ends within its call"),
+            Body::Rep(reply) => match qp.filter(|_| !side.book().notes.unready) {
+                Some(qp) => id.accept(&connection(&qp, reply.limits, reply.private_data.as_bytes())),
+                None => Ok(()),
+            },
+            Body::Rtu => id.establish(),
+            // Destroying the id says it. A reject of a request that is still out leaves Linux's connection
+            // manager waiting for itself when the id is destroyed.
+            Body::Rej { reason: RejReason::GaveUp, .. } => Ok(()),
+            Body::Rej { private_data, .. } => {
+                let sent = id.reject(private_data.as_bytes());
+                side.book().notes.rejected_nobody = sent.is_err();
+                sent
             }
-        })?;
-        match self.side.rejected_nobody() {
-            true => result(CallName::Reject, Outcome::Aborted),
-            false => Ok(()),
+            Body::Dreq | Body::Drep | Body::Gone => id.disconnect(),
+        };
+        if let Err(error) = sent {
+            side.input(|book, now, actions| not_sent(book, now, actions, &error));
         }
     }
 
-    pub(crate) fn disconnect(&self, done: Done) {
-        let mut unheard = None;
-        self.side.ask(done, |book, now, actions| {
-            book.machine.call(now, Call::Disconnect, actions)?;
-            unheard = book.set_on_disconnect(None);
-            Ok(())
-        });
-        drop(unheard); // the consumer's closure: not below the lock
-    }
-
-    pub(crate) fn close(&self, callback: Option<Task>) {
-        self.side.close(callback);
-    }
-
-    pub(crate) fn connection_data(&self) -> Option<(ReadLimits, Vec<u8>)> {
-        self.read_connection_data(|data| (data.limits, data.private_data.to_vec()))
-    }
-
-    pub(crate) fn read_connection_data<R>(&self, read: impl FnOnce(ConnectionData<'_>) -> R) -> Option<R> {
-        self.side.read(|machine| machine.connection_data().map(read))
-    }
-
-    pub(crate) fn local_address(&self) -> Option<SocketAddr> {
-        self.side.read(|machine| machine.route().map(|route| route.local))
-    }
-
-    pub(crate) fn peer_address(&self) -> Option<SocketAddr> {
-        self.side.read(|machine| machine.route().map(|route| route.peer))
-    }
-}
-
-impl Drop for Connector {
-    fn drop(&mut self) {
-        if !self.life.is_closing() {
-            self.side.close(None);
+    fn make_ready(side: &Arc<Side>, qp: &Arc<Qp>, id: Option<Arc<Id>>, limits: ReadLimits) {
+        let Some(id) = id else { return };
+        if let Err(error) = qp.ready(&id, limits) {
+            tracing::error!(qp = qp.number(), %error, "not made ready for its connection");
+            side.book().notes.unready = true;
+            side.notice(Notice::QpFatal);
         }
     }
+
+    fn part(&self, id: Arc<Id>) {
+        self.adapter.forget_side(&id);
+    }
+
+    fn rejected_nobody(notes: &Notes) -> bool {
+        notes.rejected_nobody
+    }
 }
 
-impl fmt::Debug for Connector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.side.fmt(f)
+/// What the machine makes of a call of rdma_cm that was refused.
+pub(super) fn not_sent(book: &mut Book, now: Time, actions: &mut Vec<Action>, error: &rdma::Error) {
+    tracing::debug!(%error, state = ?book.machine.state(), "the connection manager refuses");
+    let notice = match book.machine.state() {
+        State::Connecting => Notice::Unreachable(Unreachable::Host),
+        // Its peer gave up before the accept, which librdmacm does not tell otherwise.
+        State::Accepting | State::Connected => Notice::QpFatal,
+        _ => return, // of a connection that is gone: nobody waits for it
+    };
+    book.machine.handle_notice(now, notice, actions);
+}
+
+/// What this end says of a connection.
+pub(super) fn connection<'d>(qp: &Qp, limits: ReadLimits, private_data: &'d [u8]) -> Connection<'d> {
+    let byte = |count: u32| u8::try_from(count).unwrap_or(u8::MAX);
+    Connection {
+        srq: qp.srq.is_some(),
+        private_data,
+        responder_resources: byte(limits.inbound),
+        initiator_depth: byte(limits.outbound),
+        ..Connection::new(qp.number())
+    }
+}
+
+impl Sharing<RdmaCm> for SharedEndpoint {
+    fn life(&self) -> &Arc<Life> {
+        &self.life
+    }
+
+    fn local_address(&self) -> SocketAddr {
+        self.local_address()
+    }
+
+    fn share(&self, remote: SocketAddr) -> Result<Taken<RdmaCm>, EndpointError> {
+        let (endpoint, id) = self.share(remote)?;
+        Ok((endpoint, Some(Arc::new(id))))
+    }
+}
+
+impl Connectable for Qp {
+    fn life(&self) -> &Arc<Life> {
+        &self.life
+    }
+
+    fn qpn(&self) -> Qpn {
+        self.qpn()
+    }
+
+    fn tie(&self) -> bool {
+        self.tie()
+    }
+
+    fn release(self: &Arc<Self>) {
+        Self::release(self);
+    }
+
+    fn on_fatal(&self, hook: Option<Box<dyn Fn() + Send + Sync>>) {
+        self.on_fatal(hook);
+    }
+
+    fn is_broken(&self) -> bool {
+        self.phase() == Phase::Error
+    }
+
+    fn ready_to_send(&self) {
+        self.open();
+    }
+
+    fn error(self: &Arc<Self>) {
+        Self::error(self);
+    }
+
+    fn disconnect(self: &Arc<Self>, done: impl FnOnce() + Send + 'static) {
+        Self::disconnect(self, done);
     }
 }

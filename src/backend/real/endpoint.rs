@@ -41,7 +41,7 @@ impl Ports {
 }
 
 /// A reference to an endpoint, given back when it is dropped.
-pub(super) struct Endpoint {
+pub(crate) struct Endpoint {
     ports: Arc<Ports>,
     /// Taken out only by the drop.
     hold: Option<Hold>,

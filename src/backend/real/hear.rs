@@ -2,15 +2,16 @@
 
 #![forbid(unsafe_code)]
 
-use super::side::{Book, RESOLVE, Side, call, connection};
+use super::connect::{Book, RESOLVE, Side, connection, not_sent};
 use crate::cm::{
     self, Action, Body, Message, Notice, PrivateData, QpAddress, ReadLimits, RejReason, Reply, State,
     Unreachable,
 };
+use crate::device::connect::messenger::Messenger;
 use crate::time::Time;
 use crate::work::Qpn;
 use qpair_rdma_core as rdma;
-use qpair_rdma_core::cm::{Event, EventKind, Parameters};
+use qpair_rdma_core::cm::{Event, EventKind, Id, Parameters};
 use std::sync::Arc;
 
 /// Reasons of a rejection (IBTA 12.6.7.2).
@@ -19,50 +20,71 @@ const STALE: i32 = 10;
 impl Side {
     /// The connection manager says something.
     pub(super) fn hear(self: &Arc<Self>, event: Event) {
-        let Event { kind, status, parameters, .. } = event;
-        self.input(|book, now, actions| match kind {
-            EventKind::AddressResolved => {
-                let step = call(book, |id| id.resolve_route(RESOLVE));
-                step.unwrap_or_else(|error| self.not_sent(book, &error));
+        let Event { kind, status, parameters, id, .. } = event;
+        self.input(|book, now, actions| {
+            if book.way.as_ref().is_none_or(|way| way.key() != id) {
+                return; // of an attempt that is over
             }
-            EventKind::RouteResolved => {
-                let step = ask_peer(book);
-                step.unwrap_or_else(|error| self.not_sent(book, &error));
-            }
-            EventKind::AddressError => book.notices.push_back(Notice::Unreachable(Unreachable::Host)),
-            EventKind::RouteError => book.notices.push_back(Notice::Unreachable(Unreachable::Network)),
-            EventKind::ConnectResponse => {
-                let (qp, limits, private_data) = words(parameters.as_ref());
-                told(book, now, Body::Rep(Reply { qp, limits, private_data }), actions);
-            }
-            EventKind::Rejected => {
-                let reason = if status == STALE { RejReason::Stale } else { RejReason::Consumer };
-                let (_, _, private_data) = words(parameters.as_ref());
-                told(book, now, Body::Rej { reason, private_data }, actions);
-            }
-            EventKind::Unreachable => book.machine.handle_timeout(Time::from_nanos(u64::MAX), actions),
-            EventKind::ConnectError => told(book, now, Body::Gone, actions),
-            EventKind::Established => told(book, now, Body::Rtu, actions),
-            EventKind::Disconnected => {
-                let answer = book.machine.state() == State::Disconnecting;
-                told(book, now, if answer { Body::Drep } else { Body::Dreq }, actions);
-            }
-            EventKind::DeviceRemoval => {
-                book.notices.push_back(Notice::QpFatal);
-                // Dropped by the close, which must not wait for the user.
-                if let Some(id) = book.id.take() {
-                    self.adapter.forget_side(&id);
-                    drop(id);
+            match kind {
+                EventKind::AddressResolved => {
+                    let step = call(book, |id| id.resolve_route(RESOLVE));
+                    step.unwrap_or_else(|error| not_sent(book, now, actions, &error));
                 }
+                EventKind::RouteResolved => {
+                    let step = ask_peer(book);
+                    step.unwrap_or_else(|error| not_sent(book, now, actions, &error));
+                }
+                EventKind::AddressError => unreachable(book, now, Unreachable::Host, actions),
+                EventKind::RouteError => unreachable(book, now, Unreachable::Network, actions),
+                EventKind::ConnectResponse => {
+                    let (qp, limits, private_data) = words(parameters.as_ref());
+                    told(book, now, Body::Rep(Reply { qp, limits, private_data }), actions);
+                }
+                EventKind::Rejected => {
+                    let reason = if status == STALE { RejReason::Stale } else { RejReason::Consumer };
+                    let (_, _, private_data) = words(parameters.as_ref());
+                    told(book, now, Body::Rej { reason, private_data }, actions);
+                }
+                EventKind::Unreachable => book.machine.handle_timeout(Time::from_nanos(u64::MAX), actions),
+                EventKind::ConnectError => told(book, now, Body::Gone, actions),
+                EventKind::Established => told(book, now, Body::Rtu, actions),
+                EventKind::Disconnected => {
+                    let answer = book.machine.state() == State::Disconnecting;
+                    told(book, now, if answer { Body::Drep } else { Body::Dreq }, actions);
+                }
+                EventKind::DeviceRemoval => {
+                    // The kernel waits for the id, which must not wait for the user.
+                    if let Some(id) = book.way.take() {
+                        self.messenger.part(id);
+                    }
+                    book.machine.handle_notice(now, Notice::QpFatal, actions);
+                }
+                _ => {}
             }
-            _ => {}
         });
     }
+
+    /// Ends a wait that is over.
+    pub(super) fn handle_timeout(self: &Arc<Self>) {
+        let now = self.messenger.now();
+        if self.read(|machine| machine.next_timeout().is_some_and(|due| due <= now)) {
+            self.input(|book, now, actions| book.machine.handle_timeout(now, actions));
+        }
+    }
+}
+
+fn unreachable(book: &mut Book, now: Time, how: Unreachable, actions: &mut Vec<Action>) {
+    book.machine.handle_notice(now, Notice::Unreachable(how), actions);
+}
+
+/// Makes a call of rdma_cm, if there is an id for it.
+fn call(book: &Book, call: impl FnOnce(&Id) -> Result<(), rdma::Error>) -> Result<(), rdma::Error> {
+    book.way.as_ref().map_or(Ok(()), |id| call(id))
 }
 
 /// There is a way to the peer: asks it.
 fn ask_peer(book: &mut Book) -> Result<(), rdma::Error> {
-    let (Some(qp), Some(id), Some((limits, data))) = (&book.qp, &book.id, book.request.take()) else {
+    let (Some(qp), Some(id), Some((limits, data))) = (&book.qp, &book.way, book.notes.request.take()) else {
         return Ok(());
     };
     id.connect(&connection(qp, limits, &data))

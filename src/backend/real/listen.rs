@@ -2,9 +2,9 @@
 
 #![forbid(unsafe_code)]
 
+use super::connect::{Connector, RdmaCm, Side};
 use super::endpoint::{Endpoint, unfit};
 use super::hear::words;
-use super::side::Side;
 use super::{Adapter, lock};
 use crate::backend::{self, OnConnect};
 use crate::cm::{self, Arrival, ReadLimits, Request, Route};
@@ -120,8 +120,11 @@ impl Listener {
         let request = Request { route: Route { local: peer, peer: local }, qp, limits, private_data };
         let timeouts = self.adapter.timeouts;
         let machine = cm::Connector::incoming(cm::Attempt::default(), request, timeouts, self.maximum);
-        let side = Side::new(&self.adapter, hold.clone(), machine, Some((id, endpoint)));
-        let connector = backend::Connector::Real(self.adapter.incoming(side));
+        let id = Arc::new(id);
+        let incoming = Some((endpoint, Arc::clone(&id)));
+        let side = Side::new(RdmaCm::new(&self.adapter), hold.clone(), machine, incoming);
+        self.adapter.know_side(&id, &side);
+        let connector = backend::Connector::Real(Connector::of(side));
         let listener = Arc::clone(self);
         callbacks::call(move || {
             let on_connect = lock(&listener.desk).on_connect.clone();

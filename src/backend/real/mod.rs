@@ -28,14 +28,13 @@ mod post;
 mod qp;
 mod receive;
 mod shadow;
-mod side;
 mod srq;
 mod status;
 mod window;
 
 pub(crate) use adapter::{Adapter, OpenError};
 pub(crate) use capabilities::Capabilities;
-pub(crate) use connect::Connector;
+pub(crate) use connect::{Connector, RdmaCm};
 pub(crate) use cq::Cq;
 pub(crate) use endpoint::SharedEndpoint;
 pub(crate) use listen::Listener;

@@ -1,52 +1,45 @@
 //! The calls of a connector.
 
-use super::endpoint::{Endpoint, SharedEndpoint, check_address};
 use super::error::ConnectError;
-use super::exchange::Exchange;
-use super::side::{Book, Done, Given, Side, address_of, result};
+use super::in_process::InProcess;
+use super::messenger::{Connectable, Messenger, Sharing, Taken};
+use super::side::{Book, Done, Side, result};
 use crate::cm::{
-    self, Accept, Action, Call, CallName, Connect, EndpointError, PrivateData, ReadLimits, Route, State,
+    self, Accept, Action, Call, CallName, Connect, EndpointError, Outcome, PrivateData, QpAddress,
+    ReadLimits, Route, State,
 };
 use crate::device::lifetime::{Hold, Life, Task};
-use crate::device::qp::Qp;
 use crate::planted::planted;
 use crate::time::Time;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// One end of a connection, as its owner has it; dropped, it is closed without a callback.
 ///
 /// Calls may come from any thread, also from inside its own callbacks. What ends by a [`Done`] has it called
 /// exactly once. A call that was refused has changed nothing and may be made again.
-pub(crate) struct Connector {
+pub(crate) struct Connector<M: Messenger = InProcess> {
     pub(crate) life: Arc<Life>,
-    pub(super) side: Arc<Side>,
-    /// Those of the adapter.
-    addresses: Arc<[IpAddr]>,
+    pub(super) side: Arc<Side<M>>,
 }
 
 /// Where a connection starts from.
-enum Start<'a> {
+enum Start<'a, M: Messenger> {
     Address(SocketAddr),
-    Shared(&'a SharedEndpoint),
+    Shared(&'a M::SharedEndpoint),
 }
 
-impl Connector {
-    /// An active connector of the adapter held by `adapter`, which has `addresses` and can do `maximum`.
-    pub(crate) fn new(
-        exchange: &Arc<Exchange>,
-        adapter: Hold,
-        addresses: Arc<[IpAddr]>,
-        maximum: ReadLimits,
-    ) -> Arc<Self> {
-        let machine = cm::Connector::new(exchange.timeouts(), maximum);
-        Self::of(Side::new(exchange, adapter, Given { machine, peer: None, endpoint: None }), addresses)
+impl<M: Messenger> Connector<M> {
+    /// An active connector that relies on `antecedent`, its adapter, which can do `maximum`.
+    pub(crate) fn over(messenger: M, antecedent: Hold, maximum: ReadLimits) -> Arc<Self> {
+        let machine = cm::Connector::new(messenger.timeouts(), maximum);
+        Self::of(Side::new(messenger, antecedent, machine, None))
     }
 
     /// The connector of a side.
-    pub(super) fn of(side: Arc<Side>, addresses: Arc<[IpAddr]>) -> Arc<Self> {
-        Arc::new(Self { life: Arc::clone(&side.life), side, addresses })
+    pub(crate) fn of(side: Arc<Side<M>>) -> Arc<Self> {
+        Arc::new(Self { life: Arc::clone(&side.life), side })
     }
 
     /// First leg, active: asks `remote` for a connection with `qp` from `local`; port 0 chooses one.
@@ -55,7 +48,7 @@ impl Connector {
     /// `limits` above the adapter's are capped. Private data: at most 56 bytes.
     pub(crate) fn connect(
         &self,
-        qp: &Arc<Qp>,
+        qp: &Arc<M::Qp>,
         local: SocketAddr,
         remote: SocketAddr,
         limits: ReadLimits,
@@ -69,8 +62,8 @@ impl Connector {
     /// As [`connect`](Self::connect), from an endpoint that others may connect from too.
     pub(crate) fn connect_shared(
         &self,
-        qp: &Arc<Qp>,
-        endpoint: &SharedEndpoint,
+        qp: &Arc<M::Qp>,
+        endpoint: &M::SharedEndpoint,
         remote: SocketAddr,
         limits: ReadLimits,
         private_data: &[u8],
@@ -82,8 +75,8 @@ impl Connector {
 
     fn connect_from(
         &self,
-        qp: &Arc<Qp>,
-        from: Start<'_>,
+        qp: &Arc<M::Qp>,
+        from: Start<'_, M>,
         remote: SocketAddr,
         limits: ReadLimits,
         words: Result<PrivateData, cm::TooLong>,
@@ -92,15 +85,15 @@ impl Connector {
         let side = &self.side;
         side.ask(done, |book, now, actions| {
             let route = Route { local: from.local(), peer: remote };
-            let mut connect = Connect { route, qp: address_of(qp), limits, private_data: words? };
+            let mut connect = Connect { route, qp: address_of(&**qp), limits, private_data: words? };
             if book.machine.state() != State::Created {
                 return refused(book, now, Call::Connect(connect));
             }
             let hold = side.tie(qp)?;
-            let (endpoint, shared) = self.endpoint(&from, remote).inspect_err(|_| qp.release())?;
-            connect.route.local = endpoint.local();
+            let ((endpoint, way), shared) = self.endpoint(&from, remote).inspect_err(|_| qp.release())?;
+            connect.route.local = M::address(&endpoint);
             book.machine.call(now, Call::Connect(connect), actions).inspect_err(|_| qp.release())?;
-            book.set_endpoint(endpoint, shared);
+            book.set_endpoint(endpoint, way, shared);
             side.adopt(book, qp, hold, now, actions);
             Ok(())
         });
@@ -109,23 +102,18 @@ impl Connector {
     /// Takes the local endpoint, and ties this connector to it if it is shared.
     fn endpoint(
         &self,
-        from: &Start<'_>,
+        from: &Start<'_, M>,
         remote: SocketAddr,
-    ) -> Result<(Endpoint, Option<Arc<Life>>), EndpointError> {
+    ) -> Result<(Taken<M>, Option<Arc<Life>>), EndpointError> {
         match from {
-            Start::Address(local) => {
-                check_address(&self.addresses, *local)?;
-                Ok((self.side.exchange.connect(*local, remote)?, None))
-            }
+            Start::Address(local) => Ok((self.side.messenger.endpoint(*local, remote)?, None)),
             Start::Shared(shared) => {
-                // Closed, it is nobody's address any more.
-                let gone = EndpointError::InvalidAddress { address: shared.local_address() };
-                let hold = shared.life.try_hold().ok_or(gone)?;
-                let endpoint = shared.share(remote).ok_or(gone)??;
+                let hold = shared.life().try_hold().ok_or_else(|| shared.gone())?;
+                let taken = shared.share(remote)?;
                 if !planted!(EndpointNotHeld, "a shared endpoint's close does not wait for connectors") {
                     self.life.tie(hold);
                 }
-                Ok((endpoint, Some(Arc::clone(&shared.life))))
+                Ok((taken, Some(Arc::clone(shared.life()))))
             }
         }
     }
@@ -136,7 +124,7 @@ impl Connector {
     /// at most once, when the peer parts or the connection breaks. Private data: at most 148 bytes.
     pub(crate) fn accept(
         &self,
-        qp: &Arc<Qp>,
+        qp: &Arc<M::Qp>,
         limits: ReadLimits,
         private_data: &[u8],
         mut on_disconnect: Option<Task>,
@@ -145,7 +133,7 @@ impl Connector {
         let side = &self.side;
         let words = PrivateData::for_answer(private_data);
         side.ask(done, |book, now, actions| {
-            let accept = Accept { qp: address_of(qp), limits, private_data: words? };
+            let accept = Accept { qp: address_of(&**qp), limits, private_data: words? };
             if !matches!(book.machine.state(), State::Incoming | State::IncomingGone) {
                 return refused(book, now, Call::Accept(accept));
             }
@@ -186,7 +174,12 @@ impl Connector {
                 Some(Action::Complete(call, outcome)) => result(call, outcome),
                 _ => unreachable!("a reject ends within its call"),
             }
-        })
+        })?;
+        // Its message has been sent meanwhile, unless another thread is at the deeds of this side.
+        match M::rejected_nobody(&self.side.book().notes) {
+            true => result(CallName::Reject, Outcome::Aborted),
+            false => Ok(()),
+        }
     }
 
     /// Takes leave: ends when the peer has done the same, or failed to, and no byte of the queue pair's
@@ -236,7 +229,7 @@ impl Connector {
     }
 }
 
-impl Start<'_> {
+impl<M: Messenger> Start<'_, M> {
     fn local(&self) -> SocketAddr {
         match self {
             Self::Address(local) => *local,
@@ -245,8 +238,13 @@ impl Start<'_> {
     }
 }
 
+/// What the peer must know of `qp`; nobody counts packets here.
+fn address_of(qp: &impl Connectable) -> QpAddress {
+    QpAddress { qpn: qp.qpn(), starting_psn: 0 }
+}
+
 /// The machine's reason not to take a call, which is asked before anything is taken for it.
-fn refused(book: &mut Book, now: Time, call: Call) -> Result<(), ConnectError> {
+fn refused<M: Messenger>(book: &mut Book<M>, now: Time, call: Call) -> Result<(), ConnectError> {
     let mut actions = Vec::new();
     let answer = book.machine.call(now, call, &mut actions);
     debug_assert!(
@@ -256,7 +254,7 @@ fn refused(book: &mut Book, now: Time, call: Call) -> Result<(), ConnectError> {
     Ok(answer?)
 }
 
-impl Drop for Connector {
+impl<M: Messenger> Drop for Connector<M> {
     fn drop(&mut self) {
         if !self.life.is_closing() {
             self.side.close(None);
@@ -264,7 +262,7 @@ impl Drop for Connector {
     }
 }
 
-impl fmt::Debug for Connector {
+impl<M: Messenger> fmt::Debug for Connector<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.side.fmt(f)
     }

@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A reference to a local endpoint, given back when it is dropped.
-pub(super) struct Endpoint {
+pub(crate) struct Endpoint {
     exchange: Arc<Exchange>,
     /// Taken out only by the drop.
     hold: Option<Hold>,

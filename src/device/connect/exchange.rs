@@ -1,8 +1,8 @@
 //! What all connectors of one NET share: addresses, listeners, waits.
 
 use super::endpoint::Endpoint;
+use super::in_process::Side;
 use super::listener::Listener;
-use super::side::Side;
 use crate::cm::{Body, EndpointError, Endpoints, Hold, Message, Notice, RejReason, Timeouts, Unreachable};
 use crate::device::Device;
 use crate::device::qp::QpId;

@@ -4,7 +4,7 @@ use super::connector::Connector;
 use super::endpoint::{Endpoint, check_address};
 use super::error::ListenError;
 use super::exchange::Exchange;
-use super::side::{Given, Side};
+use super::in_process::{InProcess, Side};
 use crate::cm::{self, Arrival, Body, Message, ReadLimits, RejReason};
 use crate::device::callbacks::{self, Outbox};
 use crate::device::lifetime::{Hold, Life, Task};
@@ -134,11 +134,11 @@ impl Listener {
         };
         let machine =
             cm::Connector::incoming(message.attempt, request.clone(), self.exchange.timeouts(), self.maximum);
-        let peer = Some((Arc::downgrade(active), qp));
-        let given = Given { machine, peer, endpoint: Some(endpoint) };
-        let side = Side::new(&self.exchange, hold.clone(), given);
+        let messenger = InProcess::new(&self.exchange, Arc::clone(&self.addresses));
+        let side = Side::new(messenger, hold.clone(), machine, Some((endpoint, qp)));
+        side.answers(active);
         active.set_peer(Arc::downgrade(&side));
-        let connector = Connector::of(side, Arc::clone(&self.addresses));
+        let connector = Connector::of(side);
         let listener = Arc::clone(self);
         callbacks::call(move || {
             let on_connect = listener.desk().on_connect.clone();

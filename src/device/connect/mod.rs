@@ -1,13 +1,15 @@
 //! Connectors and listeners: how the queue pairs of one process come to be connected, and part again.
 //!
-//! What is to be done is decided in `cm`, which knows no locks; here it is done. An [`Exchange`] belongs to
-//! one NET: it knows the addresses, who listens where, and which waits end when. Each end of a connection is
-//! a [`Side`](side::Side): the machine, what it was given (queue pair, endpoint, callbacks), and two lines.
+//! What is to be done is decided in `cm`, which knows no locks; here it is done. Each end of a connection is a
+//! [`Side`](side::Side): the machine, what it was given (queue pair, endpoint, callbacks), and two lines. Who brings its
+//! messages to the other end is its [`Messenger`](messenger::Messenger): within one process [`InProcess`], for which an [`Exchange`],
+//! one for each NET, knows the addresses, who listens where, and which waits end when; `backend` has another
+//! one for real devices.
 //!
 //! - **Deeds**, what the machine asked for, are done in the order in which it was asked, by whichever thread
-//!   finds nobody at it; no lock is held meanwhile. A message is a deed: it goes straight into the machine of
-//!   the peer, whose deeds the same thread then does, unless another one is at it. So two threads never wait
-//!   for each other, and a thread is never deeper than one side within the other.
+//!   finds nobody at it; no lock is held meanwhile. A message is a deed: within a process it goes straight into
+//!   the machine of the peer, whose deeds the same thread then does, unless another one is at it. So two
+//!   threads never wait for each other, and a thread is never deeper than one side within the other.
 //! - **Words** to the consumer (the end of a call, the disconnect event) are said one after another as
 //!   callbacks, when the thread holds nothing any more. Each holds the connector's life until it is said.
 //!
@@ -24,9 +26,11 @@ mod connector;
 mod endpoint;
 mod error;
 mod exchange;
+mod in_process;
 mod line;
 mod listener;
-mod side;
+pub(crate) mod messenger;
+pub(crate) mod side;
 #[cfg(test)]
 mod tests;
 
@@ -34,5 +38,6 @@ pub(crate) use connector::Connector;
 pub(crate) use endpoint::SharedEndpoint;
 pub(crate) use error::{ConnectError, ListenError};
 pub(crate) use exchange::Exchange;
+pub(crate) use in_process::InProcess;
 pub(crate) use listener::{Listener, OnConnect};
 pub(crate) use side::Done;

@@ -1,14 +1,11 @@
 //! One end of a connection: the machine, what it was given, and the two lines of what follows from it.
 
-use super::endpoint::Endpoint;
 use super::error::ConnectError;
-use super::exchange::Exchange;
 use super::line::Line;
-use crate::cm::{self, Action, Body, Call, CallName, Message, Notice, Outcome, QpAddress, ReadLimits, State};
+use super::messenger::{Connectable, Messenger};
+use crate::cm::{self, Action, Body, Call, CallName, Message, Notice, Outcome, ReadLimits, State};
 use crate::device::callbacks::{self, Deliver, Outbox};
 use crate::device::lifetime::{Hold, Life, Task};
-use crate::device::qp::{Qp, QpId};
-use crate::device::state::QpState;
 use crate::planted::planted;
 use crate::time::Time;
 use std::fmt;
@@ -26,18 +23,20 @@ struct Pending {
 }
 
 /// What is to be done, with all that it needs: the side may have moved on when its turn comes.
-enum Deed {
+enum Deed<M: Messenger> {
     /// Bring this to the peer, with the queue pair that a request or reply names.
-    Send(Message, Option<QpId>),
-    ReadyToReceive(Arc<Qp>, QpId, ReadLimits),
-    ReadyToSend(Arc<Qp>),
+    Send(Message, Option<Arc<M::Qp>>, Option<M::Way>),
+    MakeReady(Arc<M::Qp>, Option<M::Way>, ReadLimits),
+    ReadyToSend(Arc<M::Qp>),
     /// Gives it back; what is closed stays tied until the close is complete (CLOSE-13).
     Release {
-        qp: Arc<Qp>,
+        qp: Arc<M::Qp>,
         untie: bool,
     },
-    Error(Arc<Qp>),
-    Disconnect(Arc<Qp>),
+    Error(Arc<M::Qp>),
+    Disconnect(Arc<M::Qp>),
+    /// Gives the way and the address of an attempt back, so that the address can be used for another one.
+    LetGo(Option<M::Way>, Option<M::Endpoint>, Option<Arc<Life>>),
     Say(Word),
     /// The machine is through; what it held the connector by goes.
     Ended(Option<Hold>),
@@ -50,77 +49,57 @@ enum Word {
 }
 
 /// What the lock of a side is around.
-pub(super) struct Book {
-    pub(super) machine: cm::Connector,
+pub(crate) struct Book<M: Messenger> {
+    pub(crate) machine: cm::Connector,
     /// From connect or accept until the attempt has failed, or the close is complete.
-    qp: Option<Arc<Qp>>,
-    peer: Weak<Side>,
-    /// Known with the peer's request or reply.
-    peer_qp: Option<QpId>,
-    endpoint: Option<Endpoint>,
+    pub(crate) qp: Option<Arc<M::Qp>>,
+    pub(crate) way: Option<M::Way>,
+    pub(crate) notes: M::Notes,
+    pub(super) endpoint: Option<M::Endpoint>,
     /// The shared endpoint that this side is tied to.
     shared: Option<Arc<Life>>,
-    passive: bool,
     on_disconnect: Option<Task>,
     pending: Option<Pending>,
     /// Keeps the close from completing until the machine has ended.
     ending: Option<Hold>,
-    /// The time for which the exchange knows this side.
-    watched: Option<Time>,
-    deeds: Line<Deed>,
+    deeds: Line<Deed<M>>,
     words: Line<Word>,
 }
 
 /// One end of a connection.
-pub(super) struct Side {
-    pub(super) life: Arc<Life>,
-    pub(super) exchange: Arc<Exchange>,
-    number: u64,
-    book: Mutex<Book>,
+pub(crate) struct Side<M: Messenger> {
+    pub(crate) life: Arc<Life>,
+    pub(crate) messenger: M,
+    book: Mutex<Book<M>>,
 }
 
-/// What a side is made with that is not its own.
-pub(super) struct Given {
-    pub(super) machine: cm::Connector,
-    pub(super) peer: Option<(Weak<Side>, QpId)>,
-    pub(super) endpoint: Option<Endpoint>,
-}
-
-impl Side {
-    /// An end that relies on `antecedent`; with a peer it is the passive one.
-    pub(super) fn new(exchange: &Arc<Exchange>, antecedent: Hold, given: Given) -> Arc<Self> {
-        let passive = given.peer.is_some();
-        let (peer, peer_qp) = given.peer.map_or((Weak::new(), None), |(peer, qp)| (peer, Some(qp)));
+impl<M: Messenger> Side<M> {
+    /// An end that relies on `antecedent`; of a request that has come, with its endpoint and a way back.
+    pub(crate) fn new(
+        messenger: M,
+        antecedent: Hold,
+        machine: cm::Connector,
+        incoming: Option<(M::Endpoint, M::Way)>,
+    ) -> Arc<Self> {
+        let (endpoint, way) = incoming.unzip();
         let book = Book {
-            machine: given.machine,
+            machine,
             qp: None,
-            peer,
-            peer_qp,
-            endpoint: given.endpoint,
+            way,
+            notes: M::Notes::default(),
+            endpoint,
             shared: None,
-            passive,
             on_disconnect: None,
             pending: None,
             ending: None,
-            watched: None,
             deeds: Line::new(),
             words: Line::new(),
         };
-        Arc::new(Self {
-            life: Life::new([antecedent]),
-            exchange: Arc::clone(exchange),
-            number: exchange.number(),
-            book: Mutex::new(book),
-        })
-    }
-
-    /// Unique in its exchange.
-    pub(super) fn number(&self) -> u64 {
-        self.number
+        Arc::new(Self { life: Life::new([antecedent]), messenger, book: Mutex::new(book) })
     }
 
     /// Reads what the machine knows.
-    pub(super) fn read<R>(&self, read: impl FnOnce(&cm::Connector) -> R) -> R {
+    pub(crate) fn read<R>(&self, read: impl FnOnce(&cm::Connector) -> R) -> R {
         read(&self.book().machine)
     }
 
@@ -128,7 +107,7 @@ impl Side {
     pub(super) fn ask(
         self: &Arc<Self>,
         done: Done,
-        call: impl FnOnce(&mut Book, Time, &mut Vec<Action>) -> Result<(), ConnectError>,
+        call: impl FnOnce(&mut Book<M>, Time, &mut Vec<Action>) -> Result<(), ConnectError>,
     ) {
         let _after = callbacks::guard();
         let pending = Pending { done, hold: self.life.try_hold() };
@@ -173,107 +152,42 @@ impl Side {
         outbox.emit();
     }
 
-    /// The peer says something; with a reply comes its queue pair.
-    pub(super) fn hear(self: &Arc<Self>, message: Message, qp: Option<QpId>) {
-        self.input(|book, now, actions| {
-            let replied = matches!(message.body, Body::Rep(_)) && message.attempt == book.machine.attempt();
-            if replied && book.machine.state() == State::Connecting {
-                book.peer_qp = qp;
-            }
-            book.machine.handle_message(now, message, actions);
-        });
-    }
-
     /// The device says something.
-    pub(super) fn notice(self: &Arc<Self>, notice: Notice) {
+    pub(crate) fn notice(self: &Arc<Self>, notice: Notice) {
         self.input(|book, now, actions| book.machine.handle_notice(now, notice, actions));
     }
 
-    /// The wait that was to end at `due` may be over; the exchange has forgotten it.
-    pub(super) fn handle_timeout(self: &Arc<Self>, due: Time, now: Time) {
-        self.input(|book, _, actions| {
-            book.watched = book.watched.filter(|watched| *watched != due);
-            book.machine.handle_timeout(now, actions);
-        });
-    }
-
     /// The queue pair went to error by itself; nothing is meant by one that was given back since.
-    fn fatal(self: &Arc<Self>, id: QpId) {
+    fn fatal(self: &Arc<Self>, which: &Weak<M::Qp>) {
         self.input(|book, now, actions| {
-            if book.qp.as_ref().is_some_and(|qp| qp.id() == id) {
+            if book.qp.as_ref().is_some_and(|qp| std::ptr::eq(Arc::as_ptr(qp), which.as_ptr())) {
                 book.machine.handle_notice(now, Notice::QpFatal, actions);
             }
         });
     }
 
-    /// Sets whom the messages of this side go to.
-    pub(super) fn set_peer(&self, peer: Weak<Side>) {
-        self.book().peer = peer;
-    }
-
     /// Feeds the machine, and does what follows unless another thread is at it.
-    pub(super) fn input<R>(self: &Arc<Self>, feed: impl FnOnce(&mut Book, Time, &mut Vec<Action>) -> R) -> R {
+    pub(crate) fn input<R>(
+        self: &Arc<Self>,
+        feed: impl FnOnce(&mut Book<M>, Time, &mut Vec<Action>) -> R,
+    ) -> R {
         // What is said to users waits until this side, and the one that speaks to it, hold nothing.
         let _after = callbacks::guard();
-        let now = self.exchange.device().now();
+        let now = self.messenger.now();
         let mut actions = Vec::new();
         let (result, serve, due) = {
             let mut book = self.book();
             let result = feed(&mut book, now, &mut actions);
-            let due = self.watch(&mut book);
-            (result, self.line_up(&mut book, actions), due)
+            let due = M::look(self, &mut book, &actions);
+            (result, book.line_up(actions), due)
         };
         if let Some(due) = due {
-            self.exchange.device().wake_at(due);
+            self.messenger.wake_at(due);
         }
         if serve {
             self.serve();
         }
         result
-    }
-
-    /// Keeps the exchange's list of waits up to date; a new time to wake up at.
-    fn watch(self: &Arc<Self>, book: &mut Book) -> Option<Time> {
-        let due = book.machine.next_timeout();
-        if due == book.watched {
-            return None;
-        }
-        let before = replace(&mut book.watched, due);
-        self.exchange.watch(self, before, due);
-        due
-    }
-
-    /// Turns actions into deeds; true: nobody is at them, so the caller is to be.
-    fn line_up(self: &Arc<Self>, book: &mut Book, actions: Vec<Action>) -> bool {
-        self.let_endpoint_go(book, &actions);
-        let mut actions = actions.into_iter().peekable();
-        if actions.next_if_eq(&Action::QpReadyToSend).is_some() {
-            // The first thing, so the peer's RTU has brought it, and the peer's next deed lets its own queue
-            // pair send. A receive that then completes here must find that this one may answer (Q-12,
-            // CONN-43), also where another thread is at the deeds: none of those before this one is still to
-            // be begun, since the peer has had our reply.
-            book.qp().ready_to_send();
-        }
-        let deeds: Vec<_> = actions.map(|action| book.deed(action)).collect();
-        book.deeds.join(deeds)
-    }
-
-    /// Gives the local address back where an attempt has failed, so that it can be used for another one.
-    ///
-    /// Not at a close, which gives it back when it is complete.
-    fn let_endpoint_go(&self, book: &mut Book, actions: &[Action]) {
-        if book.machine.state() == State::Closed {
-            return;
-        }
-        let failed = |action: &Action| matches!(action, Action::Complete(CallName::Connect, end) if *end != Outcome::Success);
-        // On the passive side before the active one hears of it: it may try again from the same port.
-        let turned_away = book.passive && matches!(book.machine.state(), State::IncomingGone | State::Failed);
-        if turned_away || actions.iter().any(failed) {
-            book.endpoint = None;
-            if let Some(shared) = book.shared.take() {
-                drop(self.life.untie(&shared)); // below a guard: what completes by it is delivered later
-            }
-        }
     }
 
     /// Does the deeds until none is left. No lock is held while one is done.
@@ -287,41 +201,30 @@ impl Side {
         }
     }
 
-    fn carry_out(self: &Arc<Self>, deed: Deed) {
+    fn carry_out(self: &Arc<Self>, deed: Deed<M>) {
         match deed {
-            Deed::Send(message, qp) => self.send(message, qp),
-            Deed::ReadyToReceive(qp, peer, limits) => {
-                qp.ready_to_receive(peer, limits.inbound, limits.outbound);
-            }
+            Deed::Send(message, qp, way) => M::send(self, message, qp, way),
+            Deed::MakeReady(qp, way, limits) => M::make_ready(self, &qp, way, limits),
             Deed::ReadyToSend(qp) => qp.ready_to_send(),
             Deed::Release { qp, untie } => {
                 qp.on_fatal(None); // before another connector can get it
                 qp.release();
-                if planted!(RefusalFlushes, "a connect that fails cancels the receives") {
-                    qp.flush();
-                }
-                drop(untie.then(|| self.life.untie(&qp.life)));
+                drop(untie.then(|| self.life.untie(qp.life())));
             }
             Deed::Error(qp) => qp.error(),
             Deed::Disconnect(qp) => {
                 let side = Arc::clone(self);
                 qp.disconnect(move || side.notice(Notice::DmaEnded));
             }
+            Deed::LetGo(way, endpoint, shared) => {
+                if let Some(way) = way {
+                    self.messenger.part(way);
+                }
+                drop(endpoint);
+                drop(shared.map(|shared| self.life.untie(&shared)));
+            }
             Deed::Say(word) => self.say(word),
             Deed::Ended(hold) => drop(hold),
-        }
-    }
-
-    fn send(self: &Arc<Self>, message: Message, qp: Option<QpId>) {
-        if let (Body::Req(_), Some(qp)) = (&message.body, qp) {
-            self.set_peer(Weak::new());
-            self.exchange.request(self, message, qp);
-            return;
-        }
-        // One that is gone was closed, and has nothing to answer.
-        let peer = self.book().peer.upgrade();
-        if let Some(peer) = peer {
-            peer.hear(message, qp);
         }
     }
 
@@ -335,11 +238,14 @@ impl Side {
 
     /// The end of the life: what the device lent goes back.
     fn give_back(&self) {
-        let (qp, endpoint) = {
+        let (qp, way, endpoint, notes) = {
             let mut book = self.book();
-            book.peer = Weak::new();
-            (book.qp.take(), book.endpoint.take())
+            (book.qp.take(), book.way.take(), book.endpoint.take(), std::mem::take(&mut book.notes))
         };
+        drop(notes);
+        if let Some(way) = way {
+            self.messenger.part(way);
+        }
         drop(endpoint);
         if let Some(qp) = qp {
             qp.on_fatal(None);
@@ -347,44 +253,47 @@ impl Side {
     }
 
     /// A poisoned lock is sound: user code never runs below it, and the machine moves as a whole.
-    fn book(&self) -> MutexGuard<'_, Book> {
+    pub(crate) fn book(&self) -> MutexGuard<'_, Book<M>> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ties `qp` to this side; what the queue pair has to tell comes here.
-    pub(super) fn tie(&self, qp: &Arc<Qp>) -> Result<Hold, ConnectError> {
-        let hold = qp.life.try_hold().filter(|_| qp.tie());
-        hold.ok_or(ConnectError::QpBusy { qpn: qp.qpn() })
+    pub(super) fn tie(&self, qp: &Arc<M::Qp>) -> Result<Hold, ConnectError> {
+        qp.life().try_hold().filter(|_| qp.tie()).ok_or_else(|| qp.busy())
     }
 
     /// Keeps the queue pair of a call that was taken, whose hold [`Side::tie`] has given.
     pub(super) fn adopt(
         self: &Arc<Self>,
-        book: &mut Book,
-        qp: &Arc<Qp>,
+        book: &mut Book<M>,
+        qp: &Arc<M::Qp>,
         hold: Hold,
         now: Time,
         actions: &mut Vec<Action>,
     ) {
         self.life.tie(hold);
         book.qp = Some(Arc::clone(qp));
-        let (side, id) = (Arc::downgrade(self), qp.id());
+        let (side, which) = (Arc::downgrade(self), Arc::downgrade(qp));
         qp.on_fatal(Some(Box::new(move || {
             if let Some(side) = side.upgrade() {
-                side.fatal(id);
+                side.fatal(&which);
             }
         })));
         // It may have been dead before there was anybody to tell.
-        if qp.state() == QpState::Error {
+        if qp.is_broken() {
             book.machine.handle_notice(now, Notice::QpFatal, actions);
         }
     }
 }
 
-impl Book {
-    pub(super) fn set_endpoint(&mut self, endpoint: Endpoint, shared: Option<Arc<Life>>) {
-        self.endpoint = Some(endpoint);
-        self.shared = shared;
+impl<M: Messenger> Book<M> {
+    pub(super) fn set_endpoint(
+        &mut self,
+        endpoint: M::Endpoint,
+        way: Option<M::Way>,
+        shared: Option<Arc<Life>>,
+    ) {
+        (self.endpoint, self.way, self.shared) = (Some(endpoint), way, shared);
     }
 
     /// Names the disconnect event; the one before, for the caller to drop below no lock.
@@ -392,16 +301,47 @@ impl Book {
         replace(&mut self.on_disconnect, event)
     }
 
-    fn qp(&self) -> &Arc<Qp> {
+    fn qp(&self) -> &Arc<M::Qp> {
         self.qp.as_ref().expect("the machine asks for a queue pair only between a tie and its end")
     }
 
+    /// Turns actions into deeds; true: nobody is at them, so the caller is to be.
+    fn line_up(&mut self, actions: Vec<Action>) -> bool {
+        let mut actions = actions.into_iter().peekable();
+        if actions.next_if_eq(&Action::QpReadyToSend).is_some() {
+            // The first thing, so the peer's RTU has brought it, and the peer's next deed lets its own queue
+            // pair send. A receive that then completes here must find that this one may answer (Q-12,
+            // CONN-43), also where another thread is at the deeds: none of those before this one is still to
+            // be begun, since the peer has had our reply.
+            self.qp().ready_to_send();
+        }
+        let mut deeds = Vec::new();
+        for action in actions {
+            let (last, says) = (M::is_last(&action), matches!(action, Action::Complete(..)));
+            let deed = self.deed(action);
+            let let_go = last.then(|| self.let_go());
+            // A word after it; a message needs the way.
+            let (first, second) = if says { (let_go, Some(deed)) } else { (Some(deed), let_go) };
+            deeds.extend(first.into_iter().chain(second));
+        }
+        self.deeds.join(deeds)
+    }
+
+    /// The address stays at a close, which gives it back when it is complete.
+    fn let_go(&mut self) -> Deed<M> {
+        let way = self.way.take();
+        if self.machine.state() == State::Closed {
+            return Deed::LetGo(way, None, None);
+        }
+        Deed::LetGo(way, self.endpoint.take(), self.shared.take())
+    }
+
     /// An action with all that it needs.
-    fn deed(&mut self, action: Action) -> Deed {
+    fn deed(&mut self, action: Action) -> Deed<M> {
         match action {
             Action::Send(message) => {
-                let named = matches!(message.body, Body::Req(_) | Body::Rep(_)).then(|| self.qp().id());
-                Deed::Send(message, named)
+                let named = matches!(message.body, Body::Req(_) | Body::Rep(_)).then(|| self.qp().clone());
+                Deed::Send(message, named, self.way.clone())
             }
             Action::Complete(call, outcome) => {
                 let pending = self.pending.take().expect("a call that was taken ends once");
@@ -409,8 +349,7 @@ impl Book {
             }
             Action::Disconnected => Deed::Say(Word::Disconnected),
             Action::QpReadyToReceive => {
-                let peer = self.peer_qp.expect("request or reply has named it");
-                Deed::ReadyToReceive(Arc::clone(self.qp()), peer, self.machine.limits())
+                Deed::MakeReady(Arc::clone(self.qp()), self.way.clone(), self.machine.limits())
             }
             Action::QpReadyToSend => Deed::ReadyToSend(Arc::clone(self.qp())),
             Action::QpRelease => {
@@ -432,15 +371,10 @@ pub(super) fn result(call: CallName, outcome: Outcome) -> Result<(), ConnectErro
     }
 }
 
-/// What the peer must know of `qp`; within a process nobody counts packets.
-pub(super) fn address_of(qp: &Qp) -> QpAddress {
-    QpAddress { qpn: qp.qpn(), starting_psn: 0 }
-}
-
 /// Has the next word said when this one has been, also where it ended in a panic.
-struct Next<'s>(&'s Arc<Side>);
+struct Next<'s, M: Messenger>(&'s Arc<Side<M>>);
 
-impl Drop for Next<'_> {
+impl<M: Messenger> Drop for Next<'_, M> {
     fn drop(&mut self) {
         let more = self.0.book().words.goes_on();
         if more {
@@ -451,7 +385,7 @@ impl Drop for Next<'_> {
     }
 }
 
-impl Deliver for Side {
+impl<M: Messenger> Deliver for Side<M> {
     /// Says one word; words of one connector never overlap.
     fn deliver(self: Arc<Self>) {
         let _next = Next(&self);
@@ -478,7 +412,7 @@ impl Deliver for Side {
 }
 
 #[cfg(test)]
-impl Side {
+impl<M: Messenger> Side<M> {
     /// Runs `during` as if another thread were at the deeds of this side, then does those that have come.
     pub(super) fn while_served_elsewhere(self: &Arc<Self>, during: impl FnOnce()) {
         assert!(self.book().deeds.join([Deed::Ended(None)]), "somebody is at it");
@@ -487,7 +421,7 @@ impl Side {
     }
 }
 
-impl fmt::Debug for Side {
+impl<M: Messenger> fmt::Debug for Side<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let book = self.book();
         f.debug_struct("Connector")

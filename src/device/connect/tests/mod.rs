@@ -119,7 +119,8 @@ impl Net {
     }
 
     fn connector(&self) -> Arc<Connector> {
-        Connector::new(&self.exchange, self.adapter.hold(), Arc::clone(&self.addresses), MAXIMUM)
+        let messenger = InProcess::new(&self.exchange, Arc::clone(&self.addresses));
+        Connector::over(messenger, self.adapter.hold(), MAXIMUM)
     }
 
     fn new_listener(&self, on_connect: OnConnect) -> Arc<Listener> {
