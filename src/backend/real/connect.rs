@@ -9,8 +9,8 @@
 //! | Dreq, Drep, Gone | disconnect | Disconnected | Drep if it has said Dreq, else Dreq |
 //!
 //! What follows when, and what the consumer hears of it, is the side's matter, the same as within a process
-//! ([`device::connect`](crate::device::connect)). The way to the peer is an id of rdma_cm; what it tells comes
-//! by [`hear`](super::hear). None of the calls waits for a peer, and none calls back.
+//! ([`device::connect`](crate::device::connect)). The way to the peer is an id of rdma_cm; what it tells
+//! comes by [`hear`](super::hear). None of the calls waits for a peer, and none calls back.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! What differs between the sides of one process and those of a real device: who brings the words to the peer.
+//! What differs between sides within one process and those of a real device: who brings their messages.
 
 use super::error::ConnectError;
 use super::side::{Book, Side};

@@ -1,14 +1,14 @@
 //! Connectors and listeners: how the queue pairs of one process come to be connected, and part again.
 //!
-//! What is to be done is decided in `cm`, which knows no locks; here it is done. Each end of a connection is a
-//! [`Side`](side::Side): the machine, what it was given (queue pair, endpoint, callbacks), and two lines. Who brings its
-//! messages to the other end is its [`Messenger`](messenger::Messenger): within one process [`InProcess`], for which an [`Exchange`],
-//! one for each NET, knows the addresses, who listens where, and which waits end when; `backend` has another
-//! one for real devices.
+//! What is to be done is decided in `cm`, which knows no locks; here it is done. Each end of a connection is
+//! a [`Side`](side::Side): the machine, what it was given (queue pair, endpoint, callbacks), and two lines.
+//! Who brings its messages to the other end is its [`Messenger`](messenger::Messenger): within one process
+//! [`InProcess`], for which an [`Exchange`], one for each NET, knows the addresses, who listens where, and
+//! which waits end when; `backend` has another one for real devices.
 //!
 //! - **Deeds**, what the machine asked for, are done in the order in which it was asked, by whichever thread
-//!   finds nobody at it; no lock is held meanwhile. A message is a deed: within a process it goes straight into
-//!   the machine of the peer, whose deeds the same thread then does, unless another one is at it. So two
+//!   finds nobody at it; no lock is held meanwhile. A message is a deed: within a process it goes straight
+//!   into the machine of the peer, whose deeds the same thread then does, unless another one is at it. So two
 //!   threads never wait for each other, and a thread is never deeper than one side within the other.
 //! - **Words** to the consumer (the end of a call, the disconnect event) are said one after another as
 //!   callbacks, when the thread holds nothing any more. Each holds the connector's life until it is said.

@@ -53,7 +53,9 @@ pub(crate) struct Book<M: Messenger> {
     pub(crate) machine: cm::Connector,
     /// From connect or accept until the attempt has failed, or the close is complete.
     pub(crate) qp: Option<Arc<M::Qp>>,
+    /// From the attempt or the request on, until [`Messenger::is_last`].
     pub(crate) way: Option<M::Way>,
+    /// Its messenger's.
     pub(crate) notes: M::Notes,
     pub(super) endpoint: Option<M::Endpoint>,
     /// The shared endpoint that this side is tied to.
