@@ -24,7 +24,7 @@ const INDEX: u64 = (1 << INDEX_BITS) - 1;
 /// The most places that there may be at a time.
 pub const PLACES_MAX: u32 = FIRST * ((1 << SEGMENTS) - 1);
 /// Bits of a number; those above are the caller's.
-pub const NUMBER_BITS: u32 = 62;
+pub const NUMBER_BITS: u32 = 60;
 const NUMBER: u64 = (1 << NUMBER_BITS) - 1;
 /// In a place's state, beside its number: it is taken.
 const TAKEN: u64 = 1 << 63;
