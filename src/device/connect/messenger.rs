@@ -2,7 +2,7 @@
 
 use super::error::ConnectError;
 use super::side::{Book, Side};
-use crate::cm::{Action, CallName, EndpointError, Message, Outcome, ReadLimits, Timeouts};
+use crate::cm::{Action, CallName, EndpointError, Message, Notice, Outcome, ReadLimits, Timeouts};
 use crate::device::lifetime::Life;
 use crate::time::Time;
 use crate::work::Qpn;
@@ -49,6 +49,11 @@ pub(crate) trait Messenger: Send + Sync + Sized + 'static {
 
     /// Makes `qp` ready to receive from the peer. As a deed.
     fn make_ready(side: &Arc<Side<Self>>, qp: &Arc<Self::Qp>, way: Option<Self::Way>, limits: ReadLimits);
+
+    /// Tells the machine, below the lock, that the side's queue pair has gone to error by itself.
+    fn broken(book: &mut Book<Self>, now: Time, actions: &mut Vec<Action>) {
+        book.machine.handle_notice(now, Notice::QpFatal, actions);
+    }
 
     /// The side goes that way no more; its endpoint is still held. As a deed, or at the end of the life.
     fn part(&self, _way: Self::Way) {}

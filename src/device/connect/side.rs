@@ -163,7 +163,7 @@ impl<M: Messenger> Side<M> {
     fn fatal(self: &Arc<Self>, which: &Weak<M::Qp>) {
         self.input(|book, now, actions| {
             if book.qp.as_ref().is_some_and(|qp| std::ptr::eq(Arc::as_ptr(qp), which.as_ptr())) {
-                book.machine.handle_notice(now, Notice::QpFatal, actions);
+                M::broken(book, now, actions);
             }
         });
     }
