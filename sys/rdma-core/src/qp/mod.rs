@@ -95,9 +95,6 @@ struct Limits {
     miscounts_lists: bool,
 }
 
-/// The vendor that soft-RoCE names. The version of the library that is loaded cannot be asked for.
-const SOFT_ROCE: u32 = 0xff_ffff;
-
 /// A queue pair of a reliable connection. Any thread may post.
 #[derive(Debug)]
 pub struct Qp {
@@ -128,7 +125,7 @@ impl Qp {
             same_device("create_qp", "srq", context, &srq.node.parents.parents)?;
         }
         let device = crate::context::attributes(context)?;
-        let miscounts_lists = device.vendor.0 == SOFT_ROCE;
+        let miscounts_lists = device.is_soft_roce();
         let mut init = init(pd, description);
         let (owned, operations, extended) = create(pd, &mut init, description, &device)?;
         // SAFETY: the queue pair exists, and its number never changes.
