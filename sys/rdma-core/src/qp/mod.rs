@@ -22,7 +22,7 @@ use crate::srq::{Srq, SrqNode};
 
 pub use attributes::{Mtu, QpAttributes, QpInfo, QpState, Route};
 pub use post::{Batch, PostError};
-pub use request::{Bind, Flags, Operation, Operations, Payload, Remote, SendRequest, Sge};
+pub use request::{Bind, Flags, Operation, Operations, Payload, Placement, Remote, SendRequest, Sge};
 
 /// What a queue pair is created with.
 #[derive(Clone, Debug)]

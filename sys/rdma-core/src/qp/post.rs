@@ -221,10 +221,9 @@ unsafe fn push_operation(ex: *mut sys::ibv_qp_ex, operation: &Operation<'_>) -> 
                 let status = shim::qpair_shim_wr_atomic_write(ex, rkey, address, bytes.as_ptr().cast());
                 return answer("ibv_wr_atomic_write", status);
             }
-            Operation::Flush { remote: Remote { address, rkey }, length, persistent, whole_region } => {
-                let placement = if persistent { 2 } else { 1 }; // IBV_FLUSH_PERSISTENT, IBV_FLUSH_GLOBAL
+            Operation::Flush { remote: Remote { address, rkey }, length, placement, whole_region } => {
                 let level = u8::from(whole_region); // IBV_FLUSH_RANGE, IBV_FLUSH_MR
-                let status = shim::qpair_shim_wr_flush(ex, rkey, address, length, placement, level);
+                let status = shim::qpair_shim_wr_flush(ex, rkey, address, length, placement.0, level);
                 return answer("ibv_wr_flush", status);
             }
         }

@@ -56,6 +56,24 @@ pub struct Bind<'a> {
     pub access: Access,
 }
 
+/// How far a flush brings the bytes; bits of `ibv_placement_type`. With both, both are promised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placement(pub(super) u8);
+
+impl Placement {
+    /// All processors and processes see them.
+    pub const GLOBAL: Self = Self(1);
+    /// They survive a loss of power.
+    pub const PERSISTENT: Self = Self(2);
+}
+
+impl BitOr for Placement {
+    type Output = Self;
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
 /// What a send request does.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -100,8 +118,8 @@ pub enum Operation<'a> {
         remote: Remote,
         /// How many bytes; without meaning for a whole region.
         length: usize,
-        /// Whether to persistence; else to global visibility.
-        persistent: bool,
+        /// How far.
+        placement: Placement,
         /// Whether the whole region of the key is meant.
         whole_region: bool,
     },

@@ -2,8 +2,8 @@
 
 use super::rig::{self, End, Pair};
 use qpair_rdma_core::{
-    Error, Flags, Opcode, Operation, Operations, Payload, QpAttributes, QpState, Remote, SendRequest, Status,
-    built_with_atomic_write, built_with_flush,
+    Error, Flags, Opcode, Operation, Operations, Payload, Placement, QpAttributes, QpState, Remote,
+    SendRequest, Status, built_with_atomic_write, built_with_flush,
 };
 
 /// Runs a test both ways of posting.
@@ -199,7 +199,8 @@ fn flush_and_atomic_write_work_or_are_not_supported_by_name() {
     both(|Pair { active, passive, .. }| {
         let atomic = Operation::AtomicWrite(passive.memory.remote(8), 77_u64.to_ne_bytes());
         let remote = passive.memory.remote(0);
-        let flush = Operation::Flush { remote, length: 8, persistent: false, whole_region: false };
+        let placement = Placement::GLOBAL;
+        let flush = Operation::Flush { remote, length: 8, placement, whole_region: false };
         let cases = [
             (atomic, Operations::ATOMIC_WRITE, built_with_atomic_write(), Opcode::AtomicWrite),
             (flush, Operations::FLUSH, built_with_flush(), Opcode::Flush),
