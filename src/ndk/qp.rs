@@ -11,7 +11,7 @@ use super::post::{self, READ_FLAGS, SEND_FLAGS, WRITE_FLAGS};
 use super::{AdapterFlags, Data, Error, OpFlags, PostCall, PostError, RemoteAddress, Request, Sge, Token};
 use crate::backend;
 use crate::device::lifetime::Life;
-use crate::device::qp::Operation;
+use crate::device::qp::{Operation, PostRefused};
 use crate::planted::planted;
 use std::fmt;
 use std::sync::Arc;
@@ -162,7 +162,16 @@ impl Qp {
         let deferred = flags.contains(OpFlags::DEFER);
         self.qp
             .post_send(operation, data.into(), post::request_flags(flags), deferred, context)
-            .map_err(|refused| post::refused(call, refused))
+            .map_err(|refused| self.refused(call, refused))
+    }
+
+    #[cold]
+    fn refused(&self, call: PostCall, refused: PostRefused) -> PostError {
+        #[cfg(feature = "rdma-core")]
+        if let PostRefused::NotSupported(feature) = refused {
+            return post::without(call, self.adapter.backend.has(feature));
+        }
+        post::refused(call, refused)
     }
 
     /// The refusal of an initiator request, which leaves nothing held back (QP-25).

@@ -57,8 +57,10 @@ pub struct Bind<'a> {
 }
 
 /// How far a flush brings the bytes; bits of `ibv_placement_type`. With both, both are promised.
+///
+/// Others go to the peer as they are, which may find them invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Placement(pub(super) u8);
+pub struct Placement(pub u8);
 
 impl Placement {
     /// All processors and processes see them.
