@@ -43,8 +43,8 @@ const NOT_GRANTED: &str = "the provider library that is loaded makes no queue pa
 const NO_FLUSH: &str = "this build's rdma-core has no ibv_wr_flush; build with the headers of 45 or newer";
 const NO_ATOMIC_WRITE: &str =
     "this build's rdma-core has no ibv_wr_atomic_write; build with the headers of 44 or newer";
-const NO_INVALIDATION: &str = "programs register regions by a call, and nothing but the call that deregisters \
-                               them ends them; bind a window, which a peer may invalidate";
+const NO_INVALIDATION: &str = "programs register regions by a call, and nothing but the call that \
+                               deregisters them ends them; bind a window, which a peer may invalidate";
 
 impl Lacks {
     /// Of a device with this offer, for a build with calls for `built`, and queue pairs that are `granted`

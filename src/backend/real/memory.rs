@@ -153,10 +153,10 @@ fn judge(pd: &Pd, memory: &Memory, rights: Rights) -> Result<(), Refused> {
     Ok(())
 }
 
-const OF_A_FILE: &str = "this process takes these bytes to their file, and a device's flush does not wait for \
-                         that; register memory that the device reaches by itself";
-const NOT_PERSISTENT: &str = "the kernel refuses this memory (EINVAL), since devices want persistent memory \
-                              for it that is mapped directly (DAX); drop the right, or map such memory";
+const OF_A_FILE: &str = "not for memory of a file, to which this process takes the bytes, while a device's \
+                         flush waits for the device; register memory that it reaches by itself";
+const NOT_PERSISTENT: &str = "not for this memory, which the kernel refuses (EINVAL): devices want persistent \
+                              memory that is mapped directly (DAX)";
 
 /// What soft-RoCE means by EINVAL.
 fn explained(pd: &Pd, rights: Rights, error: rdma::Error) -> Refused {
