@@ -1,7 +1,7 @@
 //! What verbs has and NDK lacks: immediate data, remote atomics, FLUSH, ATOMIC WRITE, and rights for them.
 //!
-//! In scope with `use qpair::ndk::ext::{AdapterExt, CompletionExt, QpExt}`. Emulated devices have all of it, devices
-//! of the kernel what [`AdapterExt::has`] says.
+//! In scope with `use qpair::ndk::ext::{AdapterExt, CompletionExt, QpExt}`. Emulated devices have all of it,
+//! devices of the kernel what [`AdapterExt::has`] says.
 
 use super::post::{ATOMIC_FLAGS, SEND_FLAGS, WRITE_FLAGS};
 use super::{

@@ -155,8 +155,8 @@ fn judge(pd: &Pd, memory: &Memory, rights: Rights) -> Result<(), Refused> {
 
 const OF_A_FILE: &str = "not for memory of a file, to which this process takes the bytes, while a device's \
                          flush waits for the device; register memory that it reaches by itself";
-const NOT_PERSISTENT: &str = "not for this memory, which the kernel refuses (EINVAL): devices want persistent \
-                              memory that is mapped directly (DAX)";
+const NOT_PERSISTENT: &str = "not for this memory, which the kernel refuses (EINVAL): devices want \
+                              persistent memory that is mapped directly (DAX)";
 
 /// What soft-RoCE means by EINVAL.
 fn explained(pd: &Pd, rights: Rights, error: rdma::Error) -> Refused {
