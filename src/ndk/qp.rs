@@ -160,9 +160,8 @@ impl Qp {
             return Err(self.refusing(post::flags_refused(call, flags, allowed)));
         }
         let deferred = flags.contains(OpFlags::DEFER);
-        self.qp
-            .post_send(operation, data.into(), post::request_flags(flags), deferred, context)
-            .map_err(|refused| self.refused(call, refused))
+        let refused = |refused| self.refused(call, refused);
+        self.qp.post_send(operation, data.into(), post::request_flags(flags), deferred, context, refused)
     }
 
     #[cold]
