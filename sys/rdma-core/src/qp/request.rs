@@ -178,6 +178,8 @@ impl BitOr for Flags {
 pub struct Operations(u64);
 
 impl Operations {
+    /// None.
+    pub const NONE: Self = Self(0);
     /// What every device with extended queue pairs has: all but flush and atomic write.
     pub const BASIC: Self = Self(0x3ff);
     /// Reads, writes and sends alone, for devices without atomics or windows.
@@ -195,6 +197,10 @@ impl Operations {
 
     pub(super) fn bits(self) -> u64 {
         self.0
+    }
+
+    pub(super) fn of_bits(bits: u64) -> Self {
+        Self(bits)
     }
 
     /// The sets to ask a provider for, one after another, beginning with what header and device have of this.
