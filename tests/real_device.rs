@@ -4,11 +4,14 @@
 //! QPAIR_RDMA_DEVICE names the device, rxe0 if it does not: `cargo xtask softroce` runs these over rxe0 in a
 //! guest. They are no part of `cargo test`, which has no device. QPAIR_STRESS multiplies the long ones.
 
+use qpair::ndk::ext::Feature;
 use serde_json::Value;
 use std::process::{Command, Output, Stdio};
 
 #[path = "real_device/cycles.rs"]
 mod cycles;
+#[path = "real_device/features.rs"]
+mod features;
 #[path = "real_device/flush.rs"]
 mod flush;
 #[path = "real_device/loss.rs"]
@@ -45,6 +48,10 @@ fn the_device_is_listed_with_what_it_can_do() {
     assert_eq!(own["kind"], "kernel");
     assert!(own["can"]["max_cq_depth"].as_u64().is_some_and(|depth| depth >= 1024), "{own}");
     assert!(!own["can"]["addresses"].as_array().expect("a list").is_empty(), "{own}");
+    let lacks = own["can"]["lacks"].as_object().expect("names and reasons");
+    let features = own["can"]["features"].as_array().expect("names");
+    assert_eq!(lacks.len() + features.len(), Feature::ALL.len(), "{own}");
+    assert!(lacks["ALLOW_REMOTE_INVALIDATE"].as_str().is_some_and(|why| why.contains(&device())), "{own}");
 }
 
 #[test]

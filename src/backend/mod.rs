@@ -41,6 +41,7 @@ use crate::device::lifetime::{Hold, Life};
 use crate::device::srq::SrqDescription;
 use crate::device::{Device, connect as emulated, cq as emulated_cq};
 use crate::fabric::local::{Net, OtherOptions};
+use crate::work::Feature;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -143,6 +144,29 @@ impl Backend {
             Self::Local(local) => Ok(local),
             #[cfg(feature = "rdma-core")]
             Self::Real(adapter) => Err(adapter.lacks(feature)),
+        }
+    }
+
+    /// Whether it has a feature beyond NDK.
+    ///
+    /// # Errors
+    /// [`Refused::Lacks`], by a real one.
+    #[cfg_attr(
+        not(feature = "rdma-core"),
+        expect(clippy::unnecessary_wraps, reason = "real devices lack some")
+    )]
+    pub(crate) fn has(
+        &self,
+        #[cfg_attr(
+            not(feature = "rdma-core"),
+            expect(unused_variables, reason = "emulated devices have all")
+        )]
+        feature: Feature,
+    ) -> Result<(), Refused> {
+        match self {
+            Self::Local(_) => Ok(()),
+            #[cfg(feature = "rdma-core")]
+            Self::Real(adapter) => adapter.has(feature),
         }
     }
 

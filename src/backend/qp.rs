@@ -94,16 +94,20 @@ impl Qp {
         either!(self, qp => qp.post_receive(context, sgl))
     }
 
+    /// Posts an initiator request; `refused` makes the error.
+    ///
+    /// It is called in each arm of the branch, so that the arms need not meet again for the answer.
     #[inline]
-    pub(crate) fn post_send(
+    pub(crate) fn post_send<E>(
         &self,
         operation: &Operation,
         data: Data<'_>,
         flags: RequestFlags,
         deferred: bool,
         context: u64,
-    ) -> Result<(), PostRefused> {
-        either!(self, qp => qp.post_send(operation, data, flags, deferred, context))
+        refused: impl FnOnce(PostRefused) -> E,
+    ) -> Result<(), E> {
+        either!(self, qp => qp.post_send(operation, data, flags, deferred, context).map_err(refused))
     }
 
     /// Posts the binding of a window; gives its new key.

@@ -1,6 +1,7 @@
 //! Why an object was not made, or not changed.
 
 use crate::ring::{Crowded, TableFull};
+use crate::work::Feature;
 
 /// Why a control call came to nothing; nothing has changed.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,17 @@ pub(crate) enum Refused {
         device: String,
         /// What it lacks.
         feature: &'static str,
+    },
+    /// A real device lacks it, or this build does, for this reason.
+    #[error("the device {device} has no {feature}: {reason}")]
+    #[cfg_attr(not(feature = "rdma-core"), expect(dead_code, reason = "an emulated device has everything"))]
+    Lacks {
+        /// Name of the device.
+        device: String,
+        /// What it lacks.
+        feature: Feature,
+        /// Who lacks it, and what to do.
+        reason: &'static str,
     },
     /// A real device, or its library, has refused.
     #[cfg(feature = "rdma-core")]

@@ -4,8 +4,10 @@ use super::Verdict;
 use super::output::{Bytes, Count, Output};
 use super::world::ADAPTER;
 use clap::Args;
-use qpair::ndk::{Adapter, AdapterFlags, AdapterInfo, RdmaTechnology};
+use qpair::ndk::ext::{AdapterExt, Feature};
+use qpair::ndk::{Adapter, AdapterFlags, AdapterInfo, Error, RdmaTechnology};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// There is nothing to choose.
@@ -62,6 +64,10 @@ struct Can {
     max_srq_depth: u32,
     max_cq_depth: u32,
     flags: Vec<&'static str>,
+    /// What it has beyond NDK, by the names of `ndk::ext::Feature`.
+    features: Vec<&'static str>,
+    /// What of that it lacks, and why.
+    lacks: BTreeMap<&'static str, String>,
 }
 
 impl Listing {
@@ -92,6 +98,7 @@ impl Told {
 impl Can {
     fn new(adapter: &Adapter) -> Self {
         let info = adapter.info();
+        let has = || Feature::ALL.iter().map(|feature| (feature.name(), adapter.has(*feature)));
         Self {
             addresses: adapter.addresses().iter().map(|address| address.ip().to_string()).collect(),
             technology: technology(info),
@@ -115,8 +122,15 @@ impl Can {
                 .filter(|(flag, _)| info.adapter_flags.contains(*flag))
                 .map(|(_, name)| *name)
                 .collect(),
+            features: has().filter_map(|(name, has)| has.ok().map(|()| name)).collect(),
+            lacks: has().filter_map(|(name, has)| has.err().map(|error| (name, reason(&error)))).collect(),
         }
     }
+}
+
+/// Why a device lacks something: what the error hints at.
+fn reason(error: &Error) -> String {
+    error.hint().map_or_else(|| error.to_string(), str::to_owned)
 }
 
 fn technology(info: &AdapterInfo) -> &'static str {
@@ -192,7 +206,10 @@ impl fmt::Display for Can {
             bytes(self.max_registration_size),
             bytes(self.max_window_size)
         )?;
-        writeln!(f, "  flags        {}\n", self.flags.join(", "))
+        writeln!(f, "  flags        {}", self.flags.join(", "))?;
+        writeln!(f, "  beyond NDK   {}", self.features.join(", "))?;
+        self.lacks.values().try_for_each(|why| writeln!(f, "  lacks        {why}"))?;
+        writeln!(f)
     }
 }
 
@@ -207,6 +224,8 @@ mod tests {
         let text = listing.to_string();
         assert!(text.starts_with("local  emulated, within a process, NDK 2.1\n"), "{text}");
         assert!(text.contains("LOOPBACK_CONNECTIONS"), "{text}");
+        let can = listing.devices[0].can.as_ref().unwrap();
+        assert_eq!((can.features.len(), can.lacks.len()), (Feature::ALL.len(), 0));
         assert_eq!(listing.devices.len() == 1, listing.no_kernel_devices.is_some());
     }
 

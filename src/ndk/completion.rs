@@ -17,6 +17,9 @@ pub struct Completion {
     /// Bytes received, sent, read or written; 0 on failure.
     pub bytes_transferred: u32,
     /// Why it failed, where the status has several causes; 0: nothing to add, and always on success (CQ-38).
+    ///
+    /// On a device of the kernel it is the code of the device's vendor (`vendor_err` of verbs) where the
+    /// device gives one.
     pub provider_error_code: u32,
     /// The context of its queue pair.
     pub qp_context: u64,
@@ -60,7 +63,7 @@ impl Completion {
             status: Status::of_completion(completion),
             kind: kind(completion.kind, invalidated),
             bytes_transferred: completion.length,
-            provider_error_code: completion.detail as u32
+            provider_error_code: error_code(completion)
                 + u32::from(planted!(CodeOnSuccess, "successes have a provider error code")),
             qp_context: completion.qp_context,
             request_context: completion.context,
@@ -74,6 +77,15 @@ impl Completion {
             extension: Extension { immediate, kind: completion.kind },
         }
     }
+}
+
+#[inline]
+fn error_code(completion: &work::Completion) -> u32 {
+    #[cfg(feature = "rdma-core")]
+    if completion.flags.contains(CompletionFlags::VENDOR_ERROR) {
+        return completion.immediate_or_key;
+    }
+    completion.detail as u32
 }
 
 /// The status of a request of that kind that has ended so.
@@ -131,5 +143,20 @@ mod tests {
         assert_eq!(Completion::of(&work).provider_error_code, 0);
         (work.status, work.detail) = (work::Status::LocalProtection, Detail::OutOfRange);
         assert_eq!(Completion::of(&work).provider_error_code, Detail::OutOfRange as u32);
+    }
+
+    #[test]
+    #[cfg(feature = "rdma-core")]
+    fn the_vendors_code_comes_before_ours() {
+        let work = work::Completion {
+            status: work::Status::LocalProtection,
+            detail: Detail::OutOfRange,
+            flags: CompletionFlags::VENDOR_ERROR,
+            immediate_or_key: 0x68,
+            ..work::Completion::default()
+        };
+        let completion = Completion::of(&work);
+        assert_eq!(completion.provider_error_code, 0x68);
+        assert_eq!((completion.immediate(), completion.type_specific_completion_output), (None, 0));
     }
 }

@@ -1,13 +1,17 @@
 //! What verbs has and NDK lacks: immediate data, remote atomics, FLUSH, ATOMIC WRITE, and rights for them.
 //!
-//! In scope with `use qpair::ndk::ext::{CompletionExt, QpExt}`.
+//! In scope with `use qpair::ndk::ext::{AdapterExt, CompletionExt, QpExt}`. Emulated devices have all of it,
+//! devices of the kernel what [`AdapterExt::has`] says.
 
 use super::post::{ATOMIC_FLAGS, SEND_FLAGS, WRITE_FLAGS};
-use super::{Completion, Data, MrFlags, OpFlags, PostCall, PostError, Qp, RemoteAddress, Sge, Token};
+use super::{
+    Adapter, Completion, Data, Error, MrFlags, OpFlags, PostCall, PostError, Qp, RemoteAddress, Sge, Token,
+    pd,
+};
 use crate::device::qp::Operation;
 use crate::work::{CompletionKind, Selectivity};
 
-pub use crate::work::FlushPlacement;
+pub use crate::work::{Feature, FlushPlacement};
 #[cfg(all(feature = "storage", unix))]
 pub use file_memory::{
     Cause, FileMemory, FileMemoryError, FileStorage, StorageChoice, StorageError, StorageMake,
@@ -37,6 +41,24 @@ pub const ALLOW_FLUSH_GLOBAL: MrFlags = MrFlags(0x4_0000);
 /// Only memory of a file can grant it, on a file system that keeps something; registration refuses others
 /// with NOT_SUPPORTED.
 pub const ALLOW_FLUSH_PERSISTENT: MrFlags = MrFlags(0x8_0000);
+
+/// What an adapter can do of what is here.
+pub trait AdapterExt: sealed::Opened {
+    /// Whether its device has a feature, and if not, why.
+    ///
+    /// Emulated devices have all. What a device of the kernel lacks may be its own lack, that of its library,
+    /// or that of the headers of this build; requests and registrations that need it are refused the same
+    /// way.
+    ///
+    /// # Errors
+    /// NOT_SUPPORTED; the hint names the device, the feature and the reason.
+    fn has(&self, feature: Feature) -> Result<(), Error> {
+        let has = self.adapter().core.backend.has(feature);
+        has.map_err(|refused| pd::refused("AdapterExt::has", refused))
+    }
+}
+
+impl AdapterExt for Adapter {}
 
 /// Requests that NDK does not have.
 ///
@@ -230,7 +252,17 @@ impl CompletionExt for Completion {
 
 /// Only the face's own types have extensions, so that extensions can grow.
 mod sealed {
-    use super::{Completion, Qp};
+    use super::{Adapter, Completion, Qp};
+
+    pub trait Opened {
+        fn adapter(&self) -> &Adapter;
+    }
+
+    impl Opened for Adapter {
+        fn adapter(&self) -> &Adapter {
+            self
+        }
+    }
 
     pub trait Posts {
         fn qp(&self) -> &Qp;

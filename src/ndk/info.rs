@@ -94,8 +94,9 @@ impl AdapterInfo {
         lower(&mut self.max_initiator_queue_depth, device.max_queue_depth);
         lower(&mut self.max_srq_depth, device.max_srq_depth);
         lower(&mut self.max_cq_depth, device.max_cq_depth);
-        // Held-back notifications and invalidating reads are not built on real devices, and nobody promises
-        // the order in which a device stores.
+        // Held-back notifications are not built on real devices; the tokens that a read sinks into are those
+        // of regions there, which no request invalidates; and nobody promises the order in which a device
+        // stores.
         let without = AdapterFlags::CQ_INTERRUPT_MODERATION_SUPPORTED
             | AdapterFlags::RDMA_READ_LOCAL_INVALIDATE_SUPPORTED
             | AdapterFlags::IN_ORDER_DMA_SUPPORTED;

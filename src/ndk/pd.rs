@@ -217,6 +217,9 @@ pub(super) fn refused(call: &'static str, error: Refused) -> Error {
         Refused::NotSupported { .. } => Error::new(call, super::Status::NOT_SUPPORTED)
             .with_hint("do without it, or open an emulated device, which has it")
             .with_source(error),
+        Refused::Lacks { .. } => {
+            Error::new(call, super::Status::NOT_SUPPORTED).with_hint(error.to_string()).with_source(error)
+        }
         #[cfg(feature = "rdma-core")]
         Refused::Device(ref device) => {
             let status = super::error::device_status(device);

@@ -5,9 +5,13 @@
 
 use super::error::{Rule, Values};
 use super::{OpFlags, PostCall, PostError, Status};
+#[cfg(feature = "rdma-core")]
+use crate::backend::Refused;
 use crate::device::qp::PostRefused;
 use crate::planted::planted;
 use crate::work::RequestFlags;
+#[cfg(feature = "rdma-core")]
+use std::sync::{Mutex, PoisonError};
 
 const fn rule(argument: &'static str, values: Values, hint: &'static str) -> Rule {
     Rule { argument, values, hint }
@@ -75,11 +79,7 @@ pub(super) const BASE_END: Rule =
     rule("BaseVirtualAddress", Values::AtMost, "choose a lower one: the numbers of the bytes pass 2^64");
 
 #[cfg(feature = "rdma-core")]
-const NO_FLUSH: Rule = rule(
-    "",
-    Values::None,
-    "use an emulated device: flushes and atomic writes are not built on devices of the kernel yet",
-);
+const FEATURE: Rule = rule("", Values::None, "ask AdapterExt::has what the device lacks, and why");
 
 /// Flags of a bind.
 pub(super) const BIND_FLAGS: OpFlags = OpFlags(
@@ -158,6 +158,27 @@ pub(super) fn flags_refused(call: PostCall, flags: OpFlags, allowed: OpFlags) ->
     PostError::new(call, Status::INVALID_PARAMETER, rule).with_values(flags.0.into(), allowed.0.into())
 }
 
+/// A device of the kernel lacks what the request needs; `has` says what, and why.
+///
+/// The sentence is kept for the life of the process, since a [`PostError`] is `Copy`: once for each device
+/// and feature, however often it is asked for.
+#[cfg(feature = "rdma-core")]
+#[cold]
+pub(super) fn without(call: PostCall, has: Result<(), Refused>) -> PostError {
+    static KNOWN: Mutex<Vec<&'static Rule>> = Mutex::new(Vec::new());
+    let Err(refused) = has else { return PostError::new(call, Status::NOT_SUPPORTED, &FEATURE) };
+    let hint = refused.to_string();
+    // Sound if poisoned: a rule is complete before it is pushed.
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let old = known.iter().find(|rule| rule.hint == hint).copied();
+    let rule = old.unwrap_or_else(|| {
+        let new: &'static Rule = Box::leak(Box::new(rule("", Values::None, hint.leak())));
+        known.push(new);
+        new
+    });
+    PostError::new(call, Status::NOT_SUPPORTED, rule)
+}
+
 /// The device's refusal in NDK's terms.
 #[cold]
 pub(super) fn refused(call: PostCall, refused: PostRefused) -> PostError {
@@ -199,7 +220,7 @@ pub(super) fn refused(call: PostCall, refused: PostRefused) -> PostError {
             plain(Status::ACCESS_VIOLATION, &REGION).with_values(end as u64, length as u64)
         }
         #[cfg(feature = "rdma-core")]
-        PostRefused::NotSupported => plain(Status::NOT_SUPPORTED, &NO_FLUSH),
+        PostRefused::NotSupported(_) => plain(Status::NOT_SUPPORTED, &FEATURE),
         PostRefused::NeedsLocalWrite => plain(Status::ACCESS_VIOLATION, &LOCAL_WRITE),
     }
 }

@@ -11,7 +11,7 @@ use super::post::{self, READ_FLAGS, SEND_FLAGS, WRITE_FLAGS};
 use super::{AdapterFlags, Data, Error, OpFlags, PostCall, PostError, RemoteAddress, Request, Sge, Token};
 use crate::backend;
 use crate::device::lifetime::Life;
-use crate::device::qp::Operation;
+use crate::device::qp::{Operation, PostRefused};
 use crate::planted::planted;
 use std::fmt;
 use std::sync::Arc;
@@ -160,9 +160,17 @@ impl Qp {
             return Err(self.refusing(post::flags_refused(call, flags, allowed)));
         }
         let deferred = flags.contains(OpFlags::DEFER);
-        self.qp
-            .post_send(operation, data.into(), post::request_flags(flags), deferred, context)
-            .map_err(|refused| post::refused(call, refused))
+        let refused = |refused| self.refused(call, refused);
+        self.qp.post_send(operation, data.into(), post::request_flags(flags), deferred, context, refused)
+    }
+
+    #[cold]
+    fn refused(&self, call: PostCall, refused: PostRefused) -> PostError {
+        #[cfg(feature = "rdma-core")]
+        if let PostRefused::NotSupported(feature) = refused {
+            return post::without(call, self.adapter.backend.has(feature));
+        }
+        post::refused(call, refused)
     }
 
     /// The refusal of an initiator request, which leaves nothing held back (QP-25).

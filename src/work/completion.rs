@@ -88,6 +88,9 @@ impl CompletionFlags {
     pub const INVALIDATED: Self = Self(2);
     /// The sender asked for a solicited event.
     pub const SOLICITED: Self = Self(4);
+    /// `immediate_or_key` holds what the vendor of a device of the kernel says of a failure.
+    #[cfg(feature = "rdma-core")]
+    pub const VENDOR_ERROR: Self = Self(8);
 
     /// All bits of `other` are set.
     pub const fn contains(self, other: Self) -> bool {
@@ -120,7 +123,7 @@ pub struct Completion {
     pub flags: CompletionFlags,
     /// Bytes received, read or sent; 0 on failure.
     pub length: u32,
-    /// Immediate data or an invalidated key, as `flags` say.
+    /// Immediate data, an invalidated key or a vendor's code, as `flags` say.
     pub immediate_or_key: u32,
     /// The queue pair.
     pub qpn: Qpn,

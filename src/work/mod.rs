@@ -5,11 +5,13 @@
 //! the 56 bytes of a ring slot. Not here: memory, queues, behaviour.
 
 mod completion;
+mod feature;
 mod request;
 mod slot;
 mod status;
 
 pub use completion::{Completion, CompletionFlags, CompletionKind};
+pub use feature::Feature;
 pub use request::{FlushPlacement, Opcode, RequestFlags, Selectivity, Sge, flush_header, read_flush_header};
 pub use slot::{
     INLINE_IN_SLOT, INLINE_MAX, ReceiveRequest, SGE_MAX, SendRequest, sge_from_words, sge_to_words,

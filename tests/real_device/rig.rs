@@ -1,8 +1,8 @@
 //! Two connected queue pairs on the device, and what the kernel holds of it.
 
 use qpair::ndk::{
-    Adapter, Connector, Cq, CqNotify, Listener, Memory, Mr, MrFlags, OnDisconnect, Pd, Qp, QpDescription,
-    ReadLimits, Sge,
+    Adapter, Connector, Cq, CqNotify, Error, Listener, Memory, Mr, MrFlags, OnDisconnect, Pd, Qp,
+    QpDescription, ReadLimits, Sge,
 };
 use std::net::SocketAddr;
 use std::process::Command;
@@ -112,6 +112,11 @@ impl End {
         self.cq.close().wait().expect("a completion queue closes");
         self.mr.deregister().wait().expect("a region closes");
         self.pd.close().wait().expect("a domain closes");
+    }
+
+    /// Another region of its domain.
+    pub fn register(&self, memory: Memory, flags: MrFlags) -> Result<Mr, Error> {
+        self.pd.register(memory, flags).wait()
     }
 
     /// Eight bytes of its memory.

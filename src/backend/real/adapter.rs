@@ -10,7 +10,7 @@ use crate::backend::{Options, Refused};
 use crate::fabric::clock::Clock;
 use crate::sync::{AtomicU64, Ordering};
 use crate::time::Time;
-use crate::work::Key;
+use crate::work::{Feature, Key};
 use crate::{cm, device};
 use qpair_rdma_core::cm::{Event, EventChannel, EventKind, Id};
 use qpair_rdma_core::{AsyncEvent, AsyncEventKind, CompletionChannel, Context, Source, Waker, wait_readable};
@@ -153,6 +153,19 @@ impl Adapter {
 
     pub(crate) fn lacks(&self, feature: &'static str) -> Refused {
         Refused::NotSupported { device: self.name.clone(), feature }
+    }
+
+    /// Whether it has a feature beyond NDK.
+    pub(crate) fn has(&self, feature: Feature) -> Result<(), Refused> {
+        match self.capabilities.lacks.why(feature) {
+            None => Ok(()),
+            Some(reason) => Err(self.without(feature, reason)),
+        }
+    }
+
+    /// That it lacks the feature, for that reason.
+    pub(super) fn without(&self, feature: Feature, reason: &'static str) -> Refused {
+        Refused::Lacks { device: self.name.clone(), feature, reason }
     }
 
     pub(super) fn now(&self) -> Time {

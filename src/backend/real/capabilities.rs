@@ -2,7 +2,10 @@
 
 #![forbid(unsafe_code)]
 
-use qpair_rdma_core::{self as rdma, Context, DeviceAttributes, LinkLayer, PortAttributes, QpDescription};
+use super::features::{self, Lacks};
+use qpair_rdma_core::{
+    self as rdma, Context, DeviceAttributes, LinkLayer, Operations, PortAttributes, QpDescription,
+};
 
 /// The most that can be asked for, of each and of all together.
 #[derive(Clone, Debug)]
@@ -19,6 +22,10 @@ pub(crate) struct Capabilities {
     pub(crate) max_queue_depth: u32,
     pub(crate) max_srq_depth: u32,
     pub(crate) max_cq_depth: u32,
+    /// What queue pairs of it can be posted.
+    pub(super) operations: Operations,
+    /// Features beyond NDK that it does not have.
+    pub(crate) lacks: Lacks,
 }
 
 /// Scatter/gather entries and inline bytes that a post can take up on its stack.
@@ -52,6 +59,8 @@ impl Capabilities {
             max_queue_depth: (device.max_qp_requests / 2).min(DEPTH),
             max_srq_depth: if device.max_srq == 0 { 0 } else { device.max_srq_requests.min(DEPTH) },
             max_cq_depth: device.max_cq_entries,
+            operations: features::wanted(),
+            lacks: Lacks::default(),
         };
         let pd = context.create_pd()?;
         let cq = context.create_cq(1, None, 0)?;
@@ -62,10 +71,15 @@ impl Capabilities {
                 send_sge: all.max_sge,
                 receive_sge: all.max_sge,
                 inline_bytes: all.max_inline,
+                operations: all.operations,
                 ..QpDescription::new(&cq)
             };
             match pd.create_qp(&description) {
-                Ok(_) => return Ok(all),
+                Ok(qp) => {
+                    all.operations = qp.operations();
+                    all.lacks = Lacks::of(device.into(), features::built(), all.operations);
+                    return Ok(all);
+                }
                 Err(_) if all.max_inline > 0 => all.max_inline /= 2,
                 Err(_) if all.max_queue_depth > 16 => {
                     (all.max_queue_depth, all.max_inline) = (all.max_queue_depth / 2, INLINE);

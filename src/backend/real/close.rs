@@ -119,7 +119,7 @@ impl Qp {
         let back = self
             .qp
             .modify(&QpAttributes::to(QpState::Reset))
-            .and_then(|()| self.qp.modify(&to_init()))
+            .and_then(|()| self.qp.modify(&to_init(&self.adapter)))
             .and_then(|()| receives.post_all(&self.qp));
         if let Err(error) = back {
             tracing::error!(qp = self.number(), %error, "not brought back after a flush");

@@ -7,7 +7,7 @@
 use super::{Adapter, lock};
 use crate::backend::Refused;
 use crate::memory::{Memory, Registration, Rights};
-use crate::work::Key;
+use crate::work::{Feature, Key};
 use qpair_rdma_core::{self as rdma, Access};
 use std::sync::{Arc, Mutex};
 
@@ -23,10 +23,6 @@ impl Pd {
     pub(crate) fn new(adapter: &Arc<Adapter>) -> Result<Arc<Self>, Refused> {
         let pd = adapter.context.create_pd()?;
         Ok(Arc::new(Self { number: adapter.new_key() as u32, adapter: Arc::clone(adapter), pd }))
-    }
-
-    pub(crate) fn lacks(&self, feature: &'static str) -> Refused {
-        self.adapter.lacks(feature)
     }
 }
 
@@ -61,19 +57,14 @@ pub(crate) struct Region {
 
 impl Region {
     pub(crate) fn register(pd: &Pd, memory: &Arc<Memory>, of: &Registration) -> Result<Arc<Self>, Refused> {
-        if of.rights.contains(Rights::REMOTE_INVALIDATE) {
-            return Err(pd.lacks("regions that a peer may invalidate"));
-        }
-        let flushed = [Rights::FLUSH_GLOBAL, Rights::FLUSH_PERSISTENT];
-        if flushed.iter().any(|right| of.rights.contains(*right)) {
-            return Err(pd.lacks("regions that a peer may flush, in this backend yet"));
-        }
+        judge(pd, memory, of.rights)?;
         let view = memory.view();
         // SAFETY: the bytes stay mapped as long as the `Memory`, whose share goes into `held` below and comes
         // out only when `Mr::close` has said that the region is gone, or never: `Region::drop` sees to that.
         // Nobody holds a Rust reference to them meanwhile, which is the promise of every `Memory` in a
         // registration: it is read and written by copy, through `View`.
-        let mr = unsafe { pd.pd.register(view.as_ptr(), view.len(), access(of.rights))? };
+        let mr = unsafe { pd.pd.register(view.as_ptr(), view.len(), access(of.rights)) };
+        let mr = mr.map_err(|error| explained(pd, of.rights, error))?;
         let (local, remote) = (Key(mr.lkey()), Key(mr.rkey()));
         let grant = Grant {
             pd: pd.number,
@@ -142,6 +133,41 @@ impl Drop for Region {
     }
 }
 
+/// What the rights ask for is there, of this device and this memory.
+fn judge(pd: &Pd, memory: &Memory, rights: Rights) -> Result<(), Refused> {
+    for (right, feature) in [
+        (Rights::REMOTE_ATOMIC, Feature::Atomics),
+        (Rights::REMOTE_INVALIDATE, Feature::RemoteInvalidate),
+        (Rights::FLUSH_GLOBAL, Feature::FlushGlobal),
+        (Rights::FLUSH_PERSISTENT, Feature::FlushPersistent),
+    ] {
+        if !rights.contains(right) {
+            continue;
+        }
+        pd.adapter.has(feature)?;
+        let flushes = matches!(feature, Feature::FlushGlobal | Feature::FlushPersistent);
+        if flushes && memory.persistence().is_some() {
+            return Err(pd.adapter.without(feature, OF_A_FILE));
+        }
+    }
+    Ok(())
+}
+
+const OF_A_FILE: &str = "not for memory of a file, to which this process takes the bytes, while a device's \
+                         flush waits for the device; register memory that it reaches by itself";
+const NOT_PERSISTENT: &str = "not for this memory, which the kernel refuses (EINVAL): devices want \
+                              persistent memory that is mapped directly (DAX)";
+
+/// What soft-RoCE means by EINVAL.
+fn explained(pd: &Pd, rights: Rights, error: rdma::Error) -> Refused {
+    if rights.contains(Rights::FLUSH_PERSISTENT) && error.errno() == Some(EINVAL) {
+        return pd.adapter.without(Feature::FlushPersistent, NOT_PERSISTENT);
+    }
+    error.into()
+}
+
+const EINVAL: i32 = 22;
+
 /// What a device calls the rights; windows may be bound to every region, since NDK has no flag for it.
 fn access(rights: Rights) -> Access {
     let mut access = Access::NONE;
@@ -150,10 +176,21 @@ fn access(rights: Rights) -> Access {
         (Rights::REMOTE_READ, Access::REMOTE_READ),
         (Rights::REMOTE_WRITE, Access::REMOTE_WRITE | Access::LOCAL_WRITE),
         (Rights::REMOTE_ATOMIC, Access::REMOTE_ATOMIC | Access::LOCAL_WRITE),
+        (Rights::FLUSH_GLOBAL, Access::FLUSH_GLOBAL),
+        (Rights::FLUSH_PERSISTENT, Access::FLUSH_PERSISTENT),
     ] {
         if rights.contains(right) {
             access |= bit;
         }
     }
     access | Access::WINDOW_BIND
+}
+
+#[test]
+fn rights_are_those_of_verbs() {
+    let own = Access::WINDOW_BIND;
+    assert_eq!(access(Rights::NONE), own);
+    assert_eq!(access(Rights::REMOTE_WRITE), own | Access::REMOTE_WRITE | Access::LOCAL_WRITE);
+    let flushes = access(Rights::FLUSH_GLOBAL | Rights::FLUSH_PERSISTENT);
+    assert_eq!(flushes, own | Access::FLUSH_GLOBAL | Access::FLUSH_PERSISTENT);
 }

@@ -12,7 +12,7 @@
 //!   of rdma_cm, and the events of rdma_cm its messages.
 //!
 //! A post takes one lock of its queue here, and a poll that of its completion queue, beside the provider's
-//! own. May come in: flushes and atomic writes. Not here: names, statuses and limits of the face, calls of
+//! own. May come in: moderated notifications. Not here: names, statuses and limits of the face, calls of
 //! the C libraries. Without unsafe code but for the registration of memory ([`memory`]).
 
 mod adapter;
@@ -21,6 +21,7 @@ mod close;
 mod connect;
 mod cq;
 mod endpoint;
+mod features;
 mod hear;
 mod listen;
 mod memory;

@@ -9,7 +9,7 @@ use super::shadow::Slot;
 use super::{lock, status};
 use crate::device::qp::{Data, Operation, PostRefused};
 use crate::sync::Ordering;
-use crate::work::{CompletionKind, RequestFlags, Sge, Status};
+use crate::work::{CompletionKind, RequestFlags, Selectivity, Sge, Status};
 use qpair_rdma_core::{self as rdma, Flags, Payload, Remote, SendRequest};
 use std::sync::Arc;
 use std::sync::MutexGuard;
@@ -120,9 +120,9 @@ fn kind_of(operation: &Operation) -> CompletionKind {
     }
 }
 
-/// The operation of verbs; `None`: not built on real devices yet.
-fn verbs(operation: &Operation) -> Option<rdma::Operation<'static>> {
-    Some(match *operation {
+/// The operation of verbs.
+fn verbs(operation: &Operation) -> rdma::Operation<'static> {
+    match *operation {
         Operation::Send => rdma::Operation::Send,
         Operation::SendWithImmediate(immediate) => rdma::Operation::SendImmediate(immediate),
         Operation::SendWithInvalidate(key) => rdma::Operation::SendInvalidate(key.0),
@@ -137,8 +137,16 @@ fn verbs(operation: &Operation) -> Option<rdma::Operation<'static>> {
         Operation::FetchAndAdd { address, key, add } => {
             rdma::Operation::FetchAdd { remote: remote(address, key), add }
         }
-        Operation::AtomicWrite { .. } | Operation::Flush { .. } => return None,
-    })
+        Operation::AtomicWrite { address, key, value } => {
+            rdma::Operation::AtomicWrite(remote(address, key), value.to_ne_bytes())
+        }
+        Operation::Flush { address, key, length, placement, selectivity } => rdma::Operation::Flush {
+            remote: remote(address, key),
+            length: length as usize,
+            placement: rdma::Placement(placement.0), // by the same bits
+            whole_region: selectivity == Selectivity::Region,
+        },
+    }
 }
 
 fn verbs_flags(flags: RequestFlags, signalled: bool) -> Flags {
@@ -158,10 +166,7 @@ impl Qp {
         context: u64,
     ) -> Result<(), PostRefused> {
         let length = self.judge(operation, data).inspect_err(|_| self.expose_deferred())?;
-        let Some(verbs) = verbs(operation) else {
-            self.expose_deferred();
-            return Err(PostRefused::NotSupported);
-        };
+        let verbs = verbs(operation);
         let mut sends = self.room()?;
         let silent = flags.contains(RequestFlags::SILENT_SUCCESS);
         let signalled = !silent || sends.shadow.wants_signal();
@@ -287,6 +292,7 @@ impl Qp {
 
     /// What can be seen of a request without the device; its length.
     fn judge(&self, operation: &Operation, data: Data<'_>) -> Result<u32, PostRefused> {
+        self.adapter.capabilities().lacks.judge(operation)?;
         let (entries, length) = match data {
             Data::Sgl(sgl) => {
                 let max = self.max.send_sge;
@@ -308,7 +314,13 @@ impl Qp {
             return Err(PostRefused::TooLong { got: length, max });
         }
         let atomic = matches!(operation, Operation::CompareAndSwap { .. } | Operation::FetchAndAdd { .. });
-        if atomic || matches!(operation, Operation::Read { .. }) {
+        // Both are answered as reads are, and count as such.
+        let (length, without_data) = match *operation {
+            Operation::AtomicWrite { .. } => (8, true),
+            Operation::Flush { length, .. } => (length.into(), true),
+            _ => (length, false),
+        };
+        if atomic || without_data || matches!(operation, Operation::Read { .. }) {
             let inline = matches!(data, Data::Inline(_));
             if inline || atomic && (entries != 1 || length != 8) {
                 return Err(PostRefused::WrongData { entries, length });

@@ -18,7 +18,7 @@ use crate::sync::{AtomicU64, Ordering};
 use crate::time::Span;
 use crate::work::{Completion, Detail, Qpn, Status};
 use qpair_rdma_core::cm::Id;
-use qpair_rdma_core::{self as rdma, Access, QpAttributes, QpState};
+use qpair_rdma_core::{self as rdma, QpAttributes, QpState};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
@@ -128,7 +128,7 @@ impl Qp {
         let adapter = Arc::clone(&pd.adapter);
         let key = adapter.new_key();
         let qp = create(&pd, &of, [&send_cq, &receive_cq], srq.as_deref(), key)?;
-        qp.modify(&to_init())?;
+        qp.modify(&to_init(&adapter))?;
         let life = Life::new(holds);
         let sends = Sends {
             shadow: Shadow::new(of.send_depth),
@@ -234,7 +234,7 @@ impl Qp {
         }
         let mut receives = lock(&self.receives);
         self.qp.modify(&QpAttributes::to(QpState::Reset))?;
-        self.qp.modify(&to_init())?;
+        self.qp.modify(&to_init(&self.adapter))?;
         receives.post_all(&self.qp)
     }
 
@@ -376,6 +376,7 @@ fn create(
         send_sge: of.send_sge.max(1),
         receive_sge: if srq.is_some() { 0 } else { of.receive_sge.max(1) },
         inline_bytes: of.inline,
+        operations: pd.adapter.capabilities().operations,
         key,
         ..rdma::QpDescription::new(&send_cq.cq)
     };
@@ -383,9 +384,8 @@ fn create(
 }
 
 /// From Reset to Init; what a peer may do is said by regions.
-pub(super) fn to_init() -> QpAttributes {
-    let access = Access::LOCAL_WRITE | Access::REMOTE_READ | Access::REMOTE_WRITE | Access::REMOTE_ATOMIC;
-    QpAttributes::init(PORT, access)
+pub(super) fn to_init(adapter: &Adapter) -> QpAttributes {
+    QpAttributes::init(PORT, adapter.capabilities().lacks.peer_access())
 }
 
 /// Hundredths of a millisecond of the codes 1 to 31 of the RNR timer (IBTA 9.7.5.2.8); code 0 is 655.36 ms.

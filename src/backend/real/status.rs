@@ -42,10 +42,11 @@ pub(super) fn completion(slot: &Slot, entry: &rdma::Completion, qp: Qpn, qp_cont
         CompletionKind::Bind | CompletionKind::Invalidate => 0,
         _ => slot.length,
     };
-    let (flags, word) = match (entry.immediate, entry.invalidated) {
-        (Some(immediate), _) => (CompletionFlags::IMMEDIATE, immediate),
-        (None, Some(key)) => (CompletionFlags::INVALIDATED, key),
-        (None, None) => (CompletionFlags::NONE, 0),
+    let (flags, word) = match (entry.immediate, entry.invalidated, entry.vendor_error) {
+        (Some(immediate), ..) => (CompletionFlags::IMMEDIATE, immediate),
+        (None, Some(key), _) => (CompletionFlags::INVALIDATED, key),
+        (None, None, 0) => (CompletionFlags::NONE, 0),
+        (None, None, code) => (CompletionFlags::VENDOR_ERROR, code), // of failures alone
     };
     Completion {
         context: slot.context,
@@ -104,6 +105,9 @@ mod tests {
         let failed = completion(&slot, &entry, Qpn(3), 9);
         assert_eq!((failed.context, failed.qp_context, failed.qpn), (5, 9, Qpn(3)));
         assert_eq!((failed.status, failed.kind, failed.length), (Status::Flushed, CompletionKind::Read, 0));
+        assert_eq!((failed.flags, failed.immediate_or_key), (CompletionFlags::NONE, 0));
+        let coded = completion(&slot, &rdma::Completion { vendor_error: 0x88, ..entry }, Qpn(3), 9);
+        assert_eq!((coded.flags, coded.immediate_or_key), (CompletionFlags::VENDOR_ERROR, 0x88));
         let done = completion(&slot, &rdma::Completion::EMPTY, Qpn(3), 9);
         assert_eq!((done.status, done.length), (Status::Success, 77));
     }

@@ -2,7 +2,9 @@
 
 use super::cq_resize;
 use super::prelude::*;
-use crate::ndk::ext::ALLOW_REMOTE_INVALIDATE;
+use crate::conformance::pages::{BOTH, bound, under};
+use crate::ndk::Mw;
+use crate::ndk::ext::{ALLOW_REMOTE_INVALIDATE, AdapterExt, Feature};
 
 pub(super) const STATEMENTS: &[Statement] = &[
     Statement::new("CQ-27", D, "a resize above MaxCqDepth is INVALID_PARAMETER", cq_resize::cq_27),
@@ -31,34 +33,47 @@ pub(super) const STATEMENTS: &[Statement] = &[
     Statement::new("CQ-40", D, "its receive names the token that it invalidated", cq_40),
 ];
 
-/// B's completion of a message by which A invalidated a token, and what A's write through it then gives.
-fn invalidated(bench: &Bench) -> Outcome<(Pair, Completion, Token, RemoteAddress)> {
+/// B's completion of a message by which A invalidated the window under the token.
+fn invalidated(bench: &Bench) -> Outcome<(Pair, Mw, Completion, Token)> {
     let pair = Pair::new(bench)?;
-    let region = pair.b.pd.register(zeroed(64)?, ALL | ALLOW_REMOTE_INVALIDATE).done("NdkRegisterMr")?;
-    let (token, remote) = (region.remote_token(), region.remote(0)?);
-    pair.a.qp.write(1, &pair.a.sge(0, 8)?, remote, NONE)?;
+    let (window, token) = bound(&pair.b, BOTH)?;
+    pair.a.qp.write(1, &pair.a.sge(0, 8)?, under(&pair.b, 64, token)?, NONE)?;
     pair.a.yields(&[(1, Status::SUCCESS)], "a write while the token is valid")?;
     pair.b.receive(2)?;
     pair.a.qp.send_and_invalidate(3, Data::NONE, NONE, token)?;
     let received = pair.b.take(1, "the receive with invalidation")?[0];
     ensure_eq!((received.request_context, received.status), (2, Status::SUCCESS), "the receive");
-    region.deregister().done("deregistering what was invalidated")?;
-    Ok((pair, received, token, remote))
+    Ok((pair, window, received, token))
 }
 
-fn cq_31(bench: &Bench) -> Outcome {
-    let (pair, received, ..) = invalidated(bench)?;
-    ensure_eq!(received.bytes_transferred, 0, "bytes of the receive");
-    pair.a.yields(&[(3, Status::SUCCESS)], "the send with invalidation")?;
-    let pair = Pair::new(bench)?;
-    let region = pair.b.pd.register(zeroed(64)?, ALL | ALLOW_REMOTE_INVALIDATE).done("NdkRegisterMr")?;
-    pair.b.receive(2)?;
-    pair.a.qp.send_and_invalidate(3, Data::NONE, NONE, region.remote_token())?;
-    pair.b.yields(&[(2, Status::SUCCESS)], "the receive with invalidation")?;
-    pair.a.qp.write(4, &pair.a.sge(0, 8)?, region.remote(0)?, NONE)?;
+/// The send with invalidation succeeds, and A's write to that place does not any more.
+fn refuses_later(bench: &Bench, pair: &Pair, place: RemoteAddress) -> Outcome {
+    pair.a.qp.write(4, &pair.a.sge(0, 8)?, place, NONE)?;
     let ends = ends_of(&pair.a.take(2, "the send, and a write through the token")?);
     ensure_eq!(ends[0], (3, Status::SUCCESS), "the send with invalidation");
     bench.remote_refusal(ends[1].1, "a write through the invalidated token")
+}
+
+fn cq_31(bench: &Bench) -> Outcome {
+    let (pair, _window, received, token) = invalidated(bench)?;
+    ensure_eq!(received.bytes_transferred, 0, "bytes of the receive");
+    refuses_later(bench, &pair, under(&pair.b, 64, token)?)?;
+    if pair.adapter.has(Feature::RemoteInvalidate).is_err() {
+        return Ok(()); // NDK does not know it of regions
+    }
+    for writes_later in [false, true] {
+        let pair = Pair::new(bench)?;
+        let region = pair.b.pd.register(zeroed(64)?, ALL | ALLOW_REMOTE_INVALIDATE).done("NdkRegisterMr")?;
+        pair.b.receive(2)?;
+        pair.a.qp.send_and_invalidate(3, Data::NONE, NONE, region.remote_token())?;
+        pair.b.yields(&[(2, Status::SUCCESS)], "the receive with invalidation")?;
+        if writes_later {
+            refuses_later(bench, &pair, region.remote(0)?)?;
+        } else {
+            region.deregister().done("deregistering what was invalidated")?;
+        }
+    }
+    Ok(())
 }
 
 fn cq_37(bench: &Bench) -> Outcome {
@@ -89,7 +104,7 @@ fn cq_38(bench: &Bench) -> Outcome {
 }
 
 fn cq_39(bench: &Bench) -> Outcome {
-    let (pair, ..) = invalidated(bench)?;
+    let (pair, _window, ..) = invalidated(bench)?;
     let sent = pair.a.take(1, "the send with invalidation")?[0];
     ensure_eq!((sent.request_context, sent.status), (3, Status::SUCCESS), "the sender's completion");
     ensure_eq!(sent.kind, OperationType::Send, "its type");
@@ -97,7 +112,7 @@ fn cq_39(bench: &Bench) -> Outcome {
 }
 
 fn cq_40(bench: &Bench) -> Outcome {
-    let (_pair, received, token, _) = invalidated(bench)?;
+    let (_pair, _window, received, token) = invalidated(bench)?;
     ensure_eq!(received.kind, OperationType::ReceiveAndInvalidate, "the type of the receive");
     let low = received.type_specific_completion_output as u32;
     ensure_eq!(low, token.0, "the low 32 bits of the output");

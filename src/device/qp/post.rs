@@ -5,6 +5,8 @@ use crate::observe::{self, Event};
 use crate::planted::planted;
 use crate::ring::{NoRoom, Post};
 use crate::sync::Ordering;
+#[cfg(feature = "rdma-core")]
+use crate::work::Feature;
 use crate::work::{
     FlushPlacement, INLINE_MAX, Key, Opcode, ReceiveRequest, RequestFlags, Selectivity, SendRequest, Sge,
     flush_header, sge_to_words,
@@ -67,9 +69,9 @@ pub(crate) enum PostRefused {
     OutsideOfRegion { end: usize, length: usize },
     /// A window that lets the peer write to a region that this side may not write.
     NeedsLocalWrite,
-    /// A real device does not have the operation.
+    /// A real device lacks what the operation needs.
     #[cfg(feature = "rdma-core")]
-    NotSupported,
+    NotSupported(Feature),
 }
 
 impl Operation {

@@ -21,9 +21,11 @@ impl Access {
     pub const WINDOW_BIND: Self = Self(1 << 4);
     /// Addresses count from zero at the first byte.
     pub const ZERO_BASED: Self = Self(1 << 5);
-    /// A peer may flush to global visibility. Values of rdma-core 46 and newer; older kernels refuse them.
+    /// A peer may flush to global visibility. The kernel judges it: before 6.2 none knew it, and a library
+    /// older than rdma-core 45, which has no name for it, passes it on as it is.
     pub const FLUSH_GLOBAL: Self = Self(1 << 8);
-    /// A peer may flush to persistence.
+    /// A peer may flush to persistence. Soft-RoCE wants persistent memory that is mapped directly, and says
+    /// EINVAL of any other.
     pub const FLUSH_PERSISTENT: Self = Self(1 << 9);
 
     /// Whether all bits of `other` are set.

@@ -51,6 +51,9 @@ pub struct DeviceAttributes {
     pub ports: u8,
 }
 
+/// The vendor that soft-RoCE names. The version of the library that is loaded cannot be asked for.
+const SOFT_ROCE: u32 = 0xff_ffff;
+
 impl DeviceAttributes {
     pub(crate) fn new(raw: &sys::ibv_device_attr_ex) -> Self {
         let it = &raw.orig_attr;
@@ -79,6 +82,12 @@ impl DeviceAttributes {
             atomics: it.atomic_cap != sys::ibv_atomic_cap::IBV_ATOMIC_NONE,
             ports: it.phys_port_cnt,
         }
+    }
+
+    /// Whether it is soft-RoCE, some of whose ways are worked round.
+    #[must_use]
+    pub fn is_soft_roce(&self) -> bool {
+        self.vendor.0 == SOFT_ROCE
     }
 
     /// Whether windows of type 2 can be bound by work requests, type 2A or 2B (IBTA 10.6.7.2.3).

@@ -138,9 +138,15 @@ pub struct Completion {
     pub invalidated: Option<u32>,
     /// Number of the queue pair.
     pub qp_number: u32,
-    /// A code of the device, for its vendor.
+    /// A code of the device, for its vendor; zero on success, and where the device gives none.
     pub vendor_error: u32,
 }
+
+/// `IB_WC_WITH_INVALIDATE`, as the kernel numbers its own completions.
+///
+/// Soft-RoCE (Linux 6.12) hands that number to programs as it is, to whom it is `IBV_WC_IP_CSUM_OK`: what
+/// reliable connections never say, and soft-RoCE never means.
+const KERNEL_WITH_INVALIDATE: u32 = 1 << 2;
 
 impl Completion {
     /// A completion of nothing, to make room for others.
@@ -155,17 +161,12 @@ impl Completion {
         vendor_error: 0,
     };
 
-    pub(crate) fn new(raw: &sys::ibv_wc) -> Self {
+    /// What the library wrote, on soft-RoCE or another device.
+    pub(crate) fn new(raw: &sys::ibv_wc, soft_roce: bool) -> Self {
         let status = Status::new(raw.status);
-        let base = Self {
-            id: raw.wr_id,
-            status,
-            qp_number: raw.qp_num,
-            vendor_error: raw.vendor_err,
-            ..Self::EMPTY
-        };
+        let base = Self { id: raw.wr_id, status, qp_number: raw.qp_num, ..Self::EMPTY };
         if status != Status::Success {
-            return base;
+            return Self { vendor_error: raw.vendor_err, ..base };
         }
         // SAFETY: both members are 32-bit numbers, so each may be read whichever was written.
         let (immediate, key) = unsafe {
@@ -173,11 +174,13 @@ impl Completion {
             (u32::from_be(either.imm_data), either.invalidated_rkey)
         };
         let has = |flag: sys::ibv_wc_flags| raw.wc_flags & flag.0 != 0;
+        let key_is_told = has(sys::ibv_wc_flags::IBV_WC_WITH_INV)
+            || soft_roce && raw.wc_flags & KERNEL_WITH_INVALIDATE != 0;
         Self {
             opcode: Some(Opcode::new(raw.opcode)),
             bytes: raw.byte_len,
             immediate: has(sys::ibv_wc_flags::IBV_WC_WITH_IMM).then_some(immediate),
-            invalidated: has(sys::ibv_wc_flags::IBV_WC_WITH_INV).then_some(key),
+            invalidated: key_is_told.then_some(key),
             ..base
         }
     }
@@ -198,17 +201,29 @@ mod tests {
 
     #[test]
     fn immediate_data_is_in_host_order_and_a_key_as_it_is() {
-        let with_immediate = Completion::new(&raw(0, sys::ibv_wc_flags::IBV_WC_WITH_IMM.0));
+        let with_immediate = Completion::new(&raw(0, sys::ibv_wc_flags::IBV_WC_WITH_IMM.0), false);
         assert_eq!((with_immediate.immediate, with_immediate.invalidated), (Some(0x0102_0304), None));
-        let with_key = Completion::new(&raw(0, sys::ibv_wc_flags::IBV_WC_WITH_INV.0));
+        let with_key = Completion::new(&raw(0, sys::ibv_wc_flags::IBV_WC_WITH_INV.0), false);
         assert_eq!(with_key.invalidated, Some(0x0102_0304_u32.to_be()));
         assert_eq!((with_key.opcode, with_key.bytes, with_key.id), (Some(Opcode::Receive), 12, 7));
     }
 
     #[test]
+    fn soft_roces_flag_of_a_key_is_known_on_soft_roce_alone() {
+        assert_eq!(sys::ibv_wc_flags::IBV_WC_WITH_INV.0, 1 << 3);
+        let raw = raw(0, KERNEL_WITH_INVALIDATE);
+        assert_eq!(Completion::new(&raw, true).invalidated, Some(0x0102_0304_u32.to_be()));
+        assert_eq!(Completion::new(&raw, false).invalidated, None);
+    }
+
+    #[test]
     fn what_verbs_leaves_undefined_is_not_read() {
-        let flushed = Completion::new(&raw(5, sys::ibv_wc_flags::IBV_WC_WITH_IMM.0));
-        assert_eq!(flushed, Completion { id: 7, status: Status::Flushed, ..Completion::EMPTY });
+        let mut raw = raw(5, sys::ibv_wc_flags::IBV_WC_WITH_IMM.0);
+        raw.vendor_err = 0x68;
+        let flushed = Completion { id: 7, status: Status::Flushed, ..Completion::EMPTY };
+        assert_eq!(Completion::new(&raw, true), Completion { vendor_error: 0x68, ..flushed });
+        raw.status = 0;
+        assert_eq!(Completion::new(&raw, true).vendor_error, 0, "of a success it means nothing");
         assert_eq!(Status::new(99), Status::Other(99));
     }
 

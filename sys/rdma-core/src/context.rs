@@ -16,7 +16,7 @@ use crate::node::{self, ContextNode, Node, Owned};
 use crate::shim;
 use crate::wait::{no_event, set_non_blocking};
 
-/// Whether FLUSH is compiled in, that is, whether the header of this build knew it (rdma-core 46).
+/// Whether FLUSH is compiled in, that is, whether the header of this build knew it (rdma-core 45).
 pub fn built_with_flush() -> bool {
     // SAFETY: reads a constant.
     unsafe { shim::qpair_shim_built_with() & 1 != 0 }

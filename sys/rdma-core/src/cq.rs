@@ -71,6 +71,8 @@ pub struct Cq {
     pub(crate) node: Arc<CqNode>,
     /// Room for entries; held while a resize changes it, in the library's object too.
     entries: Mutex<u32>,
+    /// What its completions leave to be read otherwise.
+    soft_roce: bool,
 }
 
 /// Completions taken from the library at a time; more are taken in several goes.
@@ -86,6 +88,7 @@ impl Cq {
         if let Some(channel) = channel {
             same_device("create_cq", "channel", context, &channel.node.parents)?;
         }
+        let soft_roce = crate::context::attributes(context)?.is_soft_roce();
         let entries = i32::try_from(entries).unwrap_or(i32::MAX);
         let raw_channel = channel.map_or(null_mut(), |channel| channel.node.raw());
         // SAFETY: context and channel are open and of one device; the key is never followed as a pointer; the
@@ -100,7 +103,7 @@ impl Cq {
         // SAFETY: the queue exists, and nobody changes it yet.
         let entries = unsafe { (*owned.as_ptr()).cqe };
         let entries = Mutex::new(u32::try_from(entries).unwrap_or(0));
-        Ok(Self { node: Node::new(owned, parents), entries })
+        Ok(Self { node: Node::new(owned, parents), entries, soft_roce })
     }
 
     /// Entries it has room for: at least as many as were asked for.
@@ -126,7 +129,7 @@ impl Cq {
             };
             for (place, entry) in room[taken..].iter_mut().zip(&raw[..count.min(wanted)]) {
                 // SAFETY: numbers only, zeroed and then written.
-                *place = Completion::new(unsafe { entry.assume_init_ref() });
+                *place = Completion::new(unsafe { entry.assume_init_ref() }, self.soft_roce);
             }
             taken += count;
             if count < wanted {
@@ -180,7 +183,7 @@ impl Cq {
     /// # Errors
     /// The queue is handed back with the reason.
     pub fn close(self) -> Result<(), NotClosed<Self>> {
-        let Self { node, entries } = self;
-        node::close(node).map_err(|(node, error)| NotClosed::new(Self { node, entries }, error))
+        let Self { node, entries, soft_roce } = self;
+        node::close(node).map_err(|(node, error)| NotClosed::new(Self { node, entries, soft_roce }, error))
     }
 }

@@ -55,8 +55,8 @@ pub use error::{Error, NotClosed};
 pub use event::{AsyncEvent, AsyncEventKind, Source};
 pub use memory::{Mr, Mw, Pd, next_rkey};
 pub use qp::{
-    Batch, Bind, Flags, Mtu, Operation, Operations, Payload, PostError, Qp, QpAttributes, QpDescription,
-    QpInfo, QpState, Remote, Route, SendRequest, Sge,
+    Batch, Bind, Flags, Mtu, Operation, Operations, Payload, Placement, PostError, Qp, QpAttributes,
+    QpDescription, QpInfo, QpState, Remote, Route, SendRequest, Sge,
 };
 pub use srq::{Srq, SrqDescription};
 pub use wait::{Waker, wait_readable};

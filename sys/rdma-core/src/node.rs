@@ -53,8 +53,9 @@ raw! {
 pub(crate) struct Owned<R: Raw>(NonNull<R>);
 
 // SAFETY: verbs objects are not bound to a thread, and libibverbs and its providers lock for themselves
-// (ibv_get_context's manual: "all verbs are thread safe"). Destruction is the exception, and takes `Owned` by
-// value.
+// (ibv_alloc_td(3): "By default all verbs objects are safe for multi-threaded access"). What they leave
+// open is locked here: the states of queue pairs, the sizes of completion queues, the keys of windows.
+// Destruction takes `Owned` by value.
 unsafe impl<R: Raw> Send for Owned<R> {}
 // SAFETY: as above.
 unsafe impl<R: Raw> Sync for Owned<R> {}

@@ -6,6 +6,7 @@
  *   takes every device for an old one: no extended queue pair, no extended attributes.
  * - ibv_query_gid_table: missing there.
  * - ibv_wr_flush, ibv_wr_atomic_write: missing there; here where verbs.h has them (HAVE_..., by build.rs).
+ * - the functions of an extended queue pair, of which rdma-sys knows those of its own header alone.
  * - the layouts that the header gives, for a test that compares them with those of rdma-sys.
  */
 #include <errno.h>
@@ -69,6 +70,43 @@ int qpair_shim_wr_flush(struct ibv_qp_ex *qp, uint32_t rkey, uint64_t address, s
 	(void)qp, (void)rkey, (void)address, (void)length, (void)placement, (void)whole_region;
 	return EOPNOTSUPP;
 #endif
+}
+
+/*
+ * Of the operations that a queue pair was asked for (ibv_qp_create_send_ops_flags), those that have a function; none
+ * unless lists and inline data have theirs. A provider may make the queue pair and leave some out: that of bnxt_re
+ * does, up to rdma-core 65. Functions of operations that were not asked for are not looked at: a library that is older
+ * than the header ends its structure before them.
+ */
+uint64_t qpair_shim_wr_functions(const struct ibv_qp_ex *qp, uint64_t asked)
+{
+	uint64_t there = 0;
+
+	if (!qp->wr_set_sge_list || !qp->wr_set_inline_data)
+		return 0;
+#define LOOK(bit, function)                                                                                            \
+	do {                                                                                                           \
+		if ((asked & (bit)) && qp->function)                                                                   \
+			there |= (bit);                                                                                \
+	} while (0)
+	LOOK(IBV_QP_EX_WITH_RDMA_WRITE, wr_rdma_write);
+	LOOK(IBV_QP_EX_WITH_RDMA_WRITE_WITH_IMM, wr_rdma_write_imm);
+	LOOK(IBV_QP_EX_WITH_SEND, wr_send);
+	LOOK(IBV_QP_EX_WITH_SEND_WITH_IMM, wr_send_imm);
+	LOOK(IBV_QP_EX_WITH_RDMA_READ, wr_rdma_read);
+	LOOK(IBV_QP_EX_WITH_ATOMIC_CMP_AND_SWP, wr_atomic_cmp_swp);
+	LOOK(IBV_QP_EX_WITH_ATOMIC_FETCH_AND_ADD, wr_atomic_fetch_add);
+	LOOK(IBV_QP_EX_WITH_LOCAL_INV, wr_local_inv);
+	LOOK(IBV_QP_EX_WITH_BIND_MW, wr_bind_mw);
+	LOOK(IBV_QP_EX_WITH_SEND_WITH_INV, wr_send_inv);
+#ifdef HAVE_FLUSH
+	LOOK(IBV_QP_EX_WITH_FLUSH, wr_flush);
+#endif
+#ifdef HAVE_ATOMIC_WRITE
+	LOOK(IBV_QP_EX_WITH_ATOMIC_WRITE, wr_atomic_write);
+#endif
+#undef LOOK
+	return there;
 }
 
 /* Bit 0: FLUSH is compiled in. Bit 1: ATOMIC WRITE is. */

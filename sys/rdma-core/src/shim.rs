@@ -37,6 +37,7 @@ unsafe extern "C" {
         placement: u8,
         whole_region: u8,
     ) -> i32;
+    pub(crate) fn qpair_shim_wr_functions(qp: *const sys::ibv_qp_ex, asked: u64) -> u64;
     pub(crate) fn qpair_shim_built_with() -> i32;
     #[cfg(test)]
     fn qpair_shim_layout(count: *mut usize) -> *const usize;

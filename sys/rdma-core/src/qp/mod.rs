@@ -22,7 +22,7 @@ use crate::srq::{Srq, SrqNode};
 
 pub use attributes::{Mtu, QpAttributes, QpInfo, QpState, Route};
 pub use post::{Batch, PostError};
-pub use request::{Bind, Flags, Operation, Operations, Payload, Remote, SendRequest, Sge};
+pub use request::{Bind, Flags, Operation, Operations, Payload, Placement, Remote, SendRequest, Sge};
 
 /// What a queue pair is created with.
 #[derive(Clone, Debug)]
@@ -91,12 +91,11 @@ struct Limits {
     receive_sge: u32,
     inline_bytes: u32,
     operations: Operations,
+    /// Those of them that `ibv_wr_*` has a function for; the others go through `ibv_post_send`.
+    functions: Operations,
     /// Whether `ibv_wr_set_sge_list` gets the length of a list wrong, as that of soft-RoCE does.
     miscounts_lists: bool,
 }
-
-/// The vendor that soft-RoCE names. The version of the library that is loaded cannot be asked for.
-const SOFT_ROCE: u32 = 0xff_ffff;
 
 /// A queue pair of a reliable connection. Any thread may post.
 #[derive(Debug)]
@@ -119,6 +118,15 @@ unsafe impl Send for Extended {}
 // SAFETY: as above.
 unsafe impl Sync for Extended {}
 
+impl Extended {
+    /// Those of the operations that the queue pair was created for of which the provider has a function.
+    fn functions(self, created_for: Operations) -> Operations {
+        // SAFETY: called at creation, when the queue pair exists; it reads what the provider has set by then,
+        // and of the newest functions only such as the library knew when it was asked for them.
+        Operations::of_bits(unsafe { shim::qpair_shim_wr_functions(self.0.as_ptr(), created_for.bits()) })
+    }
+}
+
 impl Qp {
     pub(crate) fn new(pd: &Arc<PdNode>, description: &QpDescription<'_>) -> Result<Self, Error> {
         let context = &pd.parents;
@@ -128,9 +136,14 @@ impl Qp {
             same_device("create_qp", "srq", context, &srq.node.parents.parents)?;
         }
         let device = crate::context::attributes(context)?;
-        let miscounts_lists = device.vendor.0 == SOFT_ROCE;
+        let miscounts_lists = device.is_soft_roce();
         let mut init = init(pd, description);
-        let (owned, operations, extended) = create(pd, &mut init, description, &device)?;
+        let (owned, mut operations, extended) = create(pd, &mut init, description, &device)?;
+        let functions = extended.map_or(Operations::NONE, |view| view.functions(operations));
+        if extended.is_some() {
+            // There is no other way to post the newest.
+            operations = operations & (Operations::BASIC | functions);
+        }
         // SAFETY: the queue pair exists, and its number never changes.
         let number = unsafe { (*owned.as_ptr()).qp_num };
         let parents = Parents {
@@ -144,6 +157,7 @@ impl Qp {
             receive_sge: init.cap.max_recv_sge,
             inline_bytes: init.cap.max_inline_data,
             operations,
+            functions,
             miscounts_lists,
         };
         let node = Node::new(owned, parents);
@@ -317,4 +331,27 @@ pub(crate) fn with_receive(
         num_sge: elements.len() as i32, // checked against the limit
     };
     post(&mut request, &mut null_mut())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    unsafe extern "C" fn send(_: *mut sys::ibv_qp_ex) {}
+    unsafe extern "C" fn list(_: *mut sys::ibv_qp_ex, _: usize, _: *const sys::ibv_sge) {}
+    unsafe extern "C" fn inline(_: *mut sys::ibv_qp_ex, _: *mut std::ffi::c_void, _: usize) {}
+
+    #[test]
+    fn functions_that_a_provider_leaves_out_are_missed() {
+        // SAFETY: numbers, pointers and functions, for which zeroes mean absent.
+        let mut raw: sys::ibv_qp_ex = unsafe { std::mem::zeroed() };
+        let all = Operations::BASIC | Operations::FLUSH | Operations::ATOMIC_WRITE;
+        let functions = |raw: &mut sys::ibv_qp_ex, of: Operations| Extended(NonNull::from(raw)).functions(of);
+        raw.wr_send = Some(send);
+        raw.wr_set_sge_list = Some(list);
+        assert_eq!(functions(&mut raw, all), Operations::NONE, "there is no way to give it bytes");
+        raw.wr_set_inline_data = Some(inline);
+        assert_eq!(functions(&mut raw, all), Operation::Send.kind().0);
+        assert_eq!(functions(&mut raw, Operation::SendInvalidate(1).kind().0), Operations::NONE);
+    }
 }

@@ -26,8 +26,9 @@ pub struct PostError {
 /// Requests on their way to the send queue.
 ///
 /// An extended queue pair holds them back until the batch ends, and takes all or none. The others take each
-/// at once. On soft-RoCE a request with scatter/gather entries of different lengths ends what is held back so
-/// far and goes by itself: the provider up to rdma-core 63 takes all entries for as long as the first.
+/// at once. What the provider posts by `ibv_post_send` alone ends what is held back so far and goes by
+/// itself: operations that it has no function for, and on soft-RoCE scatter/gather entries of different
+/// lengths, all of which its provider up to rdma-core 63 takes for as long as the first.
 #[derive(Debug)]
 pub struct Batch<'a> {
     qp: &'a Qp,
@@ -45,8 +46,9 @@ impl Qp {
     /// Posts what `fill` pushes, with one doorbell at the end where the queue pair is extended.
     ///
     /// If `fill` fails or unwinds, nothing of the batch is posted; see [`PostError::posted`] for queue pairs
-    /// that are not extended. Within `fill` the provider's lock of this send queue is held: posting to the
-    /// same queue pair there would wait for ever.
+    /// that are not extended. Within `fill` the provider's lock of this send queue is held, and with some
+    /// (ionic) that of its completion queue: posting to the one or polling the other there would wait for
+    /// ever.
     ///
     /// # Errors
     /// What `fill` answers, or what the device refuses: ENOMEM if the queue is full, EINVAL for a wrong
@@ -146,7 +148,9 @@ impl Batch<'_> {
     /// batch then is as before, unless the device refused what was held back: that is gone from it.
     pub fn push(&mut self, request: &SendRequest<'_>) -> Result<(), Error> {
         self.qp.check(request)?;
-        let (Some(view), false) = (self.qp.extended, self.qp.miscounts(&request.payload)) else {
+        let by_function = self.qp.limits.functions.contains(request.operation.kind().0);
+        let (Some(view), true) = (self.qp.extended, by_function && !self.qp.miscounts(&request.payload))
+        else {
             return self.push_plain(request);
         };
         let ex = view.0.as_ptr();
@@ -159,8 +163,8 @@ impl Batch<'_> {
             (*ex).wr_id = request.id;
             (*ex).wr_flags = flags.0;
         }
-        // SAFETY: `check` found the operation among those that the queue pair was created for, so its
-        // function is there, and the objects of a bind of the same device.
+        // SAFETY: the operation is among those whose function was found at creation, and `check` found the
+        // objects of a bind of the same device.
         unsafe { push_operation(ex, &request.operation)? };
         if request.operation.payload().0 {
             // SAFETY: follows an operation with payload, as the library asks; `check` found length and count
@@ -193,7 +197,8 @@ impl Drop for Batch<'_> {
 /// Adds an operation to the batch, without its payload.
 ///
 /// # Safety
-/// `ex` is a queue pair within a batch, created for this operation; a bind's objects are of its device.
+/// `ex` is a queue pair within a batch, with a function for this operation; a bind's objects are of its
+/// device.
 unsafe fn push_operation(ex: *mut sys::ibv_qp_ex, operation: &Operation<'_>) -> Result<(), Error> {
     // SAFETY: the caller's promise is what each of the functions asks for.
     unsafe {
@@ -221,10 +226,9 @@ unsafe fn push_operation(ex: *mut sys::ibv_qp_ex, operation: &Operation<'_>) -> 
                 let status = shim::qpair_shim_wr_atomic_write(ex, rkey, address, bytes.as_ptr().cast());
                 return answer("ibv_wr_atomic_write", status);
             }
-            Operation::Flush { remote: Remote { address, rkey }, length, persistent, whole_region } => {
-                let placement = if persistent { 2 } else { 1 }; // IBV_FLUSH_PERSISTENT, IBV_FLUSH_GLOBAL
+            Operation::Flush { remote: Remote { address, rkey }, length, placement, whole_region } => {
                 let level = u8::from(whole_region); // IBV_FLUSH_RANGE, IBV_FLUSH_MR
-                let status = shim::qpair_shim_wr_flush(ex, rkey, address, length, placement, level);
+                let status = shim::qpair_shim_wr_flush(ex, rkey, address, length, placement.0, level);
                 return answer("ibv_wr_flush", status);
             }
         }
@@ -242,6 +246,9 @@ fn bind_info(bind: &Bind<'_>) -> sys::ibv_mw_bind_info {
 }
 
 /// Hands the window to `post` with the key that it has now.
+///
+/// Nobody waits for the lock in vain: who holds it takes that of one send queue at most, of a queue pair that
+/// is not extended, and such a lock is never held around this one.
 ///
 /// rxe's provider reads it from the library's object, into which nobody writes the key of a bind of type 2;
 /// with the stale one the kernel refuses every bind after the first.

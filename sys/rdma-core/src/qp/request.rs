@@ -56,6 +56,26 @@ pub struct Bind<'a> {
     pub access: Access,
 }
 
+/// How far a flush brings the bytes; bits of `ibv_placement_type`. With both, both are promised.
+///
+/// Others go to the peer as they are, which may find them invalid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placement(pub u8);
+
+impl Placement {
+    /// All processors and processes see them.
+    pub const GLOBAL: Self = Self(1);
+    /// They survive a loss of power.
+    pub const PERSISTENT: Self = Self(2);
+}
+
+impl BitOr for Placement {
+    type Output = Self;
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
 /// What a send request does.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -100,8 +120,8 @@ pub enum Operation<'a> {
         remote: Remote,
         /// How many bytes; without meaning for a whole region.
         length: usize,
-        /// Whether to persistence; else to global visibility.
-        persistent: bool,
+        /// How far.
+        placement: Placement,
         /// Whether the whole region of the key is meant.
         whole_region: bool,
     },
@@ -158,6 +178,8 @@ impl BitOr for Flags {
 pub struct Operations(u64);
 
 impl Operations {
+    /// None.
+    pub const NONE: Self = Self(0);
     /// What every device with extended queue pairs has: all but flush and atomic write.
     pub const BASIC: Self = Self(0x3ff);
     /// Reads, writes and sends alone, for devices without atomics or windows.
@@ -175,6 +197,10 @@ impl Operations {
 
     pub(super) fn bits(self) -> u64 {
         self.0
+    }
+
+    pub(super) fn of_bits(bits: u64) -> Self {
+        Self(bits)
     }
 
     /// The sets to ask a provider for, one after another, beginning with what header and device have of this.

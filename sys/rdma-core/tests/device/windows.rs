@@ -1,6 +1,6 @@
 //! Memory windows: bound, used by the peer, invalidated, bound again.
 
-use super::rig::{self, End, Pair};
+use super::rig::{self, End, Pair, Particular};
 use qpair_rdma_core::{Access, Bind, Mw, Opcode, Operation, Payload, Remote, Status, next_rkey};
 
 /// Binds `window` to a part of the memory of `end`, under the key after `replaces`; that key.
@@ -72,4 +72,31 @@ fn a_region_stays_while_a_window_is_bound_to_it() {
     window.close().unwrap();
     refused.object.close().unwrap();
     drop((bytes, qp, active));
+}
+
+/// A program's regions end by their deregistration alone: no request invalidates one, whoever posts it.
+#[test]
+fn a_region_is_invalidated_by_nobody() {
+    let context = rig::device();
+    for remote in [false, true] {
+        let Pair { active, passive, .. } = &Pair::new(&context, true);
+        let region = passive.memory.region();
+        passive.qp.post_receive(7, &[]).unwrap();
+        let ended = if remote {
+            active.post(1, Operation::SendInvalidate(region.rkey()), Payload::Elements(&[]));
+            println!("the sender: {:?}", active.take(1)); // soft-RoCE (6.12) acknowledges it all the same
+            passive.take(1)
+        } else {
+            passive.post(1, Operation::LocalInvalidate(region.lkey()), Payload::Elements(&[]));
+            passive.take(2)
+        };
+        ended.iter().for_each(|ended| assert_ne!(ended.status, Status::Success, "{ended:?}"));
+        println!("remote: {remote}: {ended:?}");
+        // Another connection of the domain finds it as it was.
+        let pd = Some(passive.pd.clone());
+        let other = End::with(&context, &Particular { pd, ..Particular::default() });
+        let other = Pair::of(&context, End::new(&context, true), other);
+        other.active.run(Operation::Write(passive.memory.remote(0)), Payload::Inline(b"as it was"));
+        assert_eq!(passive.memory.read(0, 9), b"as it was");
+    }
 }
