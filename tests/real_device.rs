@@ -16,6 +16,8 @@ mod features;
 mod flush;
 #[path = "real_device/loss.rs"]
 mod loss;
+#[path = "real_device/queues.rs"]
+mod queues;
 #[path = "real_device/rig.rs"]
 mod rig;
 

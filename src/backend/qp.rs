@@ -128,7 +128,7 @@ impl Qp {
                 let Region::Real(region) = region else {
                     unreachable!("the face judges that all is of one adapter")
                 };
-                qp.post_bind(window, region, &binding, how)
+                qp.post_bind(window, region, binding, how)
             }
             #[cfg(feature = "rdma-core")]
             _ => unreachable!("the face judges that all is of one adapter"),

@@ -4,8 +4,10 @@ mod control;
 mod post;
 mod register;
 
+#[cfg(feature = "rdma-core")]
+pub(crate) use post::put_inline;
 pub(crate) use post::{Data, Operation, PostRefused};
-pub(in crate::device) use post::{put_entries, receive_request};
+pub(crate) use post::{put_entries, receive_request};
 pub(crate) use register::{Bind, How, latest_key};
 
 use super::cq::Cq;

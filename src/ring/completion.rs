@@ -317,9 +317,28 @@ impl CompletionRing {
             return self.fire(ArmLevel::Errors);
         }
         match mutant!(ArmWithoutScan => None, self.newest_class()) {
-            Some(class) => self.satisfy(level_of(class)),
+            Some(class) => self.satisfy(level_in_doubt(class)),
             None => Notice::None,
         }
+    }
+
+    /// Looks at the arm once more, and takes what nobody is [sure](Class::Unsure) of for solicited.
+    ///
+    /// For who has heard that a solicited entry has come, but not which. The caller fences before.
+    pub fn revisit(&self) -> Notice {
+        match self.newest_class() {
+            Some(class) => self.satisfy(level_in_doubt(class)),
+            None => Notice::None,
+        }
+    }
+
+    /// The arm that stands, if it is not held; it may be gone when the call returns.
+    pub fn armed(&self) -> Option<ArmLevel> {
+        // Relaxed: a hint; who arms looks after its arm itself.
+        let armed = self.arm.load(Ordering::Relaxed);
+        [ArmLevel::Errors, ArmLevel::Solicited, ArmLevel::Any]
+            .into_iter()
+            .find(|level| *level as u64 == armed)
     }
 
     /// Strongest class among the entries that no notification has covered yet; `None` if there is none.
@@ -348,9 +367,18 @@ impl CompletionRing {
     }
 }
 
+/// The weakest arm that an entry satisfies when it comes.
 fn level_of(class: Class) -> ArmLevel {
     match class {
-        Class::Ordinary => ArmLevel::Any,
+        Class::Ordinary | Class::Unsure => ArmLevel::Any,
         Class::Solicited => ArmLevel::Solicited,
+    }
+}
+
+/// The same for an entry that nothing more will be said of: rather a notification too many than none.
+fn level_in_doubt(class: Class) -> ArmLevel {
+    match class {
+        Class::Ordinary => ArmLevel::Any,
+        Class::Unsure | Class::Solicited => ArmLevel::Solicited,
     }
 }

@@ -9,6 +9,7 @@
 //! - [`SharedRing`]: shared receive queues, with a list of those who wait, and a limit; [`Feed`]: who takes
 //!   there.
 //! - [`Places`]: what was handed out by number and comes back in any order, from a device.
+//! - [`Gather`]: who takes entries from a device of the kernel, and what it has told of them.
 //! - [`Gate`], [`EventCounter`]: a claim counter, and the same as "something to tell".
 //! - [`IndexList`], [`ReadyList`]: who waits, who is ready.
 //! - [`Changing`]: which of the successive contents of a place is in force.
@@ -26,6 +27,7 @@ mod completion;
 mod door;
 mod entries;
 mod feed;
+mod gather;
 mod limit;
 mod list;
 mod pins;
@@ -41,6 +43,7 @@ pub use completion::{Announcement, ArmLevel, Class, CompletionRing, Notice, Push
 pub use door::Door;
 pub use entries::Crowded;
 pub use feed::{Fed, Feed};
+pub use gather::{Gather, Gathering};
 pub use list::{EventCounter, IndexList, Link, ReadyList};
 pub use pins::{Grace, Pin, PinHandle, Pins};
 pub use places::{NUMBER_BITS, PLACES_MAX, Places, TakenPlace, Words};

@@ -210,6 +210,11 @@ impl WorkQueue {
         self.ring.kick().map(HeldQueue)
     }
 
+    /// Asks for the role if nobody has it; who waits for it by asking again keeps nobody in it.
+    pub fn kick_if_idle(&self) -> Option<HeldQueue<'_>> {
+        if self.ring.is_idle() { self.kick() } else { None }
+    }
+
     /// Takes up a claim that [`HeldQueue::hand_over`] left.
     pub fn resume(&self) -> Option<HeldQueue<'_>> {
         self.ring.resume().map(HeldQueue)

@@ -13,6 +13,7 @@ mod driver;
 mod feed;
 mod flight;
 mod flush;
+mod gather;
 mod limit;
 mod moderation;
 mod pair;
@@ -78,6 +79,7 @@ pub fn all() -> Vec<Model> {
         driver::MODELS,
         door::MODELS,
         places::MODELS,
+        gather::MODELS,
     ]
     .concat()
 }

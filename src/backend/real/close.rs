@@ -10,14 +10,12 @@
 
 #![forbid(unsafe_code)]
 
+use super::lock;
 use super::qp::{Phase, Qp, to_init};
-use super::{lock, status};
 use crate::device::callbacks::{self, Outbox};
 use crate::device::lifetime::Task;
 use crate::sync::Ordering;
 use crate::time::Span;
-use crate::work::Status;
-use qpair_rdma_core::{QpAttributes, QpState};
 use std::sync::Arc;
 
 /// A connector has the queue pair.
@@ -46,11 +44,18 @@ impl Qp {
     }
 
     /// The connection is dead, and its connector knows.
-    pub(super) fn error(&self) {
+    pub(super) fn error(self: &Arc<Self>) {
         self.on_fatal(None);
         if self.set_phase(Phase::Error) {
-            self.move_to_error();
+            self.cancel();
         }
+    }
+
+    /// Has the device cancel everything, for good.
+    fn cancel(self: &Arc<Self>) {
+        let mut outbox = Outbox::new();
+        self.end_in_error(&mut outbox);
+        outbox.emit();
     }
 
     /// Ends the connection; `done` is called, as a callback, when everything pending has been cancelled.
@@ -58,7 +63,7 @@ impl Qp {
         self.tied.swap(USED_UP, Ordering::AcqRel); // as in `tie`
         self.on_fatal(None);
         self.set_phase(Phase::Closed);
-        self.move_to_error();
+        self.cancel();
         let mut done = Some(done);
         self.when_drained(move || {
             if let Some(done) = done.take() {
@@ -71,19 +76,23 @@ impl Qp {
     pub(crate) fn flush(self: &Arc<Self>) {
         self.expose_deferred();
         match self.phase() {
-            Phase::Connected => self.break_down(),
+            Phase::Connected => {
+                self.break_down();
+                self.when_drained(|| ()); // looks until all have come back, polled or not
+            }
             Phase::Error | Phase::Closed => {}
             Phase::Unconnected => {
-                let mut receives = lock(&self.receives);
-                if self.srq.is_some() || receives.shadow.is_empty() || receives.kept_from.is_some() {
-                    // Those that are kept back while a flush is going on are cancelled by the next one only
-                    // if it comes after that: it is over within milliseconds.
-                    drop(receives);
-                    self.settle_flush();
+                if self.srq.is_some() || self.receives.ring.pending() == 0 {
                     return;
                 }
-                receives.kept_from = Some(receives.next_ticket());
-                drop(receives);
+                let begun = self.adapter.now();
+                // Another flush is for what was posted before it alone.
+                while !self.begin_flush() {
+                    self.settle_flush();
+                    if self.adapter.now() - begun > PATIENCE {
+                        return;
+                    }
+                }
                 self.move_to_error();
                 let qp = Arc::clone(self);
                 self.adapter.chore_later(move || qp.try_settle());
@@ -92,8 +101,23 @@ impl Qp {
         }
     }
 
+    /// Holds back from the device what is posted from now on; false: another flush, or an attempt to connect
+    /// that has failed, does so already.
+    fn begin_flush(self: &Arc<Self>) -> bool {
+        self.with_receives(|qp, held, ender| {
+            if qp.kept.is_held_back() {
+                return false;
+            }
+            qp.pass_receives(held, ender);
+            qp.kept.hold_back(true);
+            // Release: pairs with `try_settle`.
+            qp.flushing.store(qp.receives.given.get() + 1, Ordering::Release);
+            true
+        })
+    }
+
     /// Waits until a flush of the unconnected queue pair is through.
-    pub(super) fn settle_flush(&self) {
+    pub(super) fn settle_flush(self: &Arc<Self>) {
         let begun = self.adapter.now();
         while !self.try_settle() {
             if self.adapter.now() - begun > PATIENCE {
@@ -105,28 +129,30 @@ impl Qp {
     }
 
     /// Brings a flushed queue pair back; true: there is none to bring back any more.
-    fn try_settle(&self) -> bool {
-        if lock(&self.receives).kept_from.is_none() {
+    fn try_settle(self: &Arc<Self>) -> bool {
+        // Acquire: pairs with `begin_flush`.
+        if self.flushing.load(Ordering::Acquire) == 0 {
             return true;
         }
-        self.receive_cq.gather();
-        let mut receives = lock(&self.receives);
-        match receives.kept_from {
-            None => return true,
-            Some(from) if receives.shadow.first() < from && !receives.shadow.is_empty() => return false,
-            Some(_) => {}
-        }
-        let back = self
-            .qp
-            .modify(&QpAttributes::to(QpState::Reset))
-            .and_then(|()| self.qp.modify(&to_init(&self.adapter)))
-            .and_then(|()| receives.post_all(&self.qp));
-        if let Err(error) = back {
+        self.receive_cq.settle();
+        let back = self.with_receives(|qp, held, ender| {
+            held.pass(&qp.receives.ring, ender);
+            // Relaxed: written in this role.
+            let end = qp.flushing.load(Ordering::Relaxed);
+            if end == 0 || qp.receives.figures.completed.get() + 1 < end {
+                return (end == 0).then_some(Ok(()));
+            }
+            let back = qp.reset().and_then(|()| qp.qp.modify(&to_init(&qp.adapter)));
+            qp.kept.hold_back(false);
+            qp.flushing.store(0, Ordering::Release); // pairs with the load above
+            Some(back)
+        });
+        if let Some(Err(error)) = &back {
             tracing::error!(qp = self.number(), %error, "not brought back after a flush");
-            receives.kept_from = None;
             self.set_phase(Phase::Error);
+            self.answer_rest();
         }
-        true
+        back.is_some()
     }
 
     /// Begins the close: everything pending is cancelled into the completion queues, then the device's queue
@@ -142,7 +168,7 @@ impl Qp {
         }
         self.set_phase(Phase::Closed);
         self.settle_flush();
-        self.move_to_error();
+        self.cancel();
         let mut qp = Some(Arc::clone(self));
         self.when_drained(move || {
             if let Some(qp) = qp.take() {
@@ -182,33 +208,27 @@ impl Qp {
     }
 
     /// Takes what has been cancelled; true: nothing is pending.
-    fn is_drained(&self) -> bool {
-        let empty = || lock(&self.sends).shadow.is_empty() && lock(&self.receives).shadow.is_empty();
+    fn is_drained(self: &Arc<Self>) -> bool {
+        let empty = || self.sends.ring.is_quiet() && self.receives.ring.is_quiet();
         empty() || {
-            self.send_cq.gather();
-            self.receive_cq.gather();
+            self.send_cq.settle();
+            self.receive_cq.settle();
             empty()
         }
     }
 
-    /// Cancels what is pending without the device; always true.
-    fn answer_rest(&self) -> bool {
-        let cancelled = |slot: &_| status::answered(slot, Status::Flushed, self.qpn(), self.context);
-        let sends: Vec<_> = {
-            let mut sends = lock(&self.sends);
-            std::iter::from_fn(|| sends.shadow.take_first()).map(|slot| cancelled(&slot)).collect()
-        };
-        let receives: Vec<_> = {
-            let mut receives = lock(&self.receives);
-            std::iter::from_fn(|| receives.shadow.take_first()).map(|slot| cancelled(&slot)).collect()
-        };
-        tracing::warn!(
-            qp = self.number(),
-            requests = sends.len() + receives.len(),
-            "answered without the device"
-        );
-        self.send_cq.answer(&sends);
-        self.receive_cq.answer(&receives);
+    /// Cancels what is pending without the device, and what will be posted; always true.
+    fn answer_rest(self: &Arc<Self>) -> bool {
+        let requests = self.sends.ring.pending() + self.receives.ring.pending();
+        tracing::warn!(qp = self.number(), requests, "answered without the device");
+        let mut outbox = Outbox::new();
+        if let Some(held) = self.sends.ring.flush_for_ever() {
+            self.run_sends(held, &mut outbox);
+        }
+        if let Some(held) = self.receives.ring.flush_for_ever() {
+            self.run_receives(held, &mut outbox);
+        }
+        outbox.emit();
         true
     }
 }

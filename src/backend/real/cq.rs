@@ -2,17 +2,19 @@
 
 #![forbid(unsafe_code)]
 
+use super::dispatch::Ended;
+use super::push::Pushes;
 use super::{Adapter, Qp, lock};
 use crate::backend::Refused;
 use crate::device::callbacks::{Deliver, Outbox};
 use crate::device::cq::{Callback, CqCounters, CqState, Notify};
 use crate::device::lifetime::Life;
-use crate::ring::{ArmLevel, Crowded, EventCounter};
+use crate::ring::{Announcement, ArmLevel, Class, CompletionRing, EventCounter, Gather, Gathering, Notice};
 use crate::sync::{AtomicU64, Ordering};
-use crate::work::{Completion, CompletionKind, Status};
+use crate::work::{Completion, Status};
 use event_listener::{Event, EventListener};
 use qpair_rdma_core as rdma;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, Weak};
 
@@ -22,89 +24,54 @@ pub(crate) struct Cq {
     adapter: Arc<Adapter>,
     pub(super) cq: rdma::Cq,
     key: u64,
-    depth: AtomicU64,
-    notifies: bool,
+    pub(super) notifies: bool,
+    /// Taken from the device, and not by the user yet.
+    pub(super) ring: CompletionRing,
+    pub(super) gather: Gather<Users>,
     callback: Mutex<Option<Arc<Callback>>>,
     waiters: Event,
     events: EventCounter,
     fired: AtomicU64,
     notifications: AtomicU64,
-    /// 0: it works; 1: it has overrun; 2: it has failed.
+    /// The device says: 1, it has overrun; 2, it has failed.
     ended: AtomicU64,
-    book: Mutex<Book>,
+    /// Not 0: its queue pairs are told, or are going to be, that it is dead.
+    users_told: AtomicU64,
+    /// Not 0: the adapter's thread looks after it.
+    watched: AtomicU64,
 }
 
-/// What the lock of a completion queue is around.
-struct Book {
-    /// Taken from the device, and not by the user yet.
-    side: VecDeque<Completion>,
-    /// Its queue pairs, by number.
+/// Whose entries the device brings; for who takes them.
+pub(super) struct Users {
+    /// By number.
     qps: BTreeMap<u32, Weak<Qp>>,
-    armed: Option<ArmLevel>,
-    /// Completions that have come, that the user has taken, and that had come at the last notification.
-    come: u64,
-    taken: u64,
-    told: u64,
-    /// Number of the last one that failed or may have been solicited, and 1 more; the device does not say of
-    /// a receive whether it was.
-    solicited: u64,
-    /// Number of the last one that failed, and 1 more.
-    failed: u64,
+    /// Number of the last entry.
+    last: u64,
 }
 
 /// Entries that are taken from the device at a time.
 const BATCH: usize = 16;
 
-impl Book {
-    /// There are completions, since the last notification and not taken, that satisfy the level.
-    fn satisfies(&self, level: ArmLevel) -> bool {
-        let newest = match level {
-            ArmLevel::Errors => 0,
-            ArmLevel::Solicited => self.solicited,
-            ArmLevel::Any => self.come,
-        };
-        newest > self.told.max(self.taken)
-    }
+/// Queue pairs whose entries follow each other, and what is to be kicked of them.
+#[derive(Default)]
+struct Touched {
+    qp: Option<(u32, Arc<Qp>)>,
+    send: bool,
+    receive: bool,
+}
 
-    fn count(&mut self, completion: &Completion) {
-        self.come += 1;
-        if completion.status != Status::Success {
-            (self.failed, self.solicited) = (self.come, self.come);
-        } else if matches!(completion.kind, CompletionKind::Receive | CompletionKind::ReceiveWrite) {
-            self.solicited = self.come;
-        }
-    }
-
-    /// Takes all that the device has into the side queue; false: that is more than `depth`, and what did not
-    /// fit is lost. A device rounds the depth up, and would not notice.
-    #[must_use = "a queue that has overrun is to be ended"]
-    fn gather(&mut self, cq: &rdma::Cq, depth: u64, outbox: &mut Outbox) -> bool {
-        let mut room = [rdma::Completion::EMPTY; BATCH];
-        let mut fits = true;
-        loop {
-            let count = match cq.poll(&mut room) {
-                Ok(count) => count,
-                Err(error) => {
-                    tracing::error!(%error, "a completion queue is not read");
-                    return fits;
-                }
-            };
-            for entry in &room[..count] {
-                let Some(qp) = self.qps.get(&entry.qp_number).and_then(Weak::upgrade) else {
-                    tracing::debug!(?entry, "of a queue pair that is gone");
-                    continue;
-                };
-                match qp.completed(entry, outbox) {
-                    Some(completion) if fits && (self.side.len() as u64) < depth => {
-                        self.count(&completion);
-                        self.side.push_back(completion);
-                    }
-                    Some(_) => fits = false,
-                    None => {}
-                }
+impl Touched {
+    /// Has the queues complete what has ended.
+    fn kick(&mut self, outbox: &mut Outbox) {
+        let Some((_, qp)) = &self.qp else { return };
+        if std::mem::take(&mut self.send) {
+            if let Some(held) = qp.sends.ring.kick() {
+                qp.run_sends(held, outbox);
             }
-            if count < room.len() {
-                return fits;
+        }
+        if std::mem::take(&mut self.receive) {
+            if let Some(held) = qp.receives.ring.kick() {
+                qp.run_receives(held, outbox);
             }
         }
     }
@@ -119,35 +86,28 @@ impl Cq {
     ) -> Result<Arc<Self>, Refused> {
         let key = adapter.new_key();
         let notifies = !matches!(notify, Notify::Nobody);
-        let cq = adapter.context.create_cq(depth, notifies.then_some(&adapter.channel), key)?;
+        let channel = notifies.then_some(&adapter.channel);
+        let cq = adapter.context.create_cq(depth, channel, key)?;
         let callback = match notify {
             Notify::Nobody | Notify::Waiters => None,
             Notify::Callback(callback) => Some(Arc::new(callback)),
-        };
-        let book = Book {
-            side: VecDeque::with_capacity(depth as usize),
-            qps: BTreeMap::new(),
-            armed: None,
-            come: 0,
-            taken: 0,
-            told: 0,
-            solicited: 0,
-            failed: 0,
         };
         let cq = Arc::new(Self {
             life,
             adapter: Arc::clone(adapter),
             cq,
             key,
-            depth: AtomicU64::new(depth.into()),
             notifies,
+            ring: CompletionRing::new(depth),
+            gather: Gather::new(Users { qps: BTreeMap::new(), last: 0 }),
             callback: Mutex::new(callback),
             waiters: Event::new(),
             events: EventCounter::new(),
             fired: AtomicU64::new(0),
             notifications: AtomicU64::new(0),
             ended: AtomicU64::new(0),
-            book: Mutex::new(book),
+            users_told: AtomicU64::new(0),
+            watched: AtomicU64::new(0),
         });
         adapter.know_cq(key, &cq);
         let (adapter, key) = (Arc::clone(adapter), key);
@@ -155,67 +115,119 @@ impl Cq {
         Ok(cq)
     }
 
-    pub(super) fn attach(&self, qp: &Arc<Qp>) {
-        lock(&self.book).qps.insert(qp.number(), Arc::downgrade(qp));
+    pub(super) fn attach(self: &Arc<Self>, qp: &Arc<Qp>) {
+        self.with_users(|users| users.qps.insert(qp.number(), Arc::downgrade(qp)));
     }
 
-    pub(super) fn detach(&self, number: u32) {
-        lock(&self.book).qps.remove(&number);
+    pub(super) fn detach(self: &Arc<Self>, number: u32) {
+        self.with_users(|users| users.qps.remove(&number));
     }
 
-    /// Takes up to `out.len()` completions, the oldest first.
+    /// Takes up to `out.len()` completions, the oldest first; looks at the device if it has not enough.
     pub(crate) fn poll<T>(self: &Arc<Self>, out: &mut [T], mut make: impl FnMut(&Completion) -> T) -> usize {
-        let mut outbox = Outbox::new();
-        let mut book = lock(&self.book);
-        self.take_in(&mut book, &mut outbox);
-        let mut filled = 0;
-        while let Some(place) = out.get_mut(filled) {
-            let Some(completion) = book.side.pop_front() else { break };
-            *place = make(&completion);
-            filled += 1;
+        let room = out.len();
+        let mut take = |from: usize| {
+            let copy = |index: usize, payload| out[from + index] = make(&Completion::decode(&payload));
+            from + self.ring.poll(room - from, copy)
+        };
+        let taken = take(0);
+        // Somebody else may be at it: what he takes is polled afterwards.
+        let gathering = if taken < room { self.gather.ask_if_idle() } else { None };
+        let Some(gathering) = gathering else { return taken };
+        self.run(gathering);
+        take(taken)
+    }
+
+    /// Takes what the device has, unless somebody is at it. Never has others go on for its caller, who may
+    /// come again as fast as they can.
+    pub(super) fn look(self: &Arc<Self>) {
+        if let Some(gathering) = self.gather.ask_if_idle() {
+            self.run(gathering);
         }
-        book.taken += filled as u64;
-        drop(book);
-        outbox.emit();
-        filled
     }
 
-    /// Takes what the device has into the side queue, which retires silent requests.
-    pub(super) fn gather(self: &Arc<Self>) {
-        let mut outbox = Outbox::new();
-        self.take_in(&mut lock(&self.book), &mut outbox);
-        outbox.emit();
+    /// Has everything taken that the device has, by this thread or by who is at it.
+    fn gather(self: &Arc<Self>) {
+        if let Some(gathering) = self.gather.ask() {
+            self.run(gathering);
+        }
     }
 
-    /// Takes what the device has; nothing any more, once the queue is dead (CQ-20).
-    fn take_in(self: &Arc<Self>, book: &mut Book, outbox: &mut Outbox) {
-        let works = self.state() == CqState::Working;
-        let depth = if works { self.depth() } else { 0 };
-        if !book.gather(&self.cq, depth, outbox) && works {
-            self.mark(CqState::Overrun);
-            let (cq, armed) = (Arc::clone(self), book.armed.is_some());
-            if armed {
-                self.fire(book, outbox);
+    /// The same, and waits for who is at it. Control.
+    pub(super) fn settle(self: &Arc<Self>) {
+        self.with_users(|_| ());
+    }
+
+    /// Works on the list of users, for which it waits, then takes what the device has. Control.
+    fn with_users<R>(self: &Arc<Self>, work: impl FnOnce(&mut Users) -> R) -> R {
+        let mut gathering = loop {
+            match self.gather.ask_if_idle() {
+                Some(gathering) => break gathering,
+                None => std::thread::yield_now(),
             }
-            // The queue pairs go down on the thread: their locks are not taken below this one.
-            self.adapter.chore_later(move || {
-                cq.break_users();
-                true
-            });
+        };
+        let result = gathering.with(work);
+        self.run(gathering);
+        result
+    }
+
+    fn run(self: &Arc<Self>, gathering: Gathering<'_, Users>) {
+        let mut outbox = Outbox::new();
+        let mut fired = false;
+        gathering
+            .run(|users| self.take_all(users, &mut outbox), || fired |= self.satisfied(self.ring.revisit()));
+        if fired {
+            self.fire(&mut outbox);
+        }
+        outbox.emit();
+    }
+
+    /// Takes all that the device has; the number of the last entry.
+    fn take_all(self: &Arc<Self>, users: &mut Users, outbox: &mut Outbox) -> u64 {
+        let mut room = [rdma::Completion::EMPTY; BATCH];
+        loop {
+            let count = match self.cq.poll(&mut room) {
+                Ok(count) => count,
+                Err(error) => {
+                    tracing::error!(%error, "a completion queue is not read");
+                    return users.last;
+                }
+            };
+            self.dispatch(users, &room[..count], outbox);
+            if count < room.len() {
+                return users.last;
+            }
         }
     }
 
-    /// Adds completions that the device does not bring.
-    pub(super) fn answer(self: &Arc<Self>, completions: &[Completion]) {
-        let mut outbox = Outbox::new();
-        let mut book = lock(&self.book);
-        for completion in completions {
-            book.count(completion);
-            book.side.push_back(*completion);
+    fn dispatch(self: &Arc<Self>, users: &mut Users, entries: &[rdma::Completion], outbox: &mut Outbox) {
+        let mut touched = Touched::default();
+        for entry in entries {
+            if touched.qp.as_ref().is_none_or(|(number, _)| *number != entry.qp_number) {
+                touched.kick(outbox);
+                let qp = users.qps.get(&entry.qp_number).and_then(Weak::upgrade);
+                touched.qp = qp.map(|qp| (entry.qp_number, qp));
+            }
+            let Some((_, qp)) = &touched.qp else {
+                tracing::debug!(?entry, "of a queue pair that is gone");
+                continue;
+            };
+            users.last += 1;
+            match qp.completed(entry, users.last, outbox) {
+                Ended::Send => touched.send = true,
+                Ended::Receive => touched.receive = true,
+                Ended::Shared(completion) => {
+                    let mut pushes = Pushes::new(self);
+                    let failed = completion.status != Status::Success;
+                    let class = if failed { Class::Solicited } else { Class::Unsure };
+                    pushes.add(class, users.last, &completion);
+                    pushes.push();
+                    pushes.announce(outbox);
+                }
+                Ended::Nothing => {}
+            }
         }
-        self.see_to_arm(&mut book, &mut outbox);
-        drop(book);
-        outbox.emit();
+        touched.kick(outbox);
     }
 
     /// Arms, or strengthens the arm; what is new since the last notification notifies at once.
@@ -224,24 +236,17 @@ impl Cq {
             return;
         }
         let mut outbox = Outbox::new();
-        let mut book = lock(&self.book);
-        let before = book.armed;
-        let level = before.map_or(level, |before| if before as u64 > level as u64 { before } else { level });
-        book.armed = Some(level);
-        match (before.is_some_and(is_watched), is_watched(level)) {
-            (false, true) => {
-                self.adapter.watched.fetch_add(1, Ordering::Relaxed); // a hint for the thread, which is woken
-                self.adapter.wake();
+        if self.satisfied(self.ring.arm(level)) {
+            self.fire(&mut outbox);
+        } else {
+            if is_watched(level) {
+                self.watch();
             }
-            (true, false) => {
-                self.adapter.watched.fetch_sub(1, Ordering::Relaxed); // as above
-            }
-            _ => {}
+            self.arm_device(level);
+            // What came before is not told of by the device, which now knows of the arm.
+            self.gather.tell();
+            self.gather();
         }
-        self.arm_device(level);
-        self.take_in(&mut book, &mut outbox);
-        self.see_to_arm(&mut book, &mut outbox);
-        drop(book);
         outbox.emit();
     }
 
@@ -254,75 +259,92 @@ impl Cq {
         }
     }
 
-    /// Fires if the arm is satisfied.
-    fn see_to_arm(self: &Arc<Self>, book: &mut Book, outbox: &mut Outbox) {
-        let Some(level) = book.armed else { return };
-        if self.state() != CqState::Working || book.satisfies(level) {
-            self.fire(book, outbox);
+    /// Has the adapter's thread look into the queue every now and then.
+    fn watch(&self) {
+        // AcqRel: one of those who change it counts.
+        if self.watched.swap(1, Ordering::AcqRel) == 0 {
+            self.adapter.watched.fetch_add(1, Ordering::Relaxed); // a hint for the thread, which is woken
+            self.adapter.wake();
         }
     }
 
-    fn fire(self: &Arc<Self>, book: &mut Book, outbox: &mut Outbox) {
-        if book.armed.take().is_some_and(is_watched) {
+    fn unwatch(&self) {
+        // AcqRel: as in `watch`; whoever arms afterwards watches again.
+        if self.watched.swap(0, Ordering::AcqRel) != 0 {
             self.adapter.watched.fetch_sub(1, Ordering::Relaxed); // a hint for the thread
         }
-        book.told = book.come;
+    }
+
+    /// The device has told of something.
+    pub(super) fn notified(self: &Arc<Self>) {
+        self.gather.tell();
+        self.gather();
+        if let Some(level) = self.ring.armed() {
+            // It was a silent success that is told to nobody, or it has been polled meanwhile.
+            self.arm_device(level);
+            self.gather.tell();
+            self.gather();
+        }
+    }
+
+    /// Errors satisfy an arm for solicited completions, also with devices that do not tell of them then; and
+    /// an overrun any arm, which only who takes an entry too much notices.
+    pub(super) fn look_for_errors(self: &Arc<Self>) {
+        // Relaxed: a hint; who arms so from now on wakes the thread.
+        if self.watched.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        self.gather();
+        if !self.ring.armed().is_some_and(is_watched) {
+            self.unwatch();
+            // Armed in between, it is watched again.
+            if self.ring.armed().is_some_and(is_watched) {
+                self.watch();
+            }
+        }
+    }
+
+    /// The arm was satisfied, and the caller has it fire; nothing is held back here.
+    pub(super) fn satisfied(&self, notice: Notice) -> bool {
+        notice != Notice::None
+    }
+
+    pub(super) fn fire(self: &Arc<Self>, outbox: &mut Outbox) {
         self.fired.fetch_add(1, Ordering::Relaxed); // the counter's read-modify-writes order it
         if self.events.raise() {
             outbox.push(Arc::clone(self) as Arc<dyn Deliver>);
         }
     }
 
-    /// The device has told of something.
-    pub(super) fn notified(self: &Arc<Self>) {
-        let mut outbox = Outbox::new();
-        let mut book = lock(&self.book);
-        self.take_in(&mut book, &mut outbox);
-        self.see_to_arm(&mut book, &mut outbox);
-        if let Some(level) = book.armed {
-            // It was a silent success that is told to nobody, or it has been polled meanwhile.
-            self.arm_device(level);
-            self.take_in(&mut book, &mut outbox);
-            self.see_to_arm(&mut book, &mut outbox);
-        }
-        drop(book);
-        outbox.emit();
-    }
-
-    /// Errors satisfy an arm for solicited completions, also with devices that do not tell of them then; and
-    /// an overrun any arm, which only who takes an entry too much notices.
-    pub(super) fn look_for_errors(self: &Arc<Self>) {
-        let mut outbox = Outbox::new();
-        let mut book = lock(&self.book);
-        if book.armed.is_some_and(is_watched) {
-            self.take_in(&mut book, &mut outbox);
-            if book.armed == Some(ArmLevel::Solicited) && book.failed > book.told.max(book.taken) {
-                self.fire(&mut book, &mut outbox);
-            }
-        }
-        drop(book);
-        outbox.emit();
-    }
-
     /// The queue is dead, and its queue pairs with it.
     pub(super) fn end(self: &Arc<Self>, state: CqState) {
-        let mut outbox = Outbox::new();
-        let mut book = lock(&self.book);
-        self.take_in(&mut book, &mut outbox); // what fitted can still be polled (CQ-23)
-        self.mark(state);
-        self.see_to_arm(&mut book, &mut outbox);
-        drop(book);
+        self.settle(); // what fitted can still be polled (CQ-23)
+        let number = if state == CqState::Overrun { 1 } else { 2 };
+        self.ended.fetch_max(number, Ordering::Release); // pairs with `state`
+        let (mut note, mut outbox) = (Announcement::default(), Outbox::new());
+        self.ring.fail(&mut note);
+        if self.satisfied(self.ring.announce(note)) {
+            self.fire(&mut outbox);
+        }
         outbox.emit();
         self.break_users();
     }
 
-    fn mark(&self, state: CqState) {
-        let number = if state == CqState::Overrun { 1 } else { 2 };
-        self.ended.store(number, Ordering::Release); // pairs with `state`
+    /// More has come than fits: its queue pairs go down, on the thread, where nothing is held.
+    #[cold]
+    pub(super) fn overran(self: &Arc<Self>) {
+        // Relaxed: only who is first counts.
+        if self.users_told.swap(1, Ordering::Relaxed) == 0 {
+            let cq = Arc::clone(self);
+            self.adapter.chore_later(move || {
+                cq.break_users();
+                true
+            });
+        }
     }
 
-    fn break_users(&self) {
-        let qps: Vec<_> = lock(&self.book).qps.values().filter_map(Weak::upgrade).collect();
+    fn break_users(self: &Arc<Self>) {
+        let qps: Vec<_> = self.with_users(|users| users.qps.values().filter_map(Weak::upgrade).collect());
         qps.iter().for_each(|qp| qp.break_down());
     }
 
@@ -334,6 +356,7 @@ impl Cq {
     pub(crate) fn state(&self) -> CqState {
         // Acquire: pairs with `end`.
         match self.ended.load(Ordering::Acquire) {
+            0 if self.ring.has_overrun() => CqState::Overrun,
             0 => CqState::Working,
             1 => CqState::Overrun,
             _ => CqState::Fatal,
@@ -341,18 +364,17 @@ impl Cq {
     }
 
     pub(crate) fn depth(&self) -> u64 {
-        self.depth.load(Ordering::Relaxed) // a figure
+        self.ring.depth()
     }
 
     pub(crate) fn len(self: &Arc<Self>) -> u64 {
-        self.gather();
-        lock(&self.book).side.len() as u64
+        self.settle();
+        self.ring.len()
     }
 
     pub(crate) fn counters(&self) -> CqCounters {
-        let book = lock(&self.book);
         let notifications = self.notifications.load(Ordering::Relaxed); // a figure
-        CqCounters { polled: book.taken, entries: book.side.len() as u64, notifications }
+        CqCounters { polled: self.ring.polled(), entries: self.ring.len(), notifications }
     }
 
     pub(crate) fn listen(&self) -> EventListener {
@@ -366,18 +388,19 @@ impl Cq {
     }
 
     pub(crate) fn resize(self: &Arc<Self>, depth: u32) -> Result<(), Refused> {
-        self.gather();
-        let entries = lock(&self.book).side.len() as u64;
-        if entries > depth.into() {
-            return Err(Crowded { entries }.into());
+        self.settle();
+        let before = self.ring.depth() as u32;
+        self.ring.resize(depth)?;
+        if let Err(error) = self.cq.resize(depth) {
+            self.ring.resize(before)?;
+            return Err(error.into());
         }
-        self.cq.resize(depth)?;
-        self.depth.store(depth.into(), Ordering::Relaxed); // a figure
         Ok(())
     }
 
     fn tell(&self) {
         self.notifications.fetch_add(1, Ordering::Relaxed); // a figure
+        self.ring.note_notified();
         self.waiters.notify(usize::MAX);
         let callback = lock(&self.callback).clone();
         if let Some(callback) = callback {
@@ -409,9 +432,7 @@ impl Deliver for Cq {
 
 impl Drop for Cq {
     fn drop(&mut self) {
-        if lock(&self.book).armed.is_some_and(is_watched) {
-            self.adapter.watched.fetch_sub(1, Ordering::Relaxed); // a hint for the thread
-        }
+        self.unwatch();
     }
 }
 

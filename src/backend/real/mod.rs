@@ -3,16 +3,20 @@
 //! Each object wraps one of verbs and has a [`Life`](crate::device::lifetime::Life) as the emulated ones do.
 //! What verbs does otherwise is made good here:
 //! - **Shadows** ([`shadow`]). Each queue remembers of every request what verbs does not bring back: context,
-//!   kind, length, whether it is silent. Successes of silent requests are retired by the next completion
-//!   behind them; now and then one of them is signalled for that, and its completion swallowed.
-//! - **Completion queues** ([`cq`]) find the queue pair of an entry, and keep what was taken from the device
-//!   before its user asked in a side queue, out of which results come first.
+//!   kind, length, whether it is silent. It is a ring as the emulated device has it: whoever has its role
+//!   gives the device what was posted ([`engine`]), and completes what the device has told of. Successes of
+//!   silent requests are retired by the next completion behind them; now and then one of them is signalled
+//!   for that, and its completion swallowed.
+//! - **Completion queues** ([`cq`]) find the queue pair of an entry and the request that it ends
+//!   ([`dispatch`]). Completions go into a ring, out of which results come first; who takes entries from the
+//!   device is a role too, and pollers that do not get it go on.
 //! - **One thread** for each adapter ([`adapter`]) waits for what the device and the connection manager tell.
 //! - **Connectors** ([`connect`]) run the machine of `cm`, as those of a NET do: here its messages are calls
 //!   of rdma_cm, and the events of rdma_cm its messages.
 //!
-//! A post takes one lock of its queue here, and a poll that of its completion queue, beside the provider's
-//! own. May come in: moderated notifications. Not here: names, statuses and limits of the face, calls of
+//! Posts, polls and deliveries take no lock here but the provider's own, and on bad ways: when a connection
+//! breaks, and to explain a receive that failed; a bind takes that of its window. Control calls wait for a
+//! role. May come in: moderated notifications. Not here: names, statuses and limits of the face, calls of
 //! the C libraries. Without unsafe code but for the registration of memory ([`memory`]).
 
 mod adapter;
@@ -20,14 +24,18 @@ mod capabilities;
 mod close;
 mod connect;
 mod cq;
+mod dispatch;
 mod endpoint;
+mod engine;
 mod features;
 mod hear;
 mod listen;
 mod memory;
 mod post;
+mod push;
 mod qp;
 mod receive;
+mod request;
 mod shadow;
 mod srq;
 mod status;

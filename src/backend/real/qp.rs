@@ -5,18 +5,19 @@
 
 #![forbid(unsafe_code)]
 
-use super::receive::Receives;
-use super::shadow::Shadow;
-use super::{Adapter, Cq, Pd, Srq, capabilities, lock, status, window};
+use super::receive::Kept;
+use super::shadow::{Figure, Shadow};
+use super::window::Bindings;
+use super::{Adapter, Cq, Pd, Srq, capabilities, lock};
 use crate::backend::{self, QpDescription, Refused};
 use crate::cm::ReadLimits;
 use crate::device::callbacks::{Deliver, Outbox};
 use crate::device::lifetime::{Hold, Life};
 use crate::device::qp::{QpCounters, Rules};
 use crate::ring::EventCounter;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, fence};
 use crate::time::Span;
-use crate::work::{Completion, Detail, Qpn, Status};
+use crate::work::{Qpn, SendRequest};
 use qpair_rdma_core::cm::Id;
 use qpair_rdma_core::{self as rdma, QpAttributes, QpState};
 use std::fmt;
@@ -35,32 +36,6 @@ pub(super) enum Phase {
     Closed = 3,
 }
 
-/// The send queue.
-#[derive(Debug)]
-pub(super) struct Sends {
-    pub(super) shadow: Shadow,
-    pub(super) deferred: super::post::Deferred,
-    pub(super) figures: Figures,
-}
-
-/// What a queue has done.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Figures {
-    completed: u64,
-    bytes: u64,
-    failed: u64,
-    not_ready: u64,
-}
-
-impl Figures {
-    fn count(&mut self, retired: u64, completion: &Completion) {
-        self.completed += retired;
-        self.bytes += u64::from(completion.length);
-        self.failed += u64::from(completion.status != Status::Success);
-        self.not_ready += u64::from(completion.status == Status::RnrRetryExceeded);
-    }
-}
-
 type Hook = Arc<dyn Fn() + Send + Sync>;
 
 /// A queue pair.
@@ -74,12 +49,20 @@ pub(crate) struct Qp {
     pub(super) send_cq: Arc<Cq>,
     pub(super) receive_cq: Arc<Cq>,
     pub(super) srq: Option<Arc<Srq>>,
-    pub(super) sends: Mutex<Sends>,
-    pub(super) receives: Mutex<Receives>,
+    pub(super) sends: Shadow,
+    /// Ticket after the last send that the device will tell of; written in the role of the send queue.
+    pub(super) signalled: Figure,
+    pub(super) bindings: Mutex<Bindings>,
+    pub(super) receives: Shadow,
+    pub(super) kept: Kept,
+    /// Not 0: the unconnected queue pair is being flushed, and has had so many receives before, less 1.
+    pub(super) flushing: AtomicU64,
     pub(super) max: Maxima,
     pub(super) rules: Rules,
     rnr_limit: Option<Span>,
     phase: AtomicU64,
+    /// Not 0: the device's queue pair is in error, where it cancels what it gets.
+    pub(super) in_error: AtomicU64,
     /// Reads that this side may have in progress.
     pub(super) outbound_reads: AtomicU64,
     /// Not 0: the device's queue pair has left Init.
@@ -97,12 +80,13 @@ pub(super) struct Maxima {
     pub(super) send_sge: u32,
     pub(super) receive_sge: u32,
     pub(super) inline: u32,
-    pub(super) send_depth: u32,
 }
 
 /// Bits of a request's number, above its ticket: of which queue it is.
 pub(super) const RECEIVE: u64 = 1 << 63;
 pub(super) const SHARED: u64 = 1 << 62;
+/// Not a request of the user: those up to the ticket have ended.
+pub(super) const END: u64 = 1 << 61;
 
 /// The port that is used; devices with several have an adapter for the first.
 const PORT: u8 = 1;
@@ -130,17 +114,13 @@ impl Qp {
         let qp = create(&pd, &of, [&send_cq, &receive_cq], srq.as_deref(), key)?;
         qp.modify(&to_init(&adapter))?;
         let life = Life::new(holds);
-        let sends = Sends {
-            shadow: Shadow::new(of.send_depth),
-            deferred: super::post::Deferred::new(of.send_depth, of.send_sge, of.inline),
-            figures: Figures::default(),
-        };
         let max = Maxima {
             send_sge: of.send_sge.min(capabilities::SGE),
             receive_sge: of.receive_sge.min(capabilities::SGE),
             inline: of.inline.min(capabilities::INLINE),
-            send_depth: of.send_depth,
         };
+        let side_words = SendRequest::side_words(max.send_sge, max.inline);
+        let receive_depth = if srq.is_some() { 0 } else { of.receive_depth };
         let qp = Arc::new(Self {
             quiet: Mutex::new(Some(life.hold())),
             life,
@@ -152,12 +132,17 @@ impl Qp {
             send_cq,
             receive_cq,
             srq,
-            sends: Mutex::new(sends),
-            receives: Mutex::new(Receives::new(of.receive_depth, max.receive_sge)),
+            sends: Shadow::new(of.send_depth, side_words),
+            signalled: Figure::default(),
+            bindings: Mutex::default(),
+            receives: Shadow::new(receive_depth, SendRequest::side_words(max.receive_sge, 0)),
+            kept: Kept::new(receive_depth, max.receive_sge),
+            flushing: AtomicU64::new(0),
             max,
             rules: of.rules,
             rnr_limit: of.rnr_limit,
             phase: AtomicU64::new(Phase::Unconnected as u64),
+            in_error: AtomicU64::new(0),
             outbound_reads: AtomicU64::new(0),
             moved: AtomicU64::new(0),
             tied: AtomicU64::new(0),
@@ -206,7 +191,7 @@ impl Qp {
     }
 
     /// Moves the device's queue pair as the connection manager says, so that it receives and sends.
-    pub(super) fn ready(&self, id: &Id, limits: ReadLimits) -> Result<(), rdma::Error> {
+    pub(super) fn ready(self: &Arc<Self>, id: &Id, limits: ReadLimits) -> Result<(), rdma::Error> {
         self.settle_flush();
         // Relaxed: published by the phase.
         self.outbound_reads.store(limits.outbound.into(), Ordering::Relaxed);
@@ -226,22 +211,53 @@ impl Qp {
     }
 
     /// The device's queue pair is put back to Init, with its receives, if it had left it.
-    pub(super) fn back_to_init(&self) -> Result<(), rdma::Error> {
+    pub(super) fn back_to_init(self: &Arc<Self>) -> Result<(), rdma::Error> {
         self.unset_connected();
         // AcqRel: pairs with `ready`.
         if self.moved.swap(0, Ordering::AcqRel) == 0 || self.phase() != Phase::Unconnected {
             return Ok(());
         }
-        let mut receives = lock(&self.receives);
-        self.qp.modify(&QpAttributes::to(QpState::Reset))?;
-        self.qp.modify(&to_init(&self.adapter))?;
-        receives.post_all(&self.qp)
+        self.settle_flush();
+        self.with_receives(|qp, held, ender| {
+            qp.pass_receives(held, ender);
+            qp.kept.hold_back(true);
+        });
+        let reset = self.reset();
+        // What had completed before is not posted again.
+        self.receive_cq.settle();
+        self.with_receives(|qp, held, ender| {
+            let back = reset.and_then(|()| qp.qp.modify(&to_init(&qp.adapter))).and_then(|()| {
+                held.pass(&qp.receives.ring, ender);
+                qp.post_again()
+            });
+            qp.kept.hold_back(false);
+            back
+        })
+    }
+
+    /// Puts the device's queue pair back to Reset, where it forgets its requests.
+    pub(super) fn reset(&self) -> Result<(), rdma::Error> {
+        self.qp.modify(&QpAttributes::to(QpState::Reset))
     }
 
     /// Moves the device's queue pair to error, in which it cancels everything.
-    pub(super) fn move_to_error(&self) {
-        if let Err(error) = self.qp.modify(&QpAttributes::to(QpState::Error)) {
+    pub(super) fn move_to_error(&self) -> bool {
+        fence!(ErrorFence, "the phase is set before the device cancels: a receive it gets later is seen");
+        let moved = self.qp.modify(&QpAttributes::to(QpState::Error));
+        if let Err(error) = &moved {
             tracing::warn!(qp = self.number(), %error, "not moved to error; the device may be gone");
+        }
+        moved.is_ok()
+    }
+
+    /// The same for one that stays there; silent requests are told of, and deferred ones cancelled too.
+    pub(super) fn end_in_error(self: &Arc<Self>, outbox: &mut Outbox) {
+        if self.move_to_error() {
+            self.in_error.store(1, Ordering::Relaxed); // the kick that follows orders it
+        }
+        let exposed = self.sends.ring.doorbell();
+        if let Some(held) = exposed.or_else(|| self.sends.ring.kick()) {
+            self.run_sends(held, outbox);
         }
     }
 
@@ -258,105 +274,31 @@ impl Qp {
         outbox.emit();
     }
 
-    fn broken(self: &Arc<Self>, outbox: &mut Outbox) {
+    pub(super) fn broken(self: &Arc<Self>, outbox: &mut Outbox) {
         if self.set_phase(Phase::Error) {
-            self.move_to_error();
+            self.end_in_error(outbox);
             if self.fatal.raise() {
                 outbox.push(Arc::clone(self) as Arc<dyn Deliver>);
             }
         }
     }
 
-    /// What an entry of the device's completion queue tells the user, if anything.
-    pub(super) fn completed(
-        self: &Arc<Self>,
-        entry: &rdma::Completion,
-        outbox: &mut Outbox,
-    ) -> Option<Completion> {
-        let ticket = entry.id & !(RECEIVE | SHARED);
-        let tell = |slot, retired, figures: &mut Figures| {
-            let mut completion = status::completion(&slot, entry, self.qpn(), self.context);
-            // The first to be flushed of a queue pair that nobody has broken is what has broken it: soft-RoCE
-            // says no more of a bind or an invalidation that it refuses.
-            let refuses = matches!(entry.status, rdma::Status::Flushed | rdma::Status::LocalOperationError)
-                || entry.status == rdma::Status::BindError;
-            if refuses && self.phase() == Phase::Connected {
-                if let Some((status, detail)) = window::refusal(&slot) {
-                    (completion.status, completion.detail) = (status, detail);
-                }
-            }
-            figures.count(retired, &completion);
-            (!slot.silent || completion.status != Status::Success).then_some(completion)
-        };
-        let told = if entry.id & SHARED != 0 {
-            let srq = self.srq.as_ref()?;
-            // Looked at before its place can be another receive's.
-            let bad = entry.status == rdma::Status::LocalOperationError;
-            let takes = bad.then(|| srq.with_entries(ticket, |entries| self.takes(entries)));
-            let told = tell(srq.retire(ticket)?, 1, &mut lock(&self.receives).figures);
-            told.map(|told| explained(told, takes.flatten().unwrap_or(false)))
-        } else if entry.id & RECEIVE != 0 {
-            let mut receives = lock(&self.receives);
-            let (slot, retired) = receives.shadow.retire(ticket)?;
-            let told = tell(slot, retired, &mut receives.figures);
-            let bad = entry.status == rdma::Status::LocalOperationError;
-            told.map(|told| explained(told, bad && self.takes(receives.entries_of(ticket))))
-        } else {
-            let mut sends = lock(&self.sends);
-            let (slot, retired) = sends.shadow.retire(ticket)?;
-            tell(slot, retired, &mut sends.figures)
-        };
-        if entry.id & (RECEIVE | SHARED) != 0 && entry.status == rdma::Status::Success {
-            // Who has received a message may answer it, before its accept is done (Q-12, CONN-43).
-            self.open();
-        }
-        // A queue pair that is connected flushes only what stands behind a failure.
-        let flushed = entry.status == rdma::Status::Flushed && self.phase() != Phase::Connected;
-        if entry.status != rdma::Status::Success && !flushed {
-            self.broken(outbox);
-        }
-        told
-    }
-
-    /// The memory of a receive may be written.
-    fn takes(&self, entries: &[rdma::Sge]) -> bool {
-        entries.iter().all(|entry| self.adapter.takes(self.pd.number, entry))
-    }
-
     pub(crate) fn counters(&self) -> QpCounters {
         // What has completed and nobody has polled is not pending.
-        self.send_cq.gather();
-        self.receive_cq.gather();
-        let (pending, out) = {
-            let sends = lock(&self.sends);
-            (sends.shadow.len(), sends.figures)
-        };
-        let receives = lock(&self.receives);
-        let in_ = receives.figures;
+        self.send_cq.settle();
+        self.receive_cq.settle();
+        let (out, in_) = (&self.sends.figures, &self.receives.figures);
         QpCounters {
-            sends_pending: pending,
-            receives_pending: receives.shadow.len(),
-            sends_completed: out.completed,
-            receives_completed: in_.completed,
-            bytes_out: out.bytes,
-            bytes_in: in_.bytes,
-            failed: out.failed + in_.failed,
-            receiver_not_ready: out.not_ready,
+            sends_pending: self.sends.ring.pending(),
+            receives_pending: self.receives.ring.pending(),
+            sends_completed: out.completed.get(),
+            receives_completed: in_.completed.get(),
+            bytes_out: out.bytes.get(),
+            bytes_in: in_.bytes.get(),
+            failed: out.failed.get() + in_.failed.get(),
+            receiver_not_ready: out.not_ready.get(),
         }
     }
-}
-
-/// Soft-RoCE says of a receive only that the request is bad, both if the message is too long for it and if
-/// its memory may not be written.
-fn explained(mut told: Completion, takes: bool) -> Completion {
-    if told.status == Status::LocalQpOperation {
-        (told.status, told.detail) = if takes {
-            (Status::LocalLength, Detail::ReceiveTooSmall)
-        } else {
-            (Status::LocalProtection, Detail::None)
-        };
-    }
-    told
 }
 
 /// Makes the device's queue pair.

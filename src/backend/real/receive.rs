@@ -1,87 +1,70 @@
-//! Receives: the shadow keeps their entries too, since they may have to be posted once more.
+//! Receives: their entries are kept beside the ring, since they may have to be posted once more.
 
 #![forbid(unsafe_code)]
 
-use super::qp::{Figures, Phase, Qp, RECEIVE};
-use super::shadow::{Shadow, Slot};
-use super::{capabilities, lock};
-use crate::device::qp::PostRefused;
-use crate::work::{CompletionKind, Sge};
+use super::qp::{Qp, RECEIVE};
+use super::request::entry;
+use super::shadow::Figure;
+use crate::device::callbacks::Outbox;
+use crate::device::qp::{PostRefused, put_entries, receive_request};
+use crate::ring::Post;
+use crate::work::{Sge, sge_from_words, sge_to_words};
 use qpair_rdma_core as rdma;
 use std::sync::Arc;
 
-/// The receive queue.
+pub(super) use super::request::entries;
+
+/// Where the bytes of the receives go that the device has, and whether it gets any.
 #[derive(Debug)]
-pub(super) struct Receives {
-    pub(super) shadow: Shadow,
-    pub(super) figures: Figures,
-    /// Entries of the receives, by ticket, as many places for each as there may be.
-    entries: Vec<rdma::Sge>,
-    counts: Vec<u8>,
-    depth: u32,
-    sge: u32,
-    /// From this ticket on they are kept back from the device, which is being flushed.
-    pub(super) kept_from: Option<u64>,
+pub(super) struct Kept {
+    /// For each receive how many entries, then the entries, in two words each; written in the role of the
+    /// receive queue before the device gets the receive, read by who has a completion of it or the role.
+    words: Box<[Figure]>,
+    depth: u64,
+    stride: usize,
+    /// Not 0: receives are held back from the device, which is being flushed. Written in the role.
+    held_back: Figure,
 }
 
-/// An entry as verbs has it.
-pub(super) fn entry(sge: &Sge) -> rdma::Sge {
-    rdma::Sge { address: sge.address, length: sge.length, lkey: sge.token.0 }
-}
-
-/// The entries of a list, on the stack of a post.
-pub(super) fn entries(sgl: &[Sge]) -> [rdma::Sge; capabilities::SGE as usize] {
-    let mut all = [rdma::Sge { address: 0, length: 0, lkey: 0 }; capabilities::SGE as usize];
-    all.iter_mut().zip(sgl).for_each(|(place, sge)| *place = entry(sge));
-    all
-}
-
-impl Receives {
+impl Kept {
     pub(super) fn new(depth: u32, sge: u32) -> Self {
-        let none = rdma::Sge { address: 0, length: 0, lkey: 0 };
-        Self {
-            shadow: Shadow::new(depth),
-            figures: Figures::default(),
-            entries: vec![none; depth as usize * sge as usize],
-            counts: vec![0; depth as usize],
-            depth,
-            sge,
-            kept_from: None,
+        let stride = 1 + 2 * sge as usize;
+        let words = (0..depth as usize * stride).map(|_| Figure::default()).collect();
+        Self { words, depth: depth.into(), stride, held_back: Figure::default() }
+    }
+
+    fn of(&self, ticket: u64) -> (&Figure, &[Figure]) {
+        let from = (ticket % self.depth) as usize * self.stride;
+        (&self.words[from], &self.words[from + 1..from + self.stride])
+    }
+
+    pub(super) fn keep(&self, ticket: u64, list: &[rdma::Sge]) {
+        let (count, words) = self.of(ticket);
+        count.set(list.len() as u64);
+        for (places, entry) in words.chunks_exact(2).zip(list) {
+            let rdma::Sge { address, length, lkey } = *entry;
+            let sge = Sge { address, length, token: crate::work::Key(lkey) };
+            places.iter().zip(sge_to_words(sge)).for_each(|(place, word)| place.set(word));
         }
     }
 
-    /// Where a ticket has its entries.
-    fn place(&self, ticket: u64) -> (usize, usize) {
-        let index = (ticket % u64::from(self.depth)) as usize;
-        (index, index * self.sge as usize)
+    /// Looks at where the bytes of a receive go that the device has.
+    pub(super) fn with_entries<R>(&self, ticket: u64, look: impl FnOnce(&[rdma::Sge]) -> R) -> R {
+        let (count, words) = self.of(ticket);
+        let mut list = entries(&[]);
+        let count = count.get() as usize;
+        for (place, words) in list[..count].iter_mut().zip(words.chunks_exact(2)) {
+            *place = entry(&sge_from_words([words[0].get(), words[1].get()]));
+        }
+        look(&list[..count])
     }
 
-    fn keep(&mut self, ticket: u64, sgl: &[Sge]) {
-        let (index, from) = self.place(ticket);
-        self.counts[index] = sgl.len() as u8;
-        self.entries[from..from + sgl.len()].iter_mut().zip(sgl).for_each(|(place, sge)| *place = entry(sge));
+    pub(super) fn is_held_back(&self) -> bool {
+        self.held_back.get() != 0
     }
 
-    fn post(&self, qp: &rdma::Qp, ticket: u64) -> Result<(), rdma::Error> {
-        qp.post_receive(ticket | RECEIVE, self.entries_of(ticket))
-    }
-
-    /// Where the bytes of a receive go.
-    pub(super) fn entries_of(&self, ticket: u64) -> &[rdma::Sge] {
-        let (index, from) = self.place(ticket);
-        &self.entries[from..from + usize::from(self.counts[index])]
-    }
-
-    /// Gives the device, which has none, all that are pending.
-    pub(super) fn post_all(&mut self, qp: &rdma::Qp) -> Result<(), rdma::Error> {
-        self.kept_from = None;
-        let first = self.shadow.first();
-        (first..first + self.shadow.len()).try_for_each(|ticket| self.post(qp, ticket))
-    }
-
-    /// The ticket of the next receive.
-    pub(super) fn next_ticket(&self) -> u64 {
-        self.shadow.first() + self.shadow.len()
+    pub(super) fn hold_back(&self, held_back: bool) {
+        self.held_back.set(held_back.into());
     }
 }
 
@@ -90,34 +73,46 @@ impl Qp {
         if self.srq.is_some() {
             return Err(PostRefused::HasSharedQueue);
         }
-        if sgl.len() > self.max.receive_sge as usize {
-            return Err(PostRefused::TooManyEntries { got: sgl.len(), max: self.max.receive_sge });
-        }
-        let mut receives = lock(&self.receives);
-        if receives.shadow.is_full() {
-            // Completions that nobody has polled yet have their room again, as with NDK.
-            drop(receives);
-            self.receive_cq.gather();
-            receives = lock(&self.receives);
-        }
-        let full = PostRefused::Full { depth: receives.depth.into() };
-        if receives.shadow.is_full() {
-            return Err(full);
-        }
-        let slot = Slot { context, kind: CompletionKind::Receive, silent: false, length: 0 };
-        let ticket = receives.shadow.push(slot, true);
-        receives.keep(ticket, sgl);
-        if receives.kept_from.is_none() {
-            if let Err(error) = receives.post(&self.qp, ticket) {
-                tracing::warn!(qp = self.number(), %error, "a receive was refused");
-                receives.shadow.pop();
-                return Err(full);
+        let request = receive_request(context, sgl, self.max.receive_sge)?;
+        for again in [false, true] {
+            let posted = self.receives.ring.post(1, Post::Plain, |_, payload, side| {
+                request.encode(payload);
+                put_entries(sgl, side);
+            });
+            if let Some(held) = posted.held {
+                let mut outbox = Outbox::new();
+                self.run_receives(held, &mut outbox);
+                outbox.emit();
+            }
+            if posted.refused.is_none() {
+                return Ok(());
+            }
+            if !again {
+                // Completions that nobody has polled yet have their room again, as with NDK.
+                self.receive_cq.look();
             }
         }
-        drop(receives);
-        if self.phase() as u64 >= Phase::Error as u64 {
-            self.move_to_error(); // else soft-RoCE leaves it where it is for ever
-        }
-        Ok(())
+        Err(PostRefused::Full { depth: self.receives.ring.depth() })
     }
+
+    /// Gives the device, which has none, those that it had; in the role of the receive queue.
+    pub(super) fn post_again(&self) -> Result<(), rdma::Error> {
+        (self.receives.figures.completed.get()..self.receives.given.get()).try_for_each(|ticket| {
+            self.kept.with_entries(ticket, |list| self.qp.post_receive(ticket | RECEIVE, list))
+        })
+    }
+}
+
+#[test]
+fn entries_are_kept_by_ticket() {
+    let kept = Kept::new(3, 2);
+    let sge = |address| rdma::Sge { address, length: address as u32 + 1, lkey: 7 };
+    kept.keep(4, &[sge(1), sge(2)]);
+    kept.keep(5, &[]);
+    kept.keep(6, &[sge(3)]);
+    assert_eq!(kept.with_entries(4, <[_]>::to_vec), [sge(1), sge(2)]);
+    assert_eq!(kept.with_entries(5, <[_]>::to_vec), []);
+    assert_eq!(kept.with_entries(6, <[_]>::to_vec), [sge(3)]);
+    kept.keep(7, &[sge(9)]);
+    assert_eq!(kept.with_entries(7, <[_]>::to_vec), [sge(9)], "in the place of 4");
 }

@@ -1,15 +1,18 @@
 //! Memory windows of type 2: bound and invalidated by requests.
 //!
 //! Nothing of a bind is held back: one that may be deferred goes with what was deferred before it, at once.
+//! A bind names objects of the C library, which do not fit a slot: they wait beside the queue, and posting
+//! one takes a lock of the window and, for a moment, that of those who wait.
 
 #![forbid(unsafe_code)]
 
-use super::shadow::Slot;
 use super::{Adapter, Pd, Qp, Region, lock};
 use crate::backend::Refused;
+use crate::device::callbacks;
 use crate::device::qp::{How, PostRefused};
-use crate::memory::{Binding, Rights};
-use crate::work::{CompletionKind, Detail, Key, RequestFlags, Status};
+use crate::memory::{self, Rights};
+use crate::ring::Post;
+use crate::work::{CompletionKind, Detail, Key, Opcode, SendRequest, Status};
 use qpair_rdma_core::{self as rdma, Access};
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -19,12 +22,13 @@ pub(crate) struct Window {
     adapter: Arc<Adapter>,
     /// The key that tells it from others, as it came.
     pub(crate) home: Key,
-    held: Mutex<Held>,
+    /// Held while a request on the window is posted.
+    keys: Mutex<Keys>,
+    /// Until it is closed; held while the device gets a bind.
+    mw: Mutex<Option<rdma::Mw>>,
 }
 
-struct Held {
-    /// Until it is closed.
-    mw: Option<rdma::Mw>,
+struct Keys {
     /// The key of the last bind that was posted, or the one it came with.
     key: u32,
     /// A bind was posted, and no invalidation since.
@@ -33,18 +37,64 @@ struct Held {
     used: bool,
 }
 
+/// A bind that the device has not got yet.
+pub(super) struct Binding {
+    window: Arc<Window>,
+    region: Arc<Region>,
+    binding: memory::Binding,
+    replaces: u32,
+    rkey: u32,
+}
+
+/// Binds that the device has not got yet, by number.
+#[derive(Default)]
+pub(super) struct Bindings {
+    next: u64,
+    waiting: Vec<(u64, Box<Binding>)>,
+}
+
+impl Binding {
+    /// Does something with the operation of verbs.
+    pub(super) fn with_operation(
+        &self,
+        with: impl FnOnce(rdma::Operation<'_>) -> Result<(), rdma::Error>,
+    ) -> Result<(), rdma::Error> {
+        let mw = lock(&self.window.mw);
+        let Some(window) = &*mw else { return Err(gone()) };
+        let done = self.region.with_mr(|region| {
+            with(rdma::Operation::Bind(rdma::Bind {
+                window,
+                replaces: self.replaces,
+                rkey: self.rkey,
+                region,
+                address: self.binding.address,
+                length: self.binding.length,
+                access: access(self.binding.rights),
+            }))
+        });
+        done.unwrap_or_else(|| Err(gone()))
+    }
+}
+
+/// The objects of a request were closed before the device got it.
+pub(super) fn gone() -> rdma::Error {
+    let problem = "was closed while a request on it was pending";
+    rdma::Error::Unfit { call: "post", argument: "the window or its region", problem }
+}
+
 impl Window {
     pub(crate) fn new(pd: &Pd) -> Result<Arc<Self>, Refused> {
         let mw = pd.pd.create_mw()?;
         let key = mw.first_rkey();
-        let held = Held { mw: Some(mw), key, bound: false, used: false };
-        Ok(Arc::new(Self { adapter: Arc::clone(&pd.adapter), home: Key(key), held: Mutex::new(held) }))
+        let keys = Mutex::new(Keys { key, bound: false, used: false });
+        let (adapter, mw) = (Arc::clone(&pd.adapter), Mutex::new(Some(mw)));
+        Ok(Arc::new(Self { adapter, home: Key(key), keys, mw }))
     }
 
     /// The key of the last bind posted; 0 before the first.
     pub(crate) fn latest_key(&self) -> Key {
-        let held = lock(&self.held);
-        if held.used { Key(held.key) } else { Key::default() }
+        let keys = lock(&self.keys);
+        if keys.used { Key(keys.key) } else { Key::default() }
     }
 
     /// Destroys it, bound or not; `done` is called when it is gone.
@@ -62,13 +112,13 @@ impl Window {
     }
 
     fn destroy(&self) -> bool {
-        let mut held = lock(&self.held);
-        let Some(mw) = held.mw.take() else { return true };
+        let mut held = lock(&self.mw);
+        let Some(mw) = held.take() else { return true };
         match mw.close() {
             Ok(()) => true,
             Err(refused) => {
                 tracing::debug!(error = %refused.error, "a window is not destroyed yet");
-                held.mw = Some(refused.object);
+                *held = Some(refused.object);
                 false
             }
         }
@@ -79,42 +129,62 @@ impl Qp {
     /// Posts the binding of a window; gives its new key.
     pub(crate) fn post_bind(
         self: &Arc<Self>,
-        window: &Window,
-        region: &Region,
-        binding: &Binding,
+        window: &Arc<Window>,
+        region: &Arc<Region>,
+        binding: memory::Binding,
         how: How,
     ) -> Result<Key, PostRefused> {
-        let mut held = lock(&window.held);
-        let Held { mw: Some(mw), key, bound, .. } = &*held else { return Err(PostRefused::OtherDomain) };
-        let rkey = rdma::next_rkey(*key);
-        let posted = region.with_mr(|mr| {
-            let bind = rdma::Bind {
-                window: mw,
-                replaces: *key,
-                rkey,
-                region: mr,
-                address: binding.address,
-                length: binding.length,
-                access: access(binding.rights),
-            };
-            self.post_at_once(slot(how, CompletionKind::Bind, *bound), how.flags, rdma::Operation::Bind(bind))
-        });
+        let _told_without_lock = callbacks::guard();
+        let mut keys = lock(&window.keys);
         // A region that is gone by now has the key of nothing.
-        posted.unwrap_or(Err(PostRefused::OtherDomain))?;
-        (held.key, held.bound, held.used) = (rkey, true, true);
+        if lock(&window.mw).is_none() || region.with_mr(|_| ()).is_none() {
+            return Err(PostRefused::OtherDomain);
+        }
+        let rkey = rdma::next_rkey(keys.key);
+        let (window, region) = (Arc::clone(window), Arc::clone(region));
+        let number = self.wait_for_device(Binding { window, region, binding, replaces: keys.key, rkey });
+        let mut request = self.of_window(how, Opcode::Bind, keys.bound, rkey);
+        request.remote_address = number;
+        if let Err(refused) = self.put(Post::Plain, |payload, _| request.encode(payload)) {
+            self.take_binding(&request);
+            return Err(refused);
+        }
+        *keys = Keys { key: rkey, bound: true, used: true };
         Ok(Key(rkey))
     }
 
     /// Posts the invalidation of a window's last bind.
     pub(crate) fn post_invalidate(self: &Arc<Self>, window: &Window, how: How) -> Result<(), PostRefused> {
-        let mut held = lock(&window.held);
+        let _told_without_lock = callbacks::guard();
+        let mut keys = lock(&window.keys);
         // Soft-RoCE (Linux 6.12) follows a null pointer in the kernel if the window is not bound. The key of
         // nothing is refused in the same place, and that is what the invalidation is to come to (MW-8).
-        let key = if held.bound { held.key } else { 0 };
-        let operation = rdma::Operation::LocalInvalidate(key);
-        self.post_at_once(slot(how, CompletionKind::Invalidate, held.bound), how.flags, operation)?;
-        held.bound = false;
+        let key = if keys.bound { keys.key } else { 0 };
+        let request = self.of_window(how, Opcode::LocalInvalidate, keys.bound, key);
+        self.put(Post::Plain, |payload, _| request.encode(payload))?;
+        keys.bound = false;
         Ok(())
+    }
+
+    /// In place of a home, whether the window was bound.
+    fn of_window(&self, how: How, opcode: Opcode, bound: bool, key: u32) -> SendRequest {
+        SendRequest::of_keys(how.context, opcode, how.flags, Key(bound.into()), Key(key))
+    }
+
+    /// Keeps a bind until the device gets it; its number.
+    fn wait_for_device(&self, binding: Binding) -> u64 {
+        let mut bindings = lock(&self.bindings);
+        bindings.next += 1;
+        let number = bindings.next;
+        bindings.waiting.push((number, Box::new(binding)));
+        number
+    }
+
+    /// What such a request is to bind.
+    pub(super) fn take_binding(&self, request: &SendRequest) -> Option<Box<Binding>> {
+        let mut bindings = lock(&self.bindings);
+        let place = bindings.waiting.iter().position(|(number, _)| *number == request.remote_address)?;
+        Some(bindings.waiting.swap_remove(place).1)
     }
 }
 
@@ -124,18 +194,13 @@ fn access(rights: Rights) -> Access {
     pick(Rights::REMOTE_READ, Access::REMOTE_READ) | pick(Rights::REMOTE_WRITE, Access::REMOTE_WRITE)
 }
 
-/// What is remembered of a request on a window; in place of a length, whether the window was bound.
-fn slot(how: How, kind: CompletionKind, bound: bool) -> Slot {
-    let silent = how.flags.contains(RequestFlags::SILENT_SUCCESS);
-    Slot { context: how.context, kind, silent, length: bound.into() }
-}
-
 /// Why a request on a window was refused, where the device says only that everything is flushed.
-pub(super) fn refusal(slot: &Slot) -> Option<(Status, Detail)> {
-    match (slot.kind, slot.length) {
-        (CompletionKind::Bind, 0) => Some((Status::WindowBind, Detail::None)),
-        (CompletionKind::Bind, _) => Some((Status::LocalQpOperation, Detail::StillValid)),
-        (CompletionKind::Invalidate, _) => Some((Status::LocalQpOperation, Detail::NotValid)),
+pub(super) fn refusal(request: &SendRequest) -> Option<(Status, Detail)> {
+    let bound = request.first.token != Key(0);
+    match CompletionKind::from(request.opcode) {
+        CompletionKind::Bind if !bound => Some((Status::WindowBind, Detail::None)),
+        CompletionKind::Bind => Some((Status::LocalQpOperation, Detail::StillValid)),
+        CompletionKind::Invalidate => Some((Status::LocalQpOperation, Detail::NotValid)),
         _ => None,
     }
 }

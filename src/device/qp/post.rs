@@ -76,7 +76,7 @@ pub(crate) enum PostRefused {
 
 impl Operation {
     #[inline]
-    fn request(self, context: u64, flags: RequestFlags) -> SendRequest {
+    pub(crate) fn request(self, context: u64, flags: RequestFlags) -> SendRequest {
         let mut request = SendRequest {
             context,
             opcode: Opcode::Send,
@@ -292,11 +292,7 @@ impl Qp {
 }
 
 #[inline]
-pub(in crate::device) fn receive_request(
-    context: u64,
-    sgl: &[Sge],
-    max: u32,
-) -> Result<ReceiveRequest, PostRefused> {
+pub(crate) fn receive_request(context: u64, sgl: &[Sge], max: u32) -> Result<ReceiveRequest, PostRefused> {
     if sgl.len() > max as usize {
         return Err(PostRefused::TooManyEntries { got: sgl.len(), max });
     }
@@ -306,15 +302,16 @@ pub(in crate::device) fn receive_request(
 
 /// Puts the entries after the first beside the slot.
 #[inline]
-pub(in crate::device) fn put_entries(sgl: &[Sge], side: &mut [u64]) {
+pub(crate) fn put_entries(sgl: &[Sge], side: &mut [u64]) {
     let [_, others @ ..] = sgl else { return };
     for (words, sge) in side.chunks_exact_mut(2).zip(others) {
         words.copy_from_slice(&sge_to_words(*sge));
     }
 }
 
+/// Puts inline data into the slot or beside it.
 #[inline]
-fn put_inline(request: &SendRequest, pieces: &[&[u8]], payload: &mut [u64; 7], side: &mut [u64]) {
+pub(crate) fn put_inline(request: &SendRequest, pieces: &[&[u8]], payload: &mut [u64; 7], side: &mut [u64]) {
     match pieces {
         [one] => SendRequest::put_inline(payload, side, one),
         pieces => put_pieces(request, pieces, payload, side),

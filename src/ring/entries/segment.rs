@@ -14,8 +14,10 @@ pub enum Class {
     /// A success nobody solicited.
     #[default]
     Ordinary = 0,
+    /// The receive of a message of which nobody says whether it was solicited.
+    Unsure = 1,
     /// The receive of a solicited message, or any entry with an error.
-    Solicited = 1,
+    Solicited = 2,
 }
 
 #[derive(Debug)]
@@ -104,7 +106,12 @@ impl Segment {
     pub(super) fn look(&self, ticket: u64) -> (u64, Class) {
         // Relaxed: a look reads no payload, and fences order it where that matters.
         let word = self.slot(ticket).word.load(Ordering::Relaxed); // as above
-        (word >> STATE_BITS, if word & 2 != 0 { Class::Solicited } else { Class::Ordinary })
+        let class = match word >> 1 & 3 {
+            0 => Class::Ordinary,
+            1 => Class::Unsure,
+            _ => Class::Solicited,
+        };
+        (word >> STATE_BITS, class)
     }
 
     /// `ticket` is published and its slot not yet used again.

@@ -93,7 +93,7 @@ impl CompletionQueue {
 
 fn level(class: Class) -> ArmLevel {
     match class {
-        Class::Ordinary => ArmLevel::Any,
+        Class::Ordinary | Class::Unsure => ArmLevel::Any,
         Class::Solicited => ArmLevel::Solicited,
     }
 }
