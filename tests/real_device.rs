@@ -2,7 +2,8 @@
 //! on.
 //!
 //! QPAIR_RDMA_DEVICE names the device, rxe0 if it does not: `cargo xtask softroce` runs these over rxe0 in a
-//! guest. They are no part of `cargo test`, which has no device. QPAIR_STRESS multiplies the long ones.
+//! guest, and builds the examples first, which are run too. They are no part of `cargo test`, which has no
+//! device. QPAIR_STRESS multiplies the long ones.
 
 use qpair::ndk::ext::Feature;
 use serde_json::Value;
@@ -16,6 +17,8 @@ mod features;
 mod flush;
 #[path = "real_device/loss.rs"]
 mod loss;
+#[path = "real_device/programs.rs"]
+mod programs;
 #[path = "real_device/rig.rs"]
 mod rig;
 
