@@ -9,7 +9,8 @@
 //!   before its user asked in a side queue, out of which results come first.
 //! - **One thread** for each adapter ([`adapter`]) waits for what the device and the connection manager tell.
 //! - **Connectors** ([`connect`]) run the machine of `cm`, as those of a NET do: here its messages are calls
-//!   of rdma_cm, and the events of rdma_cm its messages.
+//!   of rdma_cm, and the events of rdma_cm its messages. Whether a peer that took its leave is there still,
+//!   the device is asked ([`probe`]).
 //!
 //! A post takes one lock of its queue here, and a poll that of its completion queue, beside the provider's
 //! own. May come in: moderated notifications. Not here: names, statuses and limits of the face, calls of
@@ -26,6 +27,7 @@ mod hear;
 mod listen;
 mod memory;
 mod post;
+mod probe;
 mod qp;
 mod receive;
 mod shadow;

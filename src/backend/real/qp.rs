@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::probe::{self, Probe};
 use super::receive::Receives;
 use super::shadow::Shadow;
 use super::{Adapter, Cq, Pd, Srq, capabilities, lock, status, window};
@@ -85,6 +86,7 @@ pub(crate) struct Qp {
     /// Not 0: the device's queue pair has left Init.
     moved: AtomicU64,
     pub(super) tied: AtomicU64,
+    pub(super) probe: Probe,
     fatal: EventCounter,
     fatal_hook: Mutex<Option<Hook>>,
     /// Held until the queue pair has come to rest.
@@ -161,6 +163,7 @@ impl Qp {
             outbound_reads: AtomicU64::new(0),
             moved: AtomicU64::new(0),
             tied: AtomicU64::new(0),
+            probe: Probe::new(),
             fatal: EventCounter::new(),
             fatal_hook: Mutex::default(),
         });
@@ -273,6 +276,12 @@ impl Qp {
         entry: &rdma::Completion,
         outbox: &mut Outbox,
     ) -> Option<Completion> {
+        if entry.id == probe::ID {
+            if self.probe.ended(entry.status) {
+                self.broken(outbox);
+            }
+            return None;
+        }
         let ticket = entry.id & !(RECEIVE | SHARED);
         let tell = |slot, retired, figures: &mut Figures| {
             let mut completion = status::completion(&slot, entry, self.qpn(), self.context);
