@@ -91,3 +91,12 @@ fn the_statements_about_flush_hold() {
     assert_eq!(report["counts"]["failed"], 0);
     assert!(report["counts"]["passed"].as_u64().is_some_and(|passed| passed >= 25), "{}", report["counts"]);
 }
+
+#[test]
+fn a_peer_that_parts_is_told_from_one_that_is_gone() {
+    let _alone = rig::alone();
+    for statement in ["CONN-30", "CONN-38", "CLOSE-12"] {
+        let report = document(&["conformance", "--json", "--device", &device(), "--filter", statement]);
+        assert_eq!(report["counts"]["passed"], 1, "{statement}: {}", report["counts"]);
+    }
+}
