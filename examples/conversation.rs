@@ -33,7 +33,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!((before, lu.frames_sent()), (Err(codes::CM_PROGRAM_STATE_CHECK), 0));
 
     println!("FLUSH: {}", appc.flush(tp, conv).wait().rc);
-    let there = server.cmaccp().map_err(|rc| rc.to_string())?;
+    // It is on its way; a completed FLUSH does not say that it is there.
+    let there = loop {
+        match server.cmaccp() {
+            Err(codes::CM_PROGRAM_STATE_CHECK) => std::thread::yield_now(),
+            answer => break answer.map_err(|rc| rc.to_string())?,
+        }
+    };
     let received = server.cmrcv(&there, 100);
     println!("cmrcv after it: {}, {:?}", received.return_code, String::from_utf8_lossy(&received.data[2..]));
     assert_eq!(received.data, record);

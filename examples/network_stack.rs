@@ -165,15 +165,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         let socket = client.poll();
         if socket.can_send() && sent < file.len() {
             sent += socket.send_slice(&file[sent..])?;
-        } else if sent == file.len() {
+        } else if sent == file.len() && socket.may_send() {
             socket.close();
         }
         let socket = server.poll();
         while socket.can_recv() {
             socket.recv(|bytes| (bytes.len(), copy.extend_from_slice(bytes)))?;
         }
-        if sent == file.len() && !socket.may_recv() {
-            break;
+        if socket.state() == tcp::State::CloseWait {
+            break; // the client has closed, and nothing comes after that
         }
     }
     assert!(copy == file, "the file did not arrive as it was sent");

@@ -11,7 +11,7 @@ use std::error::Error;
 use std::sync::mpsc;
 use std::thread;
 
-const ROUNDS: u64 = 10_000;
+const ROUNDS: u64 = 1_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let device = std::env::args().skip_while(|argument| argument != "--device").nth(1);

@@ -2,7 +2,8 @@
 //! on.
 //!
 //! QPAIR_RDMA_DEVICE names the device, rxe0 if it does not: `cargo xtask softroce` runs these over rxe0 in a
-//! guest. They are no part of `cargo test`, which has no device. QPAIR_STRESS multiplies the long ones.
+//! guest, and builds the examples first, which are run too. They are no part of `cargo test`, which has no
+//! device. QPAIR_STRESS multiplies the long ones.
 
 use qpair::ndk::ext::Feature;
 use serde_json::Value;
@@ -16,6 +17,8 @@ mod features;
 mod flush;
 #[path = "real_device/loss.rs"]
 mod loss;
+#[path = "real_device/programs.rs"]
+mod programs;
 #[path = "real_device/queues.rs"]
 mod queues;
 #[path = "real_device/rig.rs"]
@@ -89,4 +92,13 @@ fn the_statements_about_flush_hold() {
     let report = document(&["conformance", "--json", "--device", &device(), "--filter", "FLUSH"]);
     assert_eq!(report["counts"]["failed"], 0);
     assert!(report["counts"]["passed"].as_u64().is_some_and(|passed| passed >= 25), "{}", report["counts"]);
+}
+
+#[test]
+fn a_peer_that_parts_is_told_from_one_that_is_gone() {
+    let _alone = rig::alone();
+    for statement in ["CONN-30", "CONN-38", "CLOSE-12"] {
+        let report = document(&["conformance", "--json", "--device", &device(), "--filter", statement]);
+        assert_eq!(report["counts"]["passed"], 1, "{statement}: {}", report["counts"]);
+    }
 }

@@ -1,7 +1,7 @@
 //! What a check works with: adapters on a NET of its own, and waiting that ends.
 
 use super::device::{Device, Host, Promises};
-use super::statement::{Finding, Outcome, ensure_eq, lacks, wrong};
+use super::statement::{Finding, Outcome, Verdict, ensure_eq, lacks, wrong};
 use crate::ndk::{
     Adapter, AdapterOptions, Clock, Completion, Cq, CqNotify, Error, ManualClock, PostError, Request, Status,
 };
@@ -14,19 +14,47 @@ use std::time::Duration;
 /// How long anything may take that must come: far longer than it takes.
 pub(super) const PATIENCE: Duration = Duration::from_secs(if cfg!(qpair_planted) { 3 } else { 20 });
 
+/// A slice of a long wait.
+const BEAT: Duration = Duration::from_millis(100);
+
 /// The device under test, and a supply of NETs.
 #[derive(Debug)]
 pub(super) struct Bench {
     device: Arc<dyn Device>,
     number: &'static str,
+    watch: Sender<Sign>,
+}
+
+/// What whoever watches a check hears of it.
+#[derive(Debug)]
+pub(super) enum Sign {
+    /// It waits for what may take long, and not for ever.
+    GoesOn,
+    /// It has ended so.
+    Ended(Verdict),
 }
 
 /// NETs that were asked for in this process: each has a number of its own.
 static NETS: Mutex<u64> = Mutex::new(0);
 
 impl Bench {
-    pub(super) fn new(device: &Arc<dyn Device>, number: &'static str) -> Self {
-        Self { device: Arc::clone(device), number }
+    pub(super) fn new(device: &Arc<dyn Device>, number: &'static str, watch: Sender<Sign>) -> Self {
+        Self { device: Arc::clone(device), number, watch }
+    }
+
+    /// The next completion, which may take `beats` tenths of a second; how many it took.
+    ///
+    /// For what depends on the speed of the device, by what the same device took for less of it.
+    pub(super) fn within(&self, cq: &Cq, beats: u32, what: &str) -> Outcome<(Completion, u32)> {
+        let mut place = [Completion::default()];
+        for beat in 1..=beats {
+            let got = cq.wait(&mut place, Some(BEAT)).map_err(|error| Finding::from(error).during(what))?;
+            if got == 1 {
+                return Ok((place[0], beat));
+            }
+            let _unheard = self.watch.send(Sign::GoesOn);
+        }
+        wrong(format_args!("{what}: no completion within {:?}", beats * BEAT))
     }
 
     pub(super) fn promises(&self) -> Promises {

@@ -1,6 +1,6 @@
 //! Running one check: on a thread of its own, watched, with panics caught.
 
-use super::bench::Bench;
+use super::bench::{Bench, Sign};
 use super::device::Device;
 use super::statement::{Evidence, Finding, Statement, Verdict};
 use std::any::Any;
@@ -16,35 +16,38 @@ const WATCHDOG: Duration = Duration::from_secs(if cfg!(qpair_planted) { 15 } els
 
 /// Holds `device` to `statement`.
 ///
-/// The check runs on a thread of its own. One that panics has failed; one that does not end in time has
-/// failed too, and its thread is left behind.
+/// The check runs on a thread of its own. One that panics has failed; one that neither ends in time nor says
+/// that it goes on has failed too, and its thread is left behind.
 pub fn run(device: &Arc<dyn Device>, statement: &Statement) -> Verdict {
     watched(device, statement, WATCHDOG)
 }
 
 fn watched(device: &Arc<dyn Device>, statement: &Statement, limit: Duration) -> Verdict {
     let evidence = statement.evidence();
-    let bench = Bench::new(device, statement.number());
-    let (done, ended) = mpsc::channel();
+    let (done, signs) = mpsc::channel();
+    let bench = Bench::new(device, statement.number(), done.clone());
     let body = move || {
         let outcome = catch_unwind(AssertUnwindSafe(|| judge(evidence, &bench)));
         let panicked = |panic: Box<dyn Any + Send>| format!("the check panicked: {}", words(&*panic));
         let verdict = outcome.unwrap_or_else(|panic| Verdict::Fail(panicked(panic)));
         // Nobody listens any more when the watchdog has gone off.
-        let _unheard = done.send(verdict);
+        let _unheard = done.send(Sign::Ended(verdict));
     };
     let name = statement.number().to_owned();
     let thread = match thread::Builder::new().name(name).spawn(body) {
         Ok(thread) => thread,
         Err(error) => return Verdict::Fail(format!("no thread for the check: {error}")),
     };
-    match ended.recv_timeout(limit) {
-        Ok(verdict) => {
-            // It has said its last word, so this takes no time; nothing of it runs beside the next check.
-            drop(thread.join());
-            verdict
+    loop {
+        match signs.recv_timeout(limit) {
+            Ok(Sign::GoesOn) => {}
+            Ok(Sign::Ended(verdict)) => {
+                // It has said its last word, so this takes no time; nothing of it runs beside the next check.
+                drop(thread.join());
+                return verdict;
+            }
+            Err(_) => return Verdict::Fail(format!("the check did not end in {limit:?}")),
         }
-        Err(_) => Verdict::Fail(format!("the check did not end in {limit:?}")),
     }
 }
 

@@ -105,6 +105,7 @@ const TABLE: &[Row] = &[
     ("rdma-core", "doc", "cargo doc -p qpair-rdma-core --no-deps", DENY_DOC_WARNINGS, Needs::RdmaCore, true),
     ("rdma-core", "package", "cargo package -p qpair-rdma-core --allow-dirty --offline", NONE, Needs::RdmaCore, true),
     ("softroce", "rdma-core over rxe0 in a guest", "cargo test -p qpair-rdma-core --test device --test cycles --test removal", IN_THE_GUEST, Needs::SoftRoce, true),
+    ("softroce", "the examples that the next step runs", "cargo build -p qpair --examples --features rdma-core", NONE, Needs::SoftRoce, true),
     ("softroce", "qpair over rxe0 in a guest", "cargo test -p qpair --features rdma-core --test real_device", IN_THE_GUEST, Needs::SoftRoce, true),
     ("bench", "ratios to floors and peers", "cargo run --release -p qpair-benches --bin ratios", NONE, Needs::Nothing, false),
     ("bench", "figures by item, for two commits on one quiet machine", "cargo bench -p qpair-benches --benches", NONE, Needs::Nothing, false),

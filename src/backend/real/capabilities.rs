@@ -37,6 +37,11 @@ pub(super) const INLINE: u32 = crate::work::INLINE_MAX as u32;
 /// Soft-RoCE says that it has a million, and allocates and clears them all when the queue is made.
 const DEPTH: u32 = 8192;
 
+/// Bytes of a message at most.
+///
+/// Soft-RoCE says that it takes 2 GiB, and counts in 31 bits: a message of just that never leaves.
+const LONGEST: u32 = i32::MAX as u32;
+
 impl Capabilities {
     /// Asks the device, then makes a queue pair of the most it says, and less where it does not keep its
     /// word: verbs names no limit of inline data, and does not say which limits go together.
@@ -49,7 +54,7 @@ impl Capabilities {
             vendor: device.vendor,
             ethernet: port.link_layer == LinkLayer::Ethernet,
             max_region: device.max_region_bytes,
-            max_transfer: port.max_message_bytes,
+            max_transfer: port.max_message_bytes.min(LONGEST),
             max_sge: device.max_sge.min(SGE),
             max_read_sge: device.max_read_sge.min(device.max_sge).min(SGE),
             max_inline: INLINE,

@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 use super::endpoint::{Endpoint, SharedEndpoint};
+use super::hear::told;
 use super::qp::Phase;
 use super::{Adapter, Qp};
 use crate::cm::{
@@ -131,6 +132,14 @@ impl Messenger for RdmaCm {
             tracing::error!(qp = qp.number(), %error, "not made ready for its connection");
             side.book().notes.unready = true;
             side.notice(Notice::QpFatal);
+        }
+    }
+
+    /// By itself, or for want of a peer that had taken its leave ([`probe`](super::probe)).
+    fn broken(book: &mut Book, now: Time, actions: &mut Vec<Action>) {
+        match &book.qp {
+            Some(qp) if qp.probe.is_gone() => told(book, now, Body::Gone, actions),
+            _ => book.machine.handle_notice(now, Notice::QpFatal, actions),
         }
     }
 

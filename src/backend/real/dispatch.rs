@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::probe;
 use super::qp::{END, Phase, Qp, RECEIVE, SHARED};
 use super::shadow::Slot;
 use super::status::{self, Arrival};
@@ -32,6 +33,12 @@ impl Qp {
         number: u64,
         outbox: &mut Outbox,
     ) -> Ended {
+        if entry.id == probe::ID {
+            if self.probe.ended(entry.status) {
+                self.broken(outbox);
+            }
+            return Ended::Nothing;
+        }
         let ticket = entry.id & !(RECEIVE | SHARED | END);
         let connected = self.phase() == Phase::Connected;
         let received = entry.id & (RECEIVE | SHARED) != 0;

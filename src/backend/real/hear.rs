@@ -70,6 +70,13 @@ impl Side {
         if self.read(|machine| machine.next_timeout().is_some_and(|due| due <= now)) {
             self.input(|book, now, actions| book.machine.handle_timeout(now, actions));
         }
+        let left = {
+            let book = self.book();
+            (book.machine.state() == State::PeerDisconnected).then(|| book.qp.clone()).flatten()
+        };
+        if let Some(qp) = left {
+            qp.look_for_peer(now);
+        }
     }
 }
 
@@ -102,7 +109,7 @@ pub(super) fn words(said: Option<&Parameters>) -> (QpAddress, ReadLimits, Privat
     (qp, limits, data)
 }
 
-fn told(book: &mut Book, now: Time, body: Body, actions: &mut Vec<Action>) {
+pub(super) fn told(book: &mut Book, now: Time, body: Body, actions: &mut Vec<Action>) {
     let attempt = book.machine.attempt();
     book.machine.handle_message(now, Message { attempt, body }, actions);
 }

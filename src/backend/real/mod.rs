@@ -12,7 +12,8 @@
 //!   device is a role too, and pollers that do not get it go on.
 //! - **One thread** for each adapter ([`adapter`]) waits for what the device and the connection manager tell.
 //! - **Connectors** ([`connect`]) run the machine of `cm`, as those of a NET do: here its messages are calls
-//!   of rdma_cm, and the events of rdma_cm its messages.
+//!   of rdma_cm, and the events of rdma_cm its messages. Whether a peer that took its leave is there still,
+//!   the device is asked ([`probe`]).
 //!
 //! Posts, polls and deliveries take no lock here but the provider's own, and on bad ways: when a connection
 //! breaks, and to explain a receive that failed; a bind takes that of its window. Control calls wait for a
@@ -32,6 +33,7 @@ mod hear;
 mod listen;
 mod memory;
 mod post;
+mod probe;
 mod push;
 mod qp;
 mod receive;

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::probe::Probe;
 use super::receive::Kept;
 use super::shadow::{Figure, Shadow};
 use super::window::Bindings;
@@ -68,6 +69,7 @@ pub(crate) struct Qp {
     /// Not 0: the device's queue pair has left Init.
     moved: AtomicU64,
     pub(super) tied: AtomicU64,
+    pub(super) probe: Probe,
     fatal: EventCounter,
     fatal_hook: Mutex<Option<Hook>>,
     /// Held until the queue pair has come to rest.
@@ -146,6 +148,7 @@ impl Qp {
             outbound_reads: AtomicU64::new(0),
             moved: AtomicU64::new(0),
             tied: AtomicU64::new(0),
+            probe: Probe::new(),
             fatal: EventCounter::new(),
             fatal_hook: Mutex::default(),
         });
