@@ -102,8 +102,7 @@ impl Adapter {
         let addresses = addresses(&context)?;
         let first = *addresses.first().ok_or_else(|| OpenError::NoAddress { name: name.to_owned() })?;
         let events = EventChannel::new()?;
-        let bound = events.create_id()?;
-        bound.bind(SocketAddr::new(first, 0))?;
+        let bound = bound(&events, first)?;
         let adapter = Arc::new(Self {
             name: name.to_owned(),
             channel: context.create_completion_channel()?,
@@ -387,6 +386,24 @@ impl Adapter {
     fn lose(&self) {
         let qps: Vec<_> = lock(&self.registry).qps.values().filter_map(Weak::upgrade).collect();
         qps.iter().for_each(|qp| qp.lose());
+    }
+}
+
+/// An id that is bound to the device of `address`, for its events.
+///
+/// The kernel chooses a port for it. One of those that are chosen here it would keep from their users for as
+/// long as the adapter is open, so another is asked for, unless the kernel knows no others.
+fn bound(events: &EventChannel, address: IpAddr) -> Result<Id, OpenError> {
+    const TRIES: usize = 32; // by default the kernel's ports are others in more than half of the cases
+    let mut passed_over = Vec::new();
+    loop {
+        let id = events.create_id()?;
+        id.bind(SocketAddr::new(address, 0))?;
+        let is_chosen_here = id.local_address().is_some_and(|at| cm::PORTS_CHOSEN.contains(&at.port()));
+        if !is_chosen_here || passed_over.len() == TRIES {
+            return Ok(id);
+        }
+        passed_over.push(id); // kept, else the kernel might choose it again
     }
 }
 

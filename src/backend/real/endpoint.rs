@@ -93,18 +93,20 @@ impl Endpoint {
         shared: bool,
         choose: impl Fn(&mut Endpoints) -> Result<Hold, EndpointError>,
     ) -> Result<(Self, Id), EndpointError> {
-        let tries = if local.port() == 0 { crate::cm::PORTS_CHOSEN.len() } else { 1 };
-        for _ in 0..tries {
-            let hold = choose(&mut lock(&adapter.ports.0))?;
-            let endpoint = Self::new(&adapter.ports, hold);
+        // Held until one is found, so that each is tried once; when none is left the choice says so.
+        let mut passed_over = Vec::new();
+        loop {
+            let chosen = choose(&mut lock(&adapter.ports.0));
+            let endpoint = Self::new(&adapter.ports, chosen?);
             match bound(adapter, endpoint.local(), shared) {
                 Ok(id) => return Ok((endpoint, id)),
-                // Another process has it: the next choice begins behind it.
-                Err(EndpointError::SharingViolation { .. }) if tries > 1 => {}
+                // Another process has it.
+                Err(EndpointError::SharingViolation { .. }) if local.port() == 0 => {
+                    passed_over.push(endpoint)
+                }
                 Err(error) => return Err(error),
             }
         }
-        Err(EndpointError::TooManyAddresses { address: local.ip() })
     }
 }
 
