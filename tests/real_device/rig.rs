@@ -16,7 +16,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub const DEPTH: u32 = 32;
 /// Completions that may wait to be polled. A request has its place again when it has completed, so
 /// whoever posts faster than it polls needs many.
-const ENTRIES: u32 = 8192;
+pub const ENTRIES: u32 = 8192;
 
 /// The test that holds it has the device to itself: counts of the kernel are of the whole machine.
 pub fn alone() -> MutexGuard<'static, ()> {
