@@ -94,6 +94,16 @@ fn the_statements_about_flush_hold() {
     assert!(report["counts"]["passed"].as_u64().is_some_and(|passed| passed >= 25), "{}", report["counts"]);
 }
 
+/// Every port that can be chosen is taken here, so nothing else of this process may hold one.
+#[test]
+fn all_ports_that_can_be_chosen_are_its_users() {
+    let _alone = rig::alone();
+    for _ in 0..rig::rounds(3) {
+        let report = document(&["conformance", "--json", "--device", &device(), "--filter", "CONN-27"]);
+        assert_eq!(report["counts"]["passed"], 1, "{}", report["counts"]);
+    }
+}
+
 #[test]
 fn a_peer_that_parts_is_told_from_one_that_is_gone() {
     let _alone = rig::alone();

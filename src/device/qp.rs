@@ -4,9 +4,9 @@ mod control;
 mod post;
 mod register;
 
-#[cfg(feature = "rdma-core")]
-pub(crate) use post::put_inline;
 pub(crate) use post::{Data, Operation, PostRefused};
+#[cfg(feature = "rdma-core")]
+pub(crate) use post::{Limits, put_inline};
 pub(crate) use post::{put_entries, receive_request};
 pub(crate) use register::{Bind, How, latest_key};
 

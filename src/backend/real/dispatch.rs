@@ -4,7 +4,6 @@
 
 use super::probe;
 use super::qp::{END, Phase, Qp, RECEIVE, SHARED};
-use super::shadow::Slot;
 use super::status::{self, Arrival};
 use super::window;
 use crate::device::callbacks::Outbox;
@@ -111,7 +110,7 @@ impl Qp {
         // Looked at before its place can be another receive's.
         let takes = || srq.with_entries(place, |entries| self.takes(entries)).unwrap_or(false);
         let outcome = self.explained(outcome, takes);
-        let Some(Slot { context, .. }) = srq.retire(place) else { return Ended::Nothing };
+        let Some(context) = srq.retire(place) else { return Ended::Nothing };
         self.receives.figures.count(outcome);
         let arrival = Arrival::of(entry);
         Ended::Shared(Completion {

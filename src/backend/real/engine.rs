@@ -13,7 +13,7 @@ use super::status::{self, Arrival};
 use super::{Cq, capabilities};
 use crate::device::callbacks::Outbox;
 use crate::direct::Outcome;
-use crate::ring::{Class, End, Engine, HeldQueue, Payload, Step};
+use crate::ring::{Class, End, Engine, HeldQueue, Pass, Payload, Step};
 use crate::sync::{Ordering, fence};
 use crate::work::{
     Completion, CompletionFlags, CompletionKind, Detail, Opcode, ReceiveRequest, RequestFlags, SendRequest,
@@ -187,9 +187,9 @@ impl Engine for ReceiveGiver<'_, '_> {
 
     fn execute(&mut self, payload: &Payload, side: &[u64], ticket: u64) -> Step<Infallible> {
         let request = ReceiveRequest::decode(payload);
-        let (list, entries) = entries_of(request.first, request.entries, side);
-        (self.list, self.entries, self.given) = (list, entries, true);
-        self.ender.qp.kept.keep(ticket, &list[..entries]);
+        self.entries = entries_of(request.first, request.entries, side, &mut self.list);
+        self.given = true;
+        self.ender.qp.kept.keep(ticket, &self.list[..self.entries]);
         Step::InFlight
     }
 
@@ -231,8 +231,7 @@ impl Qp {
             }
             ender.found = false;
             held.pass(&self.sends.ring, &mut ender);
-            if ender.found {
-                self.give(&mut held, &mut ender);
+            if ender.found && self.give(&mut held, &mut ender) {
                 continue;
             }
             self.mark_end();
@@ -261,13 +260,14 @@ impl Qp {
         });
     }
 
-    /// Gives the device what is at the head. What it refuses fails, and with it the connection: each of these
-    /// requests was promised a completion.
-    fn give(self: &Arc<Self>, held: &mut HeldQueue<'_>, ender: &mut Ender<'_>) {
+    /// Gives the device what is at the head; true: there is more to do, of which nobody else tells. What it
+    /// refuses fails, and with it the connection: each of these requests was promised a completion.
+    fn give(self: &Arc<Self>, held: &mut HeldQueue<'_>, ender: &mut Ender<'_>) -> bool {
         let from = self.sends.given.get();
+        let mut more = false;
         let posted = self.qp.post(|batch| {
             let mut giver = Giver { ender, batch, next: Given::new(), given: 0, refused: Ok(()) };
-            held.pass(&self.sends.ring, &mut giver);
+            more = held.pass(&self.sends.ring, &mut giver) != Pass::Idle;
             giver.refused
         });
         if let Err(failed) = posted {
@@ -279,7 +279,9 @@ impl Qp {
                 });
             }
             self.given_in_vain(&failed.error);
+            more = true;
         }
+        more
     }
 
     /// Has the device tell of the silent requests that nothing stands behind: it is in error, and cancels

@@ -4,7 +4,7 @@
 
 use super::qp::{Phase, Qp};
 use crate::device::callbacks::Outbox;
-use crate::device::qp::{Data, Operation, PostRefused, put_entries, put_inline};
+use crate::device::qp::{Data, Limits, Operation, PostRefused, put_entries, put_inline};
 use crate::ring::{HeldQueue, Payload, Post};
 use crate::sync::Ordering;
 use crate::work::{RequestFlags, SendRequest};
@@ -76,56 +76,10 @@ impl Qp {
         request: &mut SendRequest,
     ) -> Result<(), PostRefused> {
         self.adapter.capabilities().lacks.judge(operation)?;
-        let length = match data {
-            Data::Sgl(sgl) => {
-                let max = self.max.send_sge;
-                if sgl.len() > max as usize {
-                    return Err(PostRefused::TooManyEntries { got: sgl.len(), max });
-                }
-                request.entries = sgl.len() as u8;
-                request.first = sgl.first().copied().unwrap_or_default();
-                sgl.iter().map(|sge| u64::from(sge.length)).sum()
-            }
-            Data::Inline(pieces) => {
-                let got = pieces.iter().fold(0usize, |sum, piece| sum.saturating_add(piece.len()));
-                if got > self.max.inline as usize {
-                    return Err(PostRefused::InlineTooLong { got, max: self.max.inline });
-                }
-                request.flags = request.flags | RequestFlags::INLINE;
-                got as u64
-            }
-        };
-        let max = self.rules.max_transfer;
-        if length > max {
-            return Err(PostRefused::TooLong { got: length, max });
-        }
-        let atomic = matches!(operation, Operation::CompareAndSwap { .. } | Operation::FetchAndAdd { .. });
-        // Both are answered as reads are, and count as such; their length is made already.
-        let without_data = matches!(operation, Operation::AtomicWrite { .. } | Operation::Flush { .. });
-        let length = if without_data { request.length.into() } else { length };
-        request.length = length as u32;
-        if atomic || without_data || matches!(operation, Operation::Read { .. }) {
-            self.judge_read(atomic, data, length)?;
-        }
-        Ok(())
-    }
-
-    fn judge_read(&self, atomic: bool, data: Data<'_>, length: u64) -> Result<(), PostRefused> {
-        let entries = match data {
-            Data::Sgl(sgl) => sgl.len(),
-            Data::Inline(_) => return Err(PostRefused::WrongData { entries: 0, length }),
-        };
-        if atomic && (entries != 1 || length != 8) {
-            return Err(PostRefused::WrongData { entries, length });
-        }
-        let max = self.rules.max_read_sge;
-        if entries > max as usize {
-            return Err(PostRefused::TooManyEntries { got: entries, max });
-        }
-        // Relaxed: set before the queue opens; who sees it open sees this.
-        if self.phase() == Phase::Connected && self.outbound_reads.load(Ordering::Relaxed) == 0 {
-            return Err(PostRefused::NoReads);
-        }
-        Ok(())
+        let limits = Limits { sge: self.max.send_sge, inline: self.max.inline, rules: &self.rules };
+        limits.judge(operation, data, request, || {
+            // Relaxed: set before the queue opens; who sees it open sees this.
+            self.phase() == Phase::Connected && self.outbound_reads.load(Ordering::Relaxed) == 0
+        })
     }
 }

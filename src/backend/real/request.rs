@@ -24,15 +24,14 @@ pub(super) fn entries(sgl: &[Sge]) -> [rdma::Sge; SGE as usize] {
     all
 }
 
-/// The entries of a slot, and how many they are.
-pub(super) fn entries_of(first: Sge, count: u8, side: &[u64]) -> ([rdma::Sge; SGE as usize], usize) {
-    let mut all = [NOTHING; SGE as usize];
-    let count = usize::from(count).min(all.len());
-    all[0] = entry(&first);
-    for (place, words) in all[1..count.max(1)].iter_mut().zip(side.chunks_exact(2)) {
+/// Puts the entries of a slot into `list`; how many they are.
+pub(super) fn entries_of(first: Sge, count: u8, side: &[u64], list: &mut [rdma::Sge; SGE as usize]) -> usize {
+    let count = usize::from(count).min(list.len());
+    list[0] = entry(&first);
+    for (place, words) in list[1..count.max(1)].iter_mut().zip(side.chunks_exact(2)) {
         *place = entry(&sge_from_words([words[0], words[1]]));
     }
-    (all, count)
+    count
 }
 
 /// The operation of verbs; `None`: it is not made of its slot alone, as a bind, or there is none.
@@ -119,7 +118,7 @@ impl Given {
         self.inline = request.flags.contains(RequestFlags::INLINE).then_some(request.length as usize);
         match self.inline {
             Some(length) => request.take_inline(words, side, &mut self.bytes[..length]),
-            None => (self.list, self.entries) = entries_of(request.first, request.entries, side),
+            None => self.entries = entries_of(request.first, request.entries, side, &mut self.list),
         }
     }
 

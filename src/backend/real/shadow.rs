@@ -9,17 +9,7 @@
 use crate::direct::Outcome;
 use crate::ring::WorkQueue;
 use crate::sync::{AtomicU64, Ordering};
-use crate::work::{CompletionKind, SendRequest, Status};
-
-/// Of one request, what its completion will need.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Slot {
-    pub(super) context: u64,
-    pub(super) kind: CompletionKind,
-    /// Its success is not told.
-    pub(super) silent: bool,
-    pub(super) length: u32,
-}
+use crate::work::{SendRequest, Status};
 
 /// A figure that one thread at a time writes and anybody reads.
 #[derive(Debug, Default)]

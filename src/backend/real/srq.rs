@@ -6,7 +6,6 @@
 #![forbid(unsafe_code)]
 
 use super::receive::entries;
-use super::shadow::Slot;
 use super::{Adapter, Pd, capabilities, lock};
 use crate::backend::Refused;
 use crate::device::callbacks::{Deliver, Outbox};
@@ -15,7 +14,7 @@ use crate::device::qp::PostRefused;
 use crate::device::srq::{SrqCallback, SrqDescription, SrqState};
 use crate::ring::{EventCounter, Places, Words};
 use crate::sync::{AtomicU64, Ordering};
-use crate::work::{CompletionKind, Sge};
+use crate::work::Sge;
 use qpair_rdma_core as rdma;
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -133,15 +132,9 @@ impl Srq {
         self.places.look(number, read)
     }
 
-    /// The receive of that number has completed; `None`: it had before, or there is none.
-    pub(super) fn retire(&self, number: u64) -> Option<Slot> {
-        let slot = |words: &Words<'_>| Slot {
-            context: words.get(CONTEXT),
-            kind: CompletionKind::Receive,
-            silent: false,
-            length: 0,
-        };
-        self.places.retire(number, slot)
+    /// The receive of that number has completed; its context. `None`: it had before, or there is none.
+    pub(super) fn retire(&self, number: u64) -> Option<u64> {
+        self.places.retire(number, |words| words.get(CONTEXT))
     }
 
     /// Changes the depth, and arms the threshold, each unless it is 0.

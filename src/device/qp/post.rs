@@ -1,6 +1,6 @@
 //! Posting: what a call can see is judged here, and a request that is refused changes nothing.
 
-use super::Qp;
+use super::{Qp, Rules};
 use crate::observe::{self, Event};
 use crate::planted::planted;
 use crate::ring::{NoRoom, Post};
@@ -144,6 +144,75 @@ impl Operation {
     }
 }
 
+/// What the initiator requests of a queue pair are judged by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits<'r> {
+    pub(crate) sge: u32,
+    pub(crate) inline: u32,
+    pub(crate) rules: &'r Rules,
+}
+
+impl Limits<'_> {
+    /// Judges what a call can see of a request, and completes it by its data.
+    ///
+    /// `no_reads`: the connection stands, and allows none in progress.
+    #[inline]
+    pub(crate) fn judge(
+        &self,
+        operation: &Operation,
+        data: Data<'_>,
+        request: &mut SendRequest,
+        no_reads: impl FnOnce() -> bool,
+    ) -> Result<(), PostRefused> {
+        let length = match data {
+            Data::Sgl(sgl) => {
+                if sgl.len() > self.sge as usize {
+                    return Err(PostRefused::TooManyEntries { got: sgl.len(), max: self.sge });
+                }
+                request.entries = sgl.len() as u8;
+                request.first = sgl.first().copied().unwrap_or_default();
+                total(sgl)
+            }
+            Data::Inline(pieces) => {
+                let got = pieces.iter().fold(0usize, |sum, piece| sum.saturating_add(piece.len()));
+                if got > self.inline as usize {
+                    return Err(PostRefused::InlineTooLong { got, max: self.inline });
+                }
+                request.flags = request.flags | RequestFlags::INLINE;
+                got as u64
+            }
+        };
+        let length = if operation.has_no_data() { request.length.into() } else { length };
+        let max = self.rules.max_transfer;
+        if length > max && !matches!(operation, Operation::Flush { .. }) {
+            return Err(PostRefused::TooLong { got: length, max });
+        }
+        request.length = length as u32;
+        if operation.reads() {
+            self.judge_read(operation, data, length)?;
+            if no_reads() {
+                return Err(PostRefused::NoReads);
+            }
+        }
+        Ok(())
+    }
+
+    fn judge_read(&self, operation: &Operation, data: Data<'_>, length: u64) -> Result<(), PostRefused> {
+        let entries = match data {
+            Data::Sgl(sgl) => sgl.len(),
+            Data::Inline(_) => return Err(PostRefused::WrongData { entries: 0, length }),
+        };
+        if operation.is_atomic() && (entries != 1 || length != 8) {
+            return Err(PostRefused::WrongData { entries, length });
+        }
+        let max = self.rules.max_read_sge;
+        if entries > max as usize {
+            return Err(PostRefused::TooManyEntries { got: entries, max });
+        }
+        Ok(())
+    }
+}
+
 /// Sum of the lengths; up to 2^32 entries cannot overflow it.
 #[inline]
 fn total(sgl: &[Sge]) -> u64 {
@@ -208,55 +277,13 @@ impl Qp {
         data: Data<'_>,
         request: &mut SendRequest,
     ) -> Result<(), PostRefused> {
-        let length = match data {
-            Data::Sgl(sgl) => {
-                if sgl.len() > self.max.send_sge as usize {
-                    return Err(PostRefused::TooManyEntries { got: sgl.len(), max: self.max.send_sge });
-                }
-                request.entries = sgl.len() as u8;
-                request.first = sgl.first().copied().unwrap_or_default();
-                total(sgl)
-            }
-            Data::Inline(pieces) => {
-                let got = pieces.iter().fold(0usize, |sum, piece| sum.saturating_add(piece.len()));
-                if got > self.max.inline as usize {
-                    return Err(PostRefused::InlineTooLong { got, max: self.max.inline });
-                }
-                request.flags = request.flags | RequestFlags::INLINE;
-                got as u64
-            }
-        };
-        let length = if operation.has_no_data() { request.length.into() } else { length };
-        let max = self.rules.max_transfer;
-        if length > max && !matches!(operation, Operation::Flush { .. }) {
-            return Err(PostRefused::TooLong { got: length, max });
-        }
-        request.length = length as u32;
-        if operation.reads() {
-            self.judge_read(operation, data, length)?;
-        }
-        Ok(())
-    }
-
-    fn judge_read(&self, operation: &Operation, data: Data<'_>, length: u64) -> Result<(), PostRefused> {
-        let entries = match data {
-            Data::Sgl(sgl) => sgl.len(),
-            Data::Inline(_) => return Err(PostRefused::WrongData { entries: 0, length }),
-        };
-        if operation.is_atomic() && (entries != 1 || length != 8) {
-            return Err(PostRefused::WrongData { entries, length });
-        }
-        let max = self.rules.max_read_sge;
-        if entries > max as usize {
-            return Err(PostRefused::TooManyEntries { got: entries, max });
-        }
-        // Relaxed: set before the queue opens; who sees it open, by the claim, sees this.
-        let none = self.outbound_reads.load(Ordering::Relaxed) == 0;
-        let none = none && !planted!(ReadLimitUnchecked, "reads start although the limit is 0");
-        if none && self.state().receives() {
-            return Err(PostRefused::NoReads);
-        }
-        Ok(())
+        let limits = Limits { sge: self.max.send_sge, inline: self.max.inline, rules: &self.rules };
+        limits.judge(operation, data, request, || {
+            // Relaxed: set before the queue opens; who sees it open, by the claim, sees this.
+            let none = self.outbound_reads.load(Ordering::Relaxed) == 0;
+            let none = none && !planted!(ReadLimitUnchecked, "reads start although the limit is 0");
+            none && self.state().receives()
+        })
     }
 
     /// Exposes what was deferred, as a call that fails must.
