@@ -201,3 +201,13 @@ fn late_and_out_of_order_by_seed_2() {
 fn late_and_out_of_order_by_seed_3() {
     holds_late(3);
 }
+
+/// Nothing more without `QPAIR_STRESS`, which is how many seeds there shall be.
+#[test]
+fn late_and_out_of_order_by_more_seeds() {
+    let seeds = std::env::var("QPAIR_STRESS").map_or(0, |seeds| seeds.parse().expect("a number"));
+    for seed in 4..4 + seeds {
+        println!("seed {seed}");
+        holds_late(seed);
+    }
+}

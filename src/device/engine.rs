@@ -122,7 +122,7 @@ impl<'p> SendEngine<'p> {
     fn dispatch(&mut self, request: &SendRequest, words: &Payload, side: &[u64]) -> Step<Outcome> {
         let Some(peer) = self.peer.filter(|peer| peer.state().receives() && peer.peer() == self.qp.id())
         else {
-            return self.ended(Outcome::failure(Status::RetryExceeded, Detail::PeerGone));
+            return self.peer_gone();
         };
         // Relaxed: written in this role only.
         let progress = self.qp.progress.bytes.load(Ordering::Relaxed);
@@ -146,6 +146,16 @@ impl<'p> SendEngine<'p> {
             }
             Executed::Partly(bytes) => self.partly(bytes),
         }
+    }
+
+    /// Nobody takes the request: it waits for the connector to say how the connection has ended, as a packet
+    /// that nobody answers would be sent again meanwhile; a graceful end cancels it (FLUSH-25).
+    #[cold]
+    fn peer_gone(&mut self) -> Step<Outcome> {
+        if self.qp.has_connector() {
+            return Step::Blocked; // whatever the connector is told marks the queue and kicks it
+        }
+        self.ended(Outcome::failure(Status::RetryExceeded, Detail::PeerGone))
     }
 
     #[inline]

@@ -37,6 +37,11 @@ impl Qp {
         let _used_up = self.tied.compare_exchange(TIED, 0, Ordering::AcqRel, Ordering::Relaxed);
     }
 
+    /// A connector has it, or had it until the connection ended.
+    pub(in crate::device) fn has_connector(&self) -> bool {
+        self.tied.load(Ordering::Relaxed) != 0 // written before the state that lets requests be posted
+    }
+
     fn exchange(&self, from: QpState, to: QpState) -> bool {
         debug_assert!(from.may_become(to));
         // AcqRel: states are passed on with what belongs to them.

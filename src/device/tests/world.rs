@@ -239,9 +239,9 @@ fn counted_cq(device: &Arc<Device>, depth: u32) -> (Arc<Cq>, Arc<AtomicU64>) {
     (Cq::new(Arc::clone(device), Life::new([]), depth, notify), notified)
 }
 
+/// Connects them without connectors, so nobody is told that the other has parted.
 pub(super) fn connect(a: &End, b: &End) {
     for (here, there) in [(a, b), (b, a)] {
-        assert!(here.qp.tie());
         here.qp.ready_to_receive(there.qp.id(), 16, 16);
     }
     a.qp.ready_to_send();

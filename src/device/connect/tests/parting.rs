@@ -26,6 +26,22 @@ fn conn_29_30_the_peers_notice_calls_the_event_once_and_flushes_nothing() {
 }
 
 #[test]
+fn flush_25_what_finds_the_peer_gone_first_is_cancelled_by_the_farewell() {
+    let pair = Pair::connected();
+    send(&pair.active_qp, 1).unwrap();
+    pair.disconnect_active();
+    // The passive side's answer, as far as its queue pair has gone already and its message has not.
+    pair.passive_qp.disconnect(|| ());
+    send(&pair.active_qp, 2).unwrap();
+    pair.net.drive();
+    assert_eq!(polled(&pair.active_qp.send_cq), []);
+    pair.disconnect_passive();
+    let ends = ["passive event", "active disconnect: ok", "passive disconnect: ok"];
+    assert_eq!(ends_sorted(pair.lines()), ends);
+    assert_eq!(polled(&pair.active_qp.send_cq), [(1, Status::Flushed), (2, Status::Flushed)]);
+}
+
+#[test]
 fn conn_31_32_and_close_12_an_abort_calls_the_peers_event_only() {
     let pair = Pair::connected();
     for qp in [&pair.active_qp, &pair.passive_qp] {
