@@ -10,6 +10,8 @@
 //!   there.
 //! - [`Places`]: what was handed out by number and comes back in any order, from a device.
 //! - [`Gather`]: who takes entries from a device of the kernel, and what it has told of them.
+//! - [`Phases`]: who may move a queue pair of such a device, and what it would lose; [`Question`]: whether the
+//!   device's peer answers.
 //! - [`Gate`], [`EventCounter`]: a claim counter, and the same as "something to tell".
 //! - [`IndexList`], [`ReadyList`]: who waits, who is ready.
 //! - [`Changing`]: which of the successive contents of a place is in force.
@@ -30,8 +32,10 @@ mod feed;
 mod gather;
 mod limit;
 mod list;
+mod phases;
 mod pins;
 mod places;
+mod question;
 mod queue;
 mod shared;
 mod slots;
@@ -45,8 +49,10 @@ pub use entries::Crowded;
 pub use feed::{Fed, Feed};
 pub use gather::{Gather, Gathering};
 pub use list::{EventCounter, IndexList, Link, ReadyList};
+pub use phases::{Phase, Phases, Turn};
 pub use pins::{Grace, Pin, PinHandle, Pins};
 pub use places::{NUMBER_BITS, PLACES_MAX, Places, TakenPlace, Words};
+pub use question::Question;
 pub use queue::{End, Engine, HeldQueue, NoRoom, Offered, Pass, Payload, Post, Posted, Ran, Step, WorkQueue};
 pub use shared::{SHARED_SIDE_MAX, SharedRing, Taken};
 pub use table::{Retired, Table, TableFull};

@@ -17,7 +17,9 @@ mod gather;
 mod limit;
 mod moderation;
 mod pair;
+mod phases;
 mod places;
+mod question;
 mod region;
 mod resize;
 mod shared;
@@ -80,6 +82,8 @@ pub fn all() -> Vec<Model> {
         door::MODELS,
         places::MODELS,
         gather::MODELS,
+        phases::MODELS,
+        question::MODELS,
     ]
     .concat()
 }
