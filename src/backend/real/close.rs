@@ -5,15 +5,19 @@
 //! | queue pair | flush, emulated | flush here |
 //! |---|---|---|
 //! | not connected | receives cancelled | the same; receives posted meanwhile wait, and stay |
+//! | being connected, with receives | receives cancelled, goes on | receives cancelled, the attempt fails |
 //! | connected | both queues cancelled, stays connected | both queues cancelled, the connection ends |
 //! | in error or disconnected | all is cancelled already | the same |
+//!
+//! Who may move the device's queue pair when is said by its [`Phases`](crate::ring::Phases).
 
 #![forbid(unsafe_code)]
 
 use super::lock;
-use super::qp::{Phase, Qp, to_init};
+use super::qp::Qp;
 use crate::device::callbacks::{self, Outbox};
 use crate::device::lifetime::Task;
+use crate::ring::{Phase, Turn};
 use crate::sync::Ordering;
 use crate::time::Span;
 use std::sync::Arc;
@@ -38,6 +42,7 @@ impl Qp {
         if let Err(error) = self.back_to_init() {
             tracing::error!(qp = self.number(), %error, "not brought back to Init");
             self.break_down();
+            self.answer_rest(); // the device has forgotten it
         }
         // AcqRel: as in `tie`; a failure says that it is used up.
         let _used_up = self.tied.compare_exchange(TIED, 0, Ordering::AcqRel, Ordering::Relaxed);
@@ -46,7 +51,7 @@ impl Qp {
     /// The connection is dead, and its connector knows.
     pub(super) fn error(self: &Arc<Self>) {
         self.on_fatal(None);
-        if self.set_phase(Phase::Error) {
+        if self.phases.end(Phase::Error) {
             self.cancel();
         }
     }
@@ -62,7 +67,7 @@ impl Qp {
     pub(super) fn disconnect(self: &Arc<Self>, done: impl FnOnce() + Send + 'static) {
         self.tied.swap(USED_UP, Ordering::AcqRel); // as in `tie`
         self.on_fatal(None);
-        self.set_phase(Phase::Closed);
+        self.phases.end(Phase::Closed);
         self.cancel();
         let mut done = Some(done);
         self.when_drained(move || {
@@ -72,87 +77,102 @@ impl Qp {
         });
     }
 
+    /// The device was brought back while all was over already: it is moved to error again, and what it has
+    /// forgotten is answered.
+    pub(super) fn cancel_again(self: &Arc<Self>) {
+        self.cancel();
+        self.answer_forgotten_sends();
+    }
+
+    /// Cancels the initiator requests that the device had when it was reset.
+    pub(super) fn answer_forgotten_sends(self: &Arc<Self>) {
+        let mut outbox = Outbox::new();
+        if let Some(held) = self.sends.ring.flush() {
+            self.run_sends(held, &mut outbox);
+        }
+        outbox.emit();
+    }
+
     /// Cancels every request that is pending on either queue (NdkFlush).
     pub(crate) fn flush(self: &Arc<Self>) {
         self.expose_deferred();
-        match self.phase() {
-            Phase::Connected => {
-                self.break_down();
-                self.when_drained(|| ()); // looks until all have come back, polled or not
+        let begun = self.adapter.now();
+        loop {
+            match self.phase() {
+                Phase::Connected => return self.flush_by_end(),
+                Phase::Error | Phase::Closed => return,
+                _ if self.srq.is_some() || self.receives.ring.pending() == 0 => return,
+                Phase::Readied => return self.flush_by_end(),
+                Phase::Init | Phase::Flushed | Phase::Returning => {}
             }
-            Phase::Error | Phase::Closed => {}
-            Phase::Unconnected => {
-                if self.srq.is_some() || self.receives.ring.pending() == 0 {
-                    return;
-                }
-                let begun = self.adapter.now();
-                // Another flush is for what was posted before it alone.
-                while !self.begin_flush() {
-                    self.settle_flush();
-                    if self.adapter.now() - begun > PATIENCE {
-                        return;
-                    }
-                }
+            if self.flush_unconnected() || self.adapter.now() - begun > PATIENCE {
+                return;
+            }
+            std::thread::yield_now(); // whose turn it is goes on meanwhile
+        }
+    }
+
+    fn flush_by_end(self: &Arc<Self>) {
+        self.break_down();
+        self.when_drained(|| ()); // looks until all have come back, polled or not
+    }
+
+    /// Cancels what the device has of an unconnected queue pair, and holds back what is posted meanwhile;
+    /// false: it is not this call's turn.
+    fn flush_unconnected(self: &Arc<Self>) -> bool {
+        let begun = self.with_receives(|qp, held, ender| {
+            qp.pass_receives(held, ender);
+            qp.phases.begin_flush(qp.receives.given.get(), qp.receives.figures.completed.get())
+        });
+        match begun {
+            Ok(true) => {
                 self.move_to_error();
                 let qp = Arc::clone(self);
                 self.adapter.chore_later(move || qp.try_settle());
                 self.settle_flush();
+                true
             }
+            Ok(false) => true,
+            // Another flush is for what was posted before it alone.
+            Err(Phase::Flushed) => !self.settle_flush(),
+            Err(_) => false,
         }
     }
 
-    /// Holds back from the device what is posted from now on; false: another flush, or an attempt to connect
-    /// that has failed, does so already.
-    fn begin_flush(self: &Arc<Self>) -> bool {
-        self.with_receives(|qp, held, ender| {
-            if qp.kept.is_held_back() {
-                return false;
-            }
-            qp.pass_receives(held, ender);
-            qp.kept.hold_back(true);
-            // Release: pairs with `try_settle`.
-            qp.flushing.store(qp.receives.given.get() + 1, Ordering::Release);
-            true
-        })
-    }
-
-    /// Waits until a flush of the unconnected queue pair is through.
-    pub(super) fn settle_flush(self: &Arc<Self>) {
+    /// Waits until a flush of the unconnected queue pair is through; false: it does not end.
+    pub(super) fn settle_flush(self: &Arc<Self>) -> bool {
         let begun = self.adapter.now();
         while !self.try_settle() {
             if self.adapter.now() - begun > PATIENCE {
                 tracing::error!(qp = self.number(), "a flush does not end");
-                return;
+                return false;
             }
             std::thread::yield_now(); // the kernel cancels meanwhile
         }
+        true
     }
 
     /// Brings a flushed queue pair back; true: there is none to bring back any more.
     fn try_settle(self: &Arc<Self>) -> bool {
-        // Acquire: pairs with `begin_flush`.
-        if self.flushing.load(Ordering::Acquire) == 0 {
+        if self.phases.is_settled() {
             return true;
         }
         self.receive_cq.settle();
-        let back = self.with_receives(|qp, held, ender| {
+        let turn = self.with_receives(|qp, held, ender| {
             held.pass(&qp.receives.ring, ender);
-            // Relaxed: written in this role.
-            let end = qp.flushing.load(Ordering::Relaxed);
-            if end == 0 || qp.receives.figures.completed.get() + 1 < end {
-                return (end == 0).then_some(Ok(()));
-            }
-            let back = qp.reset().and_then(|()| qp.qp.modify(&to_init(&qp.adapter)));
-            qp.kept.hold_back(false);
-            qp.flushing.store(0, Ordering::Release); // pairs with the load above
-            Some(back)
+            qp.phases.end_flush(qp.receives.figures.completed.get(), || qp.back())
         });
-        if let Some(Err(error)) = &back {
-            tracing::error!(qp = self.number(), %error, "not brought back after a flush");
-            self.set_phase(Phase::Error);
-            self.answer_rest();
+        match turn {
+            Ok(Turn::Lasts) => return false,
+            Ok(Turn::Nobody | Turn::Ended) => {}
+            Ok(Turn::Over) => self.cancel_again(),
+            Err(error) => {
+                tracing::error!(qp = self.number(), %error, "not brought back after a flush");
+                self.phases.end(Phase::Error);
+                self.answer_rest();
+            }
         }
-        back.is_some()
+        true
     }
 
     /// Begins the close: everything pending is cancelled into the completion queues, then the device's queue
@@ -166,7 +186,7 @@ impl Qp {
         if !begun {
             return;
         }
-        self.set_phase(Phase::Closed);
+        self.phases.end(Phase::Closed);
         self.settle_flush();
         self.cancel();
         let mut qp = Some(Arc::clone(self));

@@ -16,7 +16,6 @@
 
 use super::endpoint::{Endpoint, SharedEndpoint};
 use super::hear::told;
-use super::qp::Phase;
 use super::{Adapter, Qp};
 use crate::cm::{
     Action, Body, CallName, EndpointError, Message, Notice, Outcome, ReadLimits, RejReason, State, Timeouts,
@@ -26,6 +25,7 @@ use crate::device::connect;
 use crate::device::connect::messenger::{Connectable, Messenger, Sharing, Taken};
 use crate::device::connect::side;
 use crate::device::lifetime::Life;
+use crate::ring::Phase;
 use crate::time::Time;
 use crate::work::Qpn;
 use qpair_rdma_core as rdma;

@@ -3,11 +3,12 @@
 #![forbid(unsafe_code)]
 
 use super::probe;
-use super::qp::{END, Phase, Qp, RECEIVE, SHARED};
+use super::qp::{END, Qp, RECEIVE, SHARED};
 use super::status::{self, Arrival};
 use super::window;
 use crate::device::callbacks::Outbox;
 use crate::direct::Outcome;
+use crate::ring::Phase;
 use crate::work::{Completion, CompletionKind, Detail, SendRequest, Status};
 use qpair_rdma_core as rdma;
 use std::sync::Arc;

@@ -7,14 +7,14 @@
 #![forbid(unsafe_code)]
 
 use super::push::Pushes;
-use super::qp::{Phase, Qp, RECEIVE};
+use super::qp::{Qp, RECEIVE};
 use super::request::{Given, entries_of};
 use super::status::{self, Arrival};
 use super::{Cq, capabilities};
 use crate::device::callbacks::Outbox;
 use crate::direct::Outcome;
 use crate::ring::{Class, End, Engine, HeldQueue, Pass, Payload, Step};
-use crate::sync::{Ordering, fence};
+use crate::sync::Ordering;
 use crate::work::{
     Completion, CompletionFlags, CompletionKind, Detail, Opcode, ReceiveRequest, RequestFlags, SendRequest,
     Status,
@@ -320,7 +320,7 @@ impl Qp {
 
     /// One pass over the receives, by who holds their role.
     pub(super) fn pass_receives(self: &Arc<Self>, held: &mut HeldQueue<'_>, ender: &mut Ender<'_>) {
-        if self.kept.is_held_back() {
+        if self.phases.holds_back() {
             held.pass(&self.receives.ring, ender);
             return;
         }
@@ -332,11 +332,8 @@ impl Qp {
             self.given_in_vain(&error);
             held.pass(&self.receives.ring, ender);
         }
-        if given {
-            fence!(GivenFence, "the receive is with the device before the phase is looked at");
-            if self.phase() as u64 >= Phase::Error as u64 {
-                self.move_to_error(); // else soft-RoCE leaves it where it is for ever
-            }
+        if given && self.phases.is_over_for_given() {
+            self.move_to_error(); // else soft-RoCE leaves it where it is for ever
         }
     }
 

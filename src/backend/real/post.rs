@@ -2,10 +2,10 @@
 
 #![forbid(unsafe_code)]
 
-use super::qp::{Phase, Qp};
+use super::qp::Qp;
 use crate::device::callbacks::Outbox;
 use crate::device::qp::{Data, Limits, Operation, PostRefused, put_entries, put_inline};
-use crate::ring::{HeldQueue, Payload, Post};
+use crate::ring::{HeldQueue, Payload, Phase, Post};
 use crate::sync::Ordering;
 use crate::work::{RequestFlags, SendRequest};
 use std::sync::Arc;
@@ -38,7 +38,8 @@ impl Qp {
         write: impl Fn(&mut Payload, &mut [u64]),
     ) -> Result<(), PostRefused> {
         for again in [false, true] {
-            if matches!(self.phase(), Phase::Unconnected | Phase::Closed) {
+            let phase = self.phase();
+            if phase.is_unconnected() || phase == Phase::Closed {
                 self.expose_deferred();
                 return Err(PostRefused::NotConnected);
             }

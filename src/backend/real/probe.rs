@@ -12,7 +12,8 @@
 
 #![forbid(unsafe_code)]
 
-use super::qp::{Phase, Qp};
+use super::qp::Qp;
+use crate::ring::{Phase, Question};
 use crate::sync::{AtomicU64, Ordering};
 use crate::time::{Span, Time};
 use qpair_rdma_core::{Flags, Operation, Payload, Remote, SendRequest, Status};
@@ -23,34 +24,29 @@ pub(super) const ID: u64 = 1 << 60;
 /// Between two questions.
 const PAUSE: Span = Span::from_secs(1);
 
-/// Nothing is asked, a question is out, nobody has answered.
-const QUIET: u64 = 0;
-const ASKED: u64 = 1;
-const GONE: u64 = 2;
-
 /// What a queue pair knows of its peer's.
 #[derive(Debug)]
 pub(super) struct Probe {
-    state: AtomicU64,
-    /// Not before; by the adapter's thread alone.
+    question: Question,
+    /// Not before; the adapter's thread alone reads and writes it.
     next: AtomicU64,
 }
 
 impl Probe {
     pub(super) fn new() -> Self {
-        Self { state: AtomicU64::new(QUIET), next: AtomicU64::new(0) }
+        Self { question: Question::new(), next: AtomicU64::new(0) }
     }
 
     /// The peer's queue pair does not answer.
     pub(super) fn is_gone(&self) -> bool {
-        self.state.load(Ordering::Acquire) == GONE // pairs with `ended`
+        self.question.is_silent()
     }
 
     /// A question has ended; true: in silence.
     pub(super) fn ended(&self, status: Status) -> bool {
         // Flushed with the queue pair, it says nothing of the peer.
         let silence = !matches!(status, Status::Success | Status::Flushed);
-        self.state.store(if silence { GONE } else { QUIET }, Ordering::Release); // pairs with `is_gone`
+        self.question.ended(silence);
         silence
     }
 }
@@ -68,20 +64,15 @@ impl Qp {
         if self.counters().sends_pending != 0 {
             return;
         }
-        // Acquire: the last question has ended before the next one is put.
-        if probe.state.compare_exchange(QUIET, ASKED, Ordering::Acquire, Ordering::Relaxed).is_err() {
-            return;
-        }
         let question = SendRequest {
             id: ID,
             operation: Operation::Write(Remote { address: 0, rkey: 0 }),
             payload: Payload::Elements(&[]),
             flags: Flags::SIGNALED,
         };
-        if let Err(error) = self.qp.post_send(&question) {
+        if let Err(error) = probe.question.ask(|| self.qp.post_send(&question)) {
             // Requests have come between; they ask too.
             tracing::debug!(qp = self.number(), %error, "the peer was not looked for");
-            probe.state.store(QUIET, Ordering::Relaxed); // nothing happened
         }
     }
 }

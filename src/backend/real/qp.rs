@@ -15,27 +15,14 @@ use crate::cm::ReadLimits;
 use crate::device::callbacks::{Deliver, Outbox};
 use crate::device::lifetime::{Hold, Life};
 use crate::device::qp::{QpCounters, Rules};
-use crate::ring::EventCounter;
-use crate::sync::{AtomicU64, Ordering, fence};
+use crate::ring::{EventCounter, Phase, Phases, Turn};
+use crate::sync::{AtomicU64, Ordering};
 use crate::time::Span;
 use crate::work::{Qpn, SendRequest};
 use qpair_rdma_core::cm::Id;
 use qpair_rdma_core::{self as rdma, QpAttributes, QpState};
 use std::fmt;
 use std::sync::{Arc, Mutex};
-
-/// Where a queue pair stands, for its posts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// Not connected: receives only.
-    Unconnected = 0,
-    /// Connected.
-    Connected = 1,
-    /// Broken: everything is cancelled, what comes later too.
-    Error = 2,
-    /// Disconnected or closing: receives are cancelled, nothing else is taken.
-    Closed = 3,
-}
 
 type Hook = Arc<dyn Fn() + Send + Sync>;
 
@@ -56,18 +43,14 @@ pub(crate) struct Qp {
     pub(super) bindings: Mutex<Bindings>,
     pub(super) receives: Shadow,
     pub(super) kept: Kept,
-    /// Not 0: the unconnected queue pair is being flushed, and has had so many receives before, less 1.
-    pub(super) flushing: AtomicU64,
     pub(super) max: Maxima,
     pub(super) rules: Rules,
     rnr_limit: Option<Span>,
-    phase: AtomicU64,
+    pub(super) phases: Phases,
     /// Not 0: the device's queue pair is in error, where it cancels what it gets.
     pub(super) in_error: AtomicU64,
     /// Reads that this side may have in progress.
     pub(super) outbound_reads: AtomicU64,
-    /// Not 0: the device's queue pair has left Init.
-    moved: AtomicU64,
     pub(super) tied: AtomicU64,
     pub(super) probe: Probe,
     fatal: EventCounter,
@@ -139,14 +122,12 @@ impl Qp {
             bindings: Mutex::default(),
             receives: Shadow::new(receive_depth, SendRequest::side_words(max.receive_sge, 0)),
             kept: Kept::new(receive_depth, max.receive_sge),
-            flushing: AtomicU64::new(0),
             max,
             rules: of.rules,
             rnr_limit: of.rnr_limit,
-            phase: AtomicU64::new(Phase::Unconnected as u64),
+            phases: Phases::new(),
             in_error: AtomicU64::new(0),
             outbound_reads: AtomicU64::new(0),
-            moved: AtomicU64::new(0),
             tied: AtomicU64::new(0),
             probe: Probe::new(),
             fatal: EventCounter::new(),
@@ -171,38 +152,23 @@ impl Qp {
     }
 
     pub(super) fn phase(&self) -> Phase {
-        // Acquire: pairs with the stores of `set_phase`.
-        match self.phase.load(Ordering::Acquire) {
-            0 => Phase::Unconnected,
-            1 => Phase::Connected,
-            2 => Phase::Error,
-            _ => Phase::Closed,
-        }
-    }
-
-    /// Moves on, unless it is further already; true: it moved.
-    pub(super) fn set_phase(&self, phase: Phase) -> bool {
-        // AcqRel: one caller finds it as it was before and goes on.
-        self.phase.fetch_max(phase as u64, Ordering::AcqRel) < phase as u64
-    }
-
-    /// Not connected any more, after an accept that came to nothing.
-    fn unset_connected(&self) {
-        let (from, to) = (Phase::Connected as u64, Phase::Unconnected as u64);
-        // AcqRel: as in `set_phase`; a failure says that it is in error, where it stays.
-        let _later = self.phase.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire);
+        self.phases.now()
     }
 
     /// Moves the device's queue pair as the connection manager says, so that it receives and sends.
     pub(super) fn ready(self: &Arc<Self>, id: &Id, limits: ReadLimits) -> Result<(), rdma::Error> {
-        self.settle_flush();
         // Relaxed: published by the phase.
         self.outbound_reads.store(limits.outbound.into(), Ordering::Relaxed);
+        while self.phases.ready() == Err(Phase::Flushed) {
+            if !self.settle_flush() {
+                break; // the device refuses what follows
+            }
+            std::thread::yield_now(); // who has just begun is not to be waited for yet
+        }
         let inbound = u8::try_from(limits.inbound).unwrap_or(u8::MAX);
         let outbound = u8::try_from(limits.outbound).unwrap_or(u8::MAX);
         let (retries, timer) = patience(self.rnr_limit);
         let receive = id.qp_attributes(QpState::ReadyToReceive)?;
-        self.moved.store(1, Ordering::Release); // pairs with `back_to_init`
         self.qp.modify(&receive.max_reads_in(inbound).rnr_timer(timer))?;
         let send = id.qp_attributes(QpState::ReadyToSend)?;
         self.qp.modify(&send.max_reads_out(outbound).retries(6, retries))
@@ -210,43 +176,46 @@ impl Qp {
 
     /// Initiator requests are taken from now on.
     pub(super) fn open(&self) {
-        self.set_phase(Phase::Connected);
+        self.phases.open();
     }
 
     /// The device's queue pair is put back to Init, with its receives, if it had left it.
     pub(super) fn back_to_init(self: &Arc<Self>) -> Result<(), rdma::Error> {
-        self.unset_connected();
-        // AcqRel: pairs with `ready`.
-        if self.moved.swap(0, Ordering::AcqRel) == 0 || self.phase() != Phase::Unconnected {
+        if !self.phases.begin_return() {
             return Ok(());
         }
-        self.settle_flush();
-        self.with_receives(|qp, held, ender| {
-            qp.pass_receives(held, ender);
-            qp.kept.hold_back(true);
-        });
-        let reset = self.reset();
-        // What had completed before is not posted again.
+        self.with_receives(|qp, _, _| qp.phases.hold_back_for_return());
+        let back = self.back();
+        // What had completed before is not given again. A message may have let requests be posted.
+        self.send_cq.settle();
         self.receive_cq.settle();
-        self.with_receives(|qp, held, ender| {
-            let back = reset.and_then(|()| qp.qp.modify(&to_init(&qp.adapter))).and_then(|()| {
-                held.pass(&qp.receives.ring, ender);
-                qp.post_again()
-            });
-            qp.kept.hold_back(false);
-            back
-        })
+        self.answer_forgotten_sends();
+        let (given, turn) = self.with_receives(|qp, held, ender| {
+            held.pass(&qp.receives.ring, ender);
+            (qp.post_again(), qp.phases.end_return())
+        });
+        if turn == Turn::Over {
+            self.cancel_again();
+            // It was on its way to error when it refused to be in Init.
+            return given;
+        }
+        back.and(given)
+    }
+
+    /// Puts the device's queue pair back to Init, through Reset, where it forgets its requests.
+    pub(super) fn back(&self) -> Result<(), rdma::Error> {
+        self.reset()?;
+        self.qp.modify(&to_init(&self.adapter))
     }
 
     /// Puts the device's queue pair back to Reset, where it forgets its requests.
-    pub(super) fn reset(&self) -> Result<(), rdma::Error> {
+    fn reset(&self) -> Result<(), rdma::Error> {
         self.qp.modify(&QpAttributes::to(QpState::Reset))
     }
 
     /// Moves the device's queue pair to error, in which it cancels everything.
     pub(super) fn move_to_error(&self) -> bool {
-        fence!(ErrorFence, "the phase is set before the device cancels: a receive it gets later is seen");
-        let moved = self.qp.modify(&QpAttributes::to(QpState::Error));
+        let moved = self.phases.cancel(|| self.qp.modify(&QpAttributes::to(QpState::Error)));
         if let Err(error) = &moved {
             tracing::warn!(qp = self.number(), %error, "not moved to error; the device may be gone");
         }
@@ -278,7 +247,7 @@ impl Qp {
     }
 
     pub(super) fn broken(self: &Arc<Self>, outbox: &mut Outbox) {
-        if self.set_phase(Phase::Error) {
+        if self.phases.end(Phase::Error) {
             self.end_in_error(outbox);
             if self.fatal.raise() {
                 outbox.push(Arc::clone(self) as Arc<dyn Deliver>);
@@ -329,7 +298,7 @@ fn create(
 }
 
 /// From Reset to Init; what a peer may do is said by regions.
-pub(super) fn to_init(adapter: &Adapter) -> QpAttributes {
+fn to_init(adapter: &Adapter) -> QpAttributes {
     QpAttributes::init(PORT, adapter.capabilities().lacks.peer_access())
 }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 pub(super) use super::request::entries;
 
-/// Where the bytes of the receives go that the device has, and whether it gets any.
+/// Where the bytes of the receives go that the device has.
 #[derive(Debug)]
 pub(super) struct Kept {
     /// For each receive how many entries, then the entries, in two words each; written in the role of the
@@ -22,15 +22,13 @@ pub(super) struct Kept {
     words: Box<[Figure]>,
     depth: u64,
     stride: usize,
-    /// Not 0: receives are held back from the device, which is being flushed. Written in the role.
-    held_back: Figure,
 }
 
 impl Kept {
     pub(super) fn new(depth: u32, sge: u32) -> Self {
         let stride = 1 + 2 * sge as usize;
         let words = (0..depth as usize * stride).map(|_| Figure::default()).collect();
-        Self { words, depth: depth.into(), stride, held_back: Figure::default() }
+        Self { words, depth: depth.into(), stride }
     }
 
     fn of(&self, ticket: u64) -> (&Figure, &[Figure]) {
@@ -57,14 +55,6 @@ impl Kept {
             *place = entry(&sge_from_words([words[0].get(), words[1].get()]));
         }
         look(&list[..count])
-    }
-
-    pub(super) fn is_held_back(&self) -> bool {
-        self.held_back.get() != 0
-    }
-
-    pub(super) fn hold_back(&self, held_back: bool) {
-        self.held_back.set(held_back.into());
     }
 }
 
