@@ -86,11 +86,11 @@ impl<T> Gathering<'_, T> {
         let Self(mut held, shared) = self;
         loop {
             let order = ord!(ToldSwap: Acquire, "pairs with TellSwap: the pass sees what was told of");
-            // Relaxed: a look before the swap, which most passes of those who poll need not make. It may be out
-            // of date only if who told has not asked for the role before this pass: then another follows.
+            // Relaxed: a look before the swap, which most passes of those who poll need not make. It may be
+            // out of date only if who told has not asked for the role before this pass: then another follows.
             let told = shared.told.load(Ordering::Relaxed) != 0
                 && mutant!(ToldByStore => {
-                    shared.told.store(0, Ordering::Relaxed);
+                    shared.told.store(0, Ordering::Relaxed); // a slip
                     true
                 }, shared.told.swap(0, order) != 0);
             let number = held.with(&mut pass);

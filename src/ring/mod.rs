@@ -10,8 +10,8 @@
 //!   there.
 //! - [`Places`]: what was handed out by number and comes back in any order, from a device.
 //! - [`Gather`]: who takes entries from a device of the kernel, and what it has told of them.
-//! - [`Phases`]: who may move a queue pair of such a device, and what it would lose; [`Question`]: whether the
-//!   device's peer answers.
+//! - [`Phases`]: who may move the queue pair of such a device, and what it would lose by that.
+//! - [`Question`]: whether a peer answers, asked of such a device.
 //! - [`Gate`], [`EventCounter`]: a claim counter, and the same as "something to tell".
 //! - [`IndexList`], [`ReadyList`]: who waits, who is ready.
 //! - [`Changing`]: which of the successive contents of a place is in force.

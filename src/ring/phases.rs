@@ -1,9 +1,9 @@
 //! Where a queue pair of a device stands, and who may move the device's.
 //!
-//! A device of the kernel cancels only by moving its queue pair to error, and forgets what it has when that is
-//! reset. So three kinds of callers move it, and must not undo each other: who connects, who flushes one that
-//! is not connected (to error, and back when all has come), and who takes an attempt to connect back. One word
-//! gives them turns; to be over comes above all of them, at any moment, and stays.
+//! A device of the kernel cancels only by moving its queue pair to error, and forgets what it has when that
+//! is reset. So three kinds of callers move it, and must not undo each other: who connects, who flushes one
+//! that is not connected (to error, and back when all has come), and who takes an attempt to connect back.
+//! One word gives them turns; to be over comes above all of them, at any moment, and stays.
 //!
 //! | phase | the device's is | receives | next, unless it is over |
 //! |---|---|---|---|
@@ -15,10 +15,10 @@
 //! | Error, Closed | in Error, at last | are given, and cancelled | |
 //!
 //! Whoever has a turn hears at its end whether it is over meanwhile. Then the device's queue pair may have
-//! been brought back from the error, and is moved there again. A receive that a device gets in error it leaves
-//! where it is (soft-RoCE), until it is moved to error once more: poster and breaker each write first and look
-//! afterwards, with a full fence between (give the receive, fence, look at the phase; set the phase, fence,
-//! have the device cancel what it has got), so that one of them sees the other.
+//! been brought back from the error, and is moved there again. A receive that a device gets in error it
+//! leaves where it is (soft-RoCE), until it is moved to error once more: poster and breaker each write first
+//! and look afterwards, with a full fence between (give the receive, fence, look at the phase; set the phase,
+//! fence, have the device cancel what it has got), so that one of them sees the other.
 
 use crate::sync::{AtomicU64, Ordering, fence, mutant, ord, recheck};
 
@@ -161,21 +161,21 @@ impl Phases {
 
     /// Initiator requests are taken from now on, if the connection manager has moved the queue pair.
     pub fn open(&self) {
-        // Relaxed: a read-modify-write, it passes on what `ready` has released.
+        let order = Ordering::Relaxed; // a read-modify-write: it passes on what `ready` has released
         let opened = mutant!(OpenByMax => {
-            self.phase.fetch_max(Phase::Connected as u64, Ordering::Relaxed);
+            self.phase.fetch_max(Phase::Connected as u64, order);
             Ok(())
-        }, self.take(Phase::Readied, Phase::Connected, Ordering::Relaxed));
+        }, self.take(Phase::Readied, Phase::Connected, order));
         // Open already, taken back, or over: all of them stay.
         let (Ok(()) | Err(_)) = opened;
     }
 
-    /// Begins the flush of a queue pair that is not connected, if its device has receives: it has got `given`,
-    /// of which so many have `completed`; in the role.
+    /// Begins the flush of a queue pair that is not connected, if its device has receives: it has got
+    /// `given`, of which so many have `completed`; in the role.
     ///
     /// True: what is posted from now on is held back, and the caller has the device
-    /// [`cancel`](Phases::cancel). False: the device has none, and nothing has begun. Somebody else would find
-    /// such a flush at its end before the caller has moved the device to error.
+    /// [`cancel`](Phases::cancel). False: the device has none, and nothing has begun. Somebody else would
+    /// find such a flush at its end before the caller has moved the device to error.
     ///
     /// # Errors
     /// The phase: `Flushed` and `Returning` end soon, the others are flushed in other ways.
@@ -243,8 +243,8 @@ impl Phases {
 
     /// The turn ends: back to Init, unless all is over.
     fn give_back(&self, from: Phase) -> Turn {
-        // Who ends it all does so before this, and it is seen here, or afterwards, and then it moves the device
-        // last.
+        // Who ends it all does so before this, and it is seen here, or afterwards, and then it moves the
+        // device last.
         let order = ord!(TurnEnd: Release, "what the device was given again, for who ends it all");
         let back = mutant!(OverUnseen => {
             let _over = self.take(from, Phase::Init, order);

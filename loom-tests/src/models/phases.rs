@@ -1,8 +1,8 @@
 //! Who moves a device's queue pair: nobody undoes another's move, and no receive is lost or left behind.
 //!
-//! The device is as soft-RoCE is. Its memory of what was posted is written without its lock and read below it;
-//! what is moved to error is cancelled when its completions are looked at, what comes later stays where it
-//! is, and a reset forgets all.
+//! The device is as soft-RoCE is. Its memory of what was posted is written without its lock and read below
+//! it; what is moved to error is cancelled when its completions are looked at, what comes later stays where
+//! it is, and a reset forgets all.
 
 use super::{ALL, B3, LONG, Model, model};
 use crate::support::{Arc, Unwatched, join, spawn, yield_now};
