@@ -121,9 +121,8 @@ impl Phases {
     /// The caller has the device cancel afterwards, by [`cancel`](Phases::cancel).
     pub fn end(&self, phase: Phase) -> bool {
         debug_assert!(phase.is_over());
-        let order =
-            ord!(PhaseEnd: Acquire, "pairs with TurnEnd: what the device was given again, it cancels");
-        self.phase.fetch_max(phase as u64, order) < phase as u64
+        // Relaxed: the fence of `cancel` orders it, and acquires what TurnEnd has released.
+        self.phase.fetch_max(phase as u64, Ordering::Relaxed) < phase as u64
     }
 
     /// Has the device cancel what it has got; behind [`end`](Phases::end), or in the turn of a flush.
