@@ -1,7 +1,7 @@
 //! Flush at any moment, while others post and poll.
 
 use super::rig::{DEPTH, Door, ENTRIES, End, PATIENCE, Pair, alone, rounds};
-use qpair::ndk::{Completion, Data, OpFlags, OperationType, PostError, Status};
+use qpair::ndk::{Completion, Data, OnDisconnect, OpFlags, OperationType, PostError, ReadLimits, Status};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
@@ -23,6 +23,71 @@ fn a_flush_under_load_completes_each_request_once_and_in_order() {
         flush_once(door.connect(), (seed >> 33) % LATEST, round);
     }
     door.close();
+}
+
+/// The device's queue pair is moved by both, and neither may undo what the other has done.
+#[test]
+fn a_flush_while_it_is_connected_cancels_and_breaks_or_leaves_it() {
+    let _alone = alone();
+    let door = Door::open();
+    let outcomes: Vec<bool> = (0..rounds(24)).map(|round| flush_and_connect(&door, round)).collect();
+    assert!(outcomes.contains(&true) && outcomes.contains(&false), "one moment only: {outcomes:?}");
+    door.close();
+}
+
+/// Flushes at a moment that the round says; whether they were connected then.
+fn flush_and_connect(door: &Door, round: u64) -> bool {
+    const BEFORE: u64 = 4;
+    let (a, b) = (End::new(&door.adapter), End::new(&door.adapter));
+    let post = |context| a.qp.receive(context, &[a.sge()]).expect("room for a receive");
+    (0..BEFORE).for_each(post);
+    let (limits, from) = (ReadLimits { inbound: 1, outbound: 1 }, door.adapter.addresses()[0]);
+    let active = door.adapter.create_connector().wait().expect("a connector");
+    // Before, during and after what the connection manager does with the queue pair.
+    let moment = round % 3;
+    if moment == 0 {
+        a.qp.flush();
+    }
+    let (connected, accepting, passive) = thread::scope(|scope| {
+        let connecting = active.connect(&a.qp, from, door.address(), limits, b"");
+        let passive = door.arrival();
+        let accepting = passive.accept(&b.qp, limits, b"", OnDisconnect::ignore());
+        let qp = &a.qp;
+        if moment == 1 {
+            scope.spawn(move || {
+                (0..round * 20).for_each(|_| thread::yield_now());
+                qp.flush();
+            });
+        }
+        let replied = connecting.wait();
+        if moment == 2 {
+            qp.flush();
+        }
+        let connected = replied.and_then(|()| active.complete_connect(OnDisconnect::ignore()).wait());
+        (connected, accepting, passive)
+    });
+    post(BEFORE);
+    if connected.is_ok() && accepting.wait().is_ok() {
+        // Refused if it has heard of the end already.
+        let _refused = b.qp.send(0, Data::Sgl(&[b.sge()]), OpFlags::NONE);
+    }
+    let begun = Instant::now();
+    let mut taken = Vec::new();
+    while taken.len() as u64 <= BEFORE {
+        let mut room = vec![Completion::default(); DEPTH as usize];
+        let count = a.cq.poll(&mut room);
+        taken.extend(room.drain(..count));
+        assert!(begun.elapsed() < PATIENCE, "round {round}, {connected:?}: {taken:?}");
+        thread::yield_now();
+    }
+    let (last, before) = taken.split_last().expect("as many as were posted");
+    assert!(before.iter().all(|completion| completion.status == Status::CANCELLED), "{round}: {taken:?}");
+    assert!(connected.is_ok() || last.status == Status::CANCELLED, "{round}: {taken:?}");
+    drop((active, passive));
+    let connected = last.status == Status::SUCCESS;
+    a.close();
+    b.close();
+    connected
 }
 
 /// What threads of a round share.
