@@ -83,6 +83,7 @@ fn flush_and_connect(door: &Door, round: u64) -> bool {
     let (last, before) = taken.split_last().expect("as many as were posted");
     assert!(before.iter().all(|completion| completion.status == Status::CANCELLED), "{round}: {taken:?}");
     assert!(connected.is_ok() || last.status == Status::CANCELLED, "{round}: {taken:?}");
+    assert!(moment != 2 || connected.is_err(), "{round}: nothing tells of the flush");
     drop((active, passive));
     let connected = last.status == Status::SUCCESS;
     a.close();
