@@ -79,10 +79,7 @@ impl Bench {
     }
 
     fn options(&self, net: &str, host: Host) -> Outcome<AdapterOptions> {
-        match self.device.options(net, host) {
-            Some(options) => Ok(options),
-            None => lacks(format_args!("{} has no such host: {host:?}", self.device.name())),
-        }
+        self.device.options(net, host).or_else(lacks)
     }
 
     /// An adapter on a NET of its own.
