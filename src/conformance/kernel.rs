@@ -1,8 +1,8 @@
 //! Devices of the kernel under the suite.
 //!
-//! They have one network, the machine's own, so one check runs at a time but for those that wait, and no clock
-//! that can be set. Two hosts are two addresses of one device. What a device tells comes by way of the kernel,
-//! hence a check that looks for what must not come waits a little.
+//! They have one network, the machine's own, so one check runs at a time but for those that wait, and no
+//! clock that can be set. Two hosts are two addresses of one device. What a device tells comes by way of the
+//! kernel, hence a check that looks for what must not come waits a little.
 
 use super::device::{Device, Host, Promises};
 use crate::ndk::{Adapter, AdapterOptions};
