@@ -321,7 +321,7 @@ fn a_reader_may_leave_early() {
 fn conformance_tells_each_statement_and_its_result() {
     let document = document(&["conformance", "--filter", "FLUSH", "--filter", "CREATE-5", "--json"]);
     assert_eq!((&document["command"], &document["device"]), (&"conformance".into(), &"local".into()));
-    assert_eq!(document["as_promised"], true);
+    assert_eq!((&document["as_promised"], &document["slow"]), (&true.into(), &false.into()));
     let counts = &document["counts"];
     assert_eq!(
         (&counts["passed"], &counts["failed"], &counts["not_shown"]),
@@ -337,6 +337,12 @@ fn conformance_tells_each_statement_and_its_result() {
     let last = &statements[27];
     assert_eq!((&last["number"], &last["result"]), (&"CREATE-5".into(), &"not shown".into()));
     assert!(last["reason"].is_string(), "{last}");
+}
+
+#[test]
+fn conformance_waits_for_nothing_on_a_clock_that_can_be_set() {
+    let document = document(&["conformance", "--filter", "CONN-33", "--filter", "QP-22", "--slow", "--json"]);
+    assert_eq!((&document["slow"], &document["counts"]["passed"]), (&true.into(), &2.into()));
 }
 
 #[test]
@@ -366,4 +372,5 @@ fn conformance_of_nothing_is_wrongly_asked() {
     assert!(complaint.contains("--filter") && complaint.contains("SRQ"), "{complaint}");
     let complaint = refused(&["conformance", "--fail-fast", "--device", "mlx5_0"]);
     assert!(complaint.contains("--device") && complaint.contains("local"), "{complaint}");
+    assert!(complaint.contains("OpenAdapter"), "why it does not open: {complaint}");
 }

@@ -96,8 +96,11 @@ fn a_device_of_ones_own_can_be_held_to_them() {
             "modest"
         }
 
-        fn options(&self, net: &str, host: Host) -> Option<AdapterOptions> {
-            (host == Host::Any).then(|| Adapter::options(&format!("local/modest-{net}")))
+        fn options(&self, net: &str, host: Host) -> Result<AdapterOptions, String> {
+            match host {
+                Host::Any => Ok(Adapter::options(&format!("local/modest-{net}"))),
+                Host::One | Host::Other => Err("a second host".to_owned()),
+            }
         }
 
         fn promises(&self) -> Promises {
@@ -113,6 +116,7 @@ fn a_device_of_ones_own_can_be_held_to_them() {
         Report::of(&device, conformance::statements().filter(|s| chosen.contains(&s.number())), |_| {});
     let verdicts: Vec<&str> = report.rows().iter().map(|row| row.verdict.word()).collect();
     assert_eq!(verdicts, ["pass", "pass", "not supported"], "{report}");
+    assert_eq!(report.rows()[2].verdict.reason(), Some("a second host"));
     assert!(report.holds() && report.device() == "modest");
     assert_eq!(report.counts().to_string(), "2 of 3 passed, 1 not supported");
 }
@@ -143,7 +147,7 @@ impl Device for Late {
         "local with faults"
     }
 
-    fn options(&self, net: &str, host: Host) -> Option<AdapterOptions> {
+    fn options(&self, net: &str, host: Host) -> Result<AdapterOptions, String> {
         let faults = Faults::new(self.seed);
         let is_one_of = |numbers: &[&str]| numbers.iter().any(|number| net.contains(&format!("-{number}-")));
         let clocked = is_one_of(&CLOCKED);
@@ -158,7 +162,7 @@ impl Device for Late {
         faults.cut_passes(true);
         let options = self.plain.options(net, host)?.faults(&faults);
         self.faults.lock().expect("nothing panics below it").push(faults);
-        Some(options)
+        Ok(options)
     }
 
     fn promises(&self) -> Promises {

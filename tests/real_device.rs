@@ -6,6 +6,7 @@
 //! device. QPAIR_STRESS multiplies the long ones.
 
 use qpair::ndk::ext::Feature;
+use qpair::ndk::{Adapter, Status};
 use serde_json::Value;
 use std::process::{Command, Output, Stdio};
 
@@ -102,6 +103,41 @@ fn all_ports_that_can_be_chosen_are_its_users() {
         let report = document(&["conformance", "--json", "--device", &device(), "--filter", "CONN-27"]);
         assert_eq!(report["counts"]["passed"], 1, "{}", report["counts"]);
     }
+}
+
+#[test]
+fn other_addresses_of_the_device_are_other_hosts() {
+    let _alone = rig::alone();
+    let addresses = Adapter::open(&device()).expect("the device opens").addresses();
+    let two_hosts = addresses.iter().filter(|address| address.is_ipv4()).count() >= 2;
+    let ipv6 = addresses.iter().any(|address| address.is_ipv6());
+    for (statement, can) in
+        [("CLOSE-6", two_hosts), ("CLOSE-10", two_hosts), ("ADP-8", two_hosts), ("CONN-44", ipv6)]
+    {
+        let report = document(&["conformance", "--json", "--device", &device(), "--filter", statement]);
+        let expected = if can { "pass" } else { "not supported" };
+        assert_eq!(report["statements"][0]["result"], expected, "{report}");
+    }
+}
+
+#[test]
+fn an_adapter_of_one_address_has_no_other() {
+    let _alone = rig::alone();
+    let all = Adapter::open(&device()).expect("the device opens").addresses();
+    for address in &all {
+        let one = Adapter::open(&format!("{}@{}", device(), address.ip())).expect("it opens by its address");
+        assert_eq!(one.addresses(), [*address]);
+        for other in &all {
+            let listener = one.create_listener(drop).wait().expect("a listener");
+            let ended = listener.listen(*other).wait().map_err(|error| error.status());
+            let expected = if other == address { Ok(()) } else { Err(Status::INVALID_ADDRESS) };
+            assert_eq!(ended, expected, "a listener at {other} on the adapter of {address}");
+        }
+    }
+    let refused = Adapter::open(&format!("{}@203.0.113.7", device())).expect_err("nobody has it");
+    assert_eq!(refused.status(), Status::INVALID_ADDRESS);
+    let why = std::error::Error::source(&refused).expect("what it has").to_string();
+    assert!(all.iter().all(|address| why.contains(&address.ip().to_string())), "{why}");
 }
 
 #[test]

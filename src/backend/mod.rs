@@ -81,13 +81,15 @@ impl Backend {
     /// Opens what `name` stands for.
     ///
     /// # Errors
-    /// The name is malformed or stands for a device that is not built in, or its NET is open with other
-    /// options.
+    /// The name is malformed or stands for a device that is not built in or does not have the address, or its
+    /// NET is open with other options.
     pub(crate) fn open(name: &str, options: Options) -> Result<Self, OpenError> {
         let (net, address) = match Name::parse(name)? {
             Name::Local { net, address } => (net, address),
             #[cfg(feature = "rdma-core")]
-            Name::Device { name } => return Ok(Self::Real(real::Adapter::open(name, options)?)),
+            Name::Device { name, address } => {
+                return Ok(Self::Real(real::Adapter::open(name, address, options)?));
+            }
         };
         let net = Net::open(net, options)?;
         let addresses: Arc<[IpAddr]> = match address {

@@ -12,11 +12,13 @@ pub(crate) enum Name<'n> {
         /// The one address of the adapter; without it, both loopback addresses.
         address: Option<IpAddr>,
     },
-    /// Any other word: a device of the kernel.
+    /// Any other word, or `DEVICE@ADDRESS`: a device of the kernel.
     #[cfg(feature = "rdma-core")]
     Device {
         /// Its name.
         name: &'n str,
+        /// The one address of the adapter; without it, all that the device has.
+        address: Option<IpAddr>,
     },
 }
 
@@ -54,15 +56,13 @@ impl<'n> Name<'n> {
         }
         let Some(place) = name.strip_prefix("local/") else {
             #[cfg(feature = "rdma-core")]
-            if is_device(name) {
-                return Ok(Self::Device { name });
+            if is_device(name.split('@').next().unwrap_or_default()) {
+                let (name, address) = parse_place(name)?;
+                return Ok(Self::Device { name, address });
             }
             return Err(NameError::Unknown { name: name.to_owned() });
         };
-        let (net, address) = match place.split_once('@') {
-            Some((net, address)) => (net, Some(parse_address(address)?)),
-            None => (place, None),
-        };
+        let (net, address) = parse_place(place)?;
         if net.is_empty() || net.contains('/') {
             return Err(NameError::Net { net: net.to_owned() });
         }
@@ -70,11 +70,19 @@ impl<'n> Name<'n> {
     }
 }
 
-/// The word could name a device of the kernel: letters, digits, `_`, `-` and `.`.
+/// The word could name a device of the kernel: letters, digits, `_`, `-` and `.`, and not `local`.
 #[cfg(feature = "rdma-core")]
 fn is_device(name: &str) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
-    !name.is_empty() && name.chars().all(fits)
+    !name.is_empty() && name != "local" && name.chars().all(fits)
+}
+
+/// What stands before an `@`, and the address behind it.
+fn parse_place(place: &str) -> Result<(&str, Option<IpAddr>), NameError> {
+    match place.split_once('@') {
+        Some((place, address)) => Ok((place, Some(parse_address(address)?))),
+        None => Ok((place, None)),
+    }
 }
 
 fn parse_address(text: &str) -> Result<IpAddr, NameError> {
@@ -105,10 +113,10 @@ mod tests {
         let devices = ["Local", "localhost", "mlx5_0"];
         #[cfg(feature = "rdma-core")]
         for name in devices {
-            assert_eq!(Name::parse(name), Ok(Name::Device { name }));
+            assert_eq!(Name::parse(name), Ok(Name::Device { name, address: None }));
         }
         let devices = if cfg!(feature = "rdma-core") { &[][..] } else { &devices };
-        for name in ["", "local@10.0.0.7", "udp@10.0.0.7"].iter().chain(devices).copied() {
+        for name in ["", "@10.0.0.7", "local@10.0.0.7", "u dp@10.0.0.7"].iter().chain(devices).copied() {
             assert_eq!(Name::parse(name), Err(NameError::Unknown { name: name.to_owned() }));
         }
         for (name, net) in [("local/", ""), ("local/a/b", "a/b"), ("local/@10.0.0.7", "")] {
@@ -118,6 +126,19 @@ mod tests {
             [("local/a@", ""), ("local/a@b", "b"), ("local/a@0.0.0.0", "0.0.0.0"), ("local/a@::", "::")]
         {
             assert_eq!(Name::parse(name), Err(NameError::Address { address: address.to_owned() }));
+        }
+    }
+
+    #[cfg(feature = "rdma-core")]
+    #[test]
+    fn a_device_of_the_kernel_by_one_of_its_addresses() {
+        for text in ["10.99.0.1", "fd99::1", "::1"] {
+            let address = Some(text.parse().unwrap());
+            assert_eq!(Name::parse(&format!("rxe0@{text}")), Ok(Name::Device { name: "rxe0", address }));
+        }
+        for text in ["", "10.99.0.1@", "10.99.0.1/24", "eth0", "0.0.0.0", "224.0.0.1", "ff02::1"] {
+            let name = format!("rxe0@{text}");
+            assert_eq!(Name::parse(&name), Err(NameError::Address { address: text.to_owned() }), "{name}");
         }
     }
 }

@@ -3,10 +3,11 @@
 use super::output::Output;
 use super::{Verdict, usage};
 use clap::Args;
-use qpair::conformance::{self, Counts, Report, Row, Statement};
+use qpair::conformance::{self, Counts, Pace, Report, Row, Statement};
+use qpair::ndk::Adapter;
 use serde::Serialize;
-use std::cell::Cell;
 use std::fmt;
+use std::ops::ControlFlow;
 
 /// What can be chosen.
 #[derive(Args, Debug)]
@@ -20,6 +21,9 @@ pub struct Options {
     /// Stop at the first statement that fails
     #[arg(long)]
     fail_fast: bool,
+    /// Wait for time limits on a device whose clock cannot be set: minutes, after all others and side by side
+    #[arg(long)]
+    slow: bool,
     /// List the statements, without checking them
     #[arg(long)]
     list: bool,
@@ -33,28 +37,29 @@ pub fn run(options: &Options, output: Output) -> anyhow::Result<Verdict> {
         return Ok(Verdict::AsPromised);
     }
     let Some(device) = conformance::device(&options.device) else {
+        let why = Adapter::open(&options.device).err().map(|error| format!(": {error}")).unwrap_or_default();
         return Err(usage(
             "--device",
             format_args!(
-                "{:?}, which does not open; there is `local`, and `qpair devices` lists what else there is",
+                "{:?}, which does not open; there is `local`, and `qpair devices` lists what else there is{why}",
                 options.device
             ),
         ));
     };
     let bar = output.is_watched().then(|| indicatif::ProgressBar::new(chosen.len() as u64));
-    let stopped = Cell::new(false);
-    let until_stopped = chosen.into_iter().take_while(|_| !stopped.get());
-    let report = Report::of(&device, until_stopped, |row| {
-        stopped.set(options.fail_fast && matches!(row.verdict, conformance::Verdict::Fail(_)));
+    let pace = if options.slow { Pace::Slow } else { Pace::Fast };
+    let report = Report::at(pace, &device, chosen, |row| {
         if let Some(bar) = &bar {
             bar.inc(1);
             bar.set_message(row.statement.number());
         }
+        let stops = options.fail_fast && matches!(row.verdict, conformance::Verdict::Fail(_));
+        if stops { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     if let Some(bar) = &bar {
         bar.finish_and_clear();
     }
-    output.print(&Told::new(&report))?;
+    output.print(&Told::new(&report, options.slow))?;
     Ok(if report.holds() { Verdict::AsPromised } else { Verdict::NotAsPromised })
 }
 
@@ -82,6 +87,8 @@ fn all() -> impl Iterator<Item = &'static Statement> {
 struct Told<'r> {
     command: &'static str,
     device: &'r str,
+    /// Time limits were waited for where the device's clock cannot be set.
+    slow: bool,
     /// No statement failed.
     as_promised: bool,
     counts: Sums,
@@ -120,10 +127,11 @@ struct Judged<'r> {
 }
 
 impl<'r> Told<'r> {
-    fn new(report: &'r Report) -> Self {
+    fn new(report: &'r Report, slow: bool) -> Self {
         Self {
             command: "conformance",
             device: report.device(),
+            slow,
             as_promised: report.holds(),
             counts: report.counts().into(),
             statements: report.rows().iter().map(Judged::new).collect(),

@@ -56,6 +56,7 @@ enum Subcommands {
     /// The adapters that can be opened here, and what each can do
     ///
     /// First the emulated one, then the devices of the kernel, which take a build with the feature rdma-core.
+    /// NAME opens one with all its addresses, NAME@ADDRESS with one of them.
     Devices(devices::Options),
     /// Whether devices of the kernel can be opened here, and if not, why and what to do
     ///

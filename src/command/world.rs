@@ -16,7 +16,8 @@ pub const ADAPTER: &str = "local";
 /// Which adapter a subcommand runs on.
 #[derive(Args, Debug)]
 pub struct OnDevice {
-    /// The adapter it runs on: `local`, or a device of the kernel, as `qpair devices` lists them
+    /// The adapter it runs on: `local`, or a device of the kernel as `qpair devices` lists them, all of its
+    /// addresses or NAME@ADDRESS
     #[arg(long, value_name = "NAME", default_value = ADAPTER)]
     device: String,
 }

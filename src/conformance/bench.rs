@@ -1,10 +1,9 @@
 //! What a check works with: adapters on a NET of its own, and waiting that ends.
 
 use super::device::{Device, Host, Promises};
-use super::statement::{Finding, Outcome, Verdict, ensure_eq, lacks, wrong};
-use crate::ndk::{
-    Adapter, AdapterOptions, Clock, Completion, Cq, CqNotify, Error, ManualClock, PostError, Request, Status,
-};
+use super::run::{Judged, Pace};
+use super::statement::{Finding, Outcome, ensure_eq, lacks, wrong};
+use crate::ndk::{Adapter, AdapterOptions, Completion, Cq, CqNotify, Error, PostError, Request, Status};
 use std::fmt;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,13 +14,14 @@ use std::time::Duration;
 pub(super) const PATIENCE: Duration = Duration::from_secs(if cfg!(qpair_planted) { 3 } else { 20 });
 
 /// A slice of a long wait.
-const BEAT: Duration = Duration::from_millis(100);
+pub(super) const BEAT: Duration = Duration::from_millis(100);
 
 /// The device under test, and a supply of NETs.
 #[derive(Debug)]
 pub(super) struct Bench {
     device: Arc<dyn Device>,
     number: &'static str,
+    pace: Pace,
     watch: Sender<Sign>,
 }
 
@@ -31,15 +31,30 @@ pub(super) enum Sign {
     /// It waits for what may take long, and not for ever.
     GoesOn,
     /// It has ended so.
-    Ended(Verdict),
+    Ended(Judged),
 }
 
 /// NETs that were asked for in this process: each has a number of its own.
 static NETS: Mutex<u64> = Mutex::new(0);
 
 impl Bench {
-    pub(super) fn new(device: &Arc<dyn Device>, number: &'static str, watch: Sender<Sign>) -> Self {
-        Self { device: Arc::clone(device), number, watch }
+    pub(super) fn new(
+        device: &Arc<dyn Device>,
+        number: &'static str,
+        pace: Pace,
+        watch: Sender<Sign>,
+    ) -> Self {
+        Self { device: Arc::clone(device), number, pace, watch }
+    }
+
+    /// Whether the check may wait for time to pass.
+    pub(super) fn pace(&self) -> Pace {
+        self.pace
+    }
+
+    /// Tells who watches that the check still waits for what may take long.
+    pub(super) fn goes_on(&self) {
+        let _unheard = self.watch.send(Sign::GoesOn);
     }
 
     /// The next completion, which may take `beats` tenths of a second; how many it took.
@@ -52,7 +67,7 @@ impl Bench {
             if got == 1 {
                 return Ok((place[0], beat));
             }
-            let _unheard = self.watch.send(Sign::GoesOn);
+            self.goes_on();
         }
         wrong(format_args!("{what}: no completion within {:?}", beats * BEAT))
     }
@@ -79,10 +94,7 @@ impl Bench {
     }
 
     fn options(&self, net: &str, host: Host) -> Outcome<AdapterOptions> {
-        match self.device.options(net, host) {
-            Some(options) => Ok(options),
-            None => lacks(format_args!("{} has no such host: {host:?}", self.device.name())),
-        }
+        self.device.options(net, host).or_else(lacks)
     }
 
     /// An adapter on a NET of its own.
@@ -104,13 +116,6 @@ impl Bench {
         choose: impl FnOnce(AdapterOptions) -> AdapterOptions,
     ) -> Outcome<Result<Adapter, Error>> {
         Ok(choose(self.options(&self.net(), Host::Any)?).open())
-    }
-
-    /// An adapter whose time limits go by a clock that the check moves.
-    pub(super) fn clocked(&self) -> Outcome<(Adapter, ManualClock)> {
-        let clock = ManualClock::new();
-        let adapter = self.adapter_with(|options| options.clock(Clock::Manual(clock.clone())))?;
-        Ok((adapter, clock))
     }
 
     /// Nothing is in the completion queue, and nothing comes by itself.
@@ -301,6 +306,11 @@ impl<T: fmt::Debug> Notes<T> {
             RecvTimeoutError::Timeout => wrong(format_args!("{what}: it did not come within {PATIENCE:?}")),
             RecvTimeoutError::Disconnected => wrong(format_args!("{what}: it will never come")),
         })
+    }
+
+    /// The next, if it comes within `limit`.
+    pub(super) fn next_within(&self, limit: Duration) -> Option<T> {
+        self.0.recv_timeout(limit).ok()
     }
 
     /// What has been said by now.

@@ -11,11 +11,15 @@ pub trait Device: fmt::Debug + Send + Sync {
     /// Its name in reports.
     fn name(&self) -> &str;
 
-    /// Options to open an adapter with; `None` if there is no such host.
+    /// Options to open an adapter with.
     ///
     /// Every check asks for a `net` of its own and shares addresses and ports with no other; a device that
-    /// has only one network gives adapters of that one, and then one check must run at a time.
-    fn options(&self, net: &str, host: Host) -> Option<AdapterOptions>;
+    /// has only one network gives adapters of that one, and then one check runs at a time but for those that
+    /// wait for time to pass ([`Pace::Slow`](super::Pace::Slow)).
+    ///
+    /// # Errors
+    /// It has no such host: what is missing.
+    fn options(&self, net: &str, host: Host) -> Result<AdapterOptions, String>;
 
     /// What it promises where the statements leave a choice.
     fn promises(&self) -> Promises;
@@ -60,8 +64,8 @@ pub fn device(name: &str) -> Option<Arc<dyn Device>> {
         return Some(Arc::new(Local));
     }
     #[cfg(feature = "rdma-core")]
-    if Adapter::open(name).is_ok() {
-        return Some(Arc::new(super::kernel::Kernel::new(name)));
+    if let Ok(adapter) = Adapter::open(name) {
+        return Some(Arc::new(super::kernel::Kernel::new(name, &adapter.addresses())));
     }
     None
 }
@@ -77,13 +81,13 @@ impl Device for Local {
         LOCAL
     }
 
-    fn options(&self, net: &str, host: Host) -> Option<AdapterOptions> {
+    fn options(&self, net: &str, host: Host) -> Result<AdapterOptions, String> {
         let address = match host {
             Host::Any => "",
             Host::One => "@10.0.0.1",
             Host::Other => "@10.0.0.2",
         };
-        Some(Adapter::options(&format!("{LOCAL}/{net}{address}")))
+        Ok(Adapter::options(&format!("{LOCAL}/{net}{address}")))
     }
 
     fn promises(&self) -> Promises {

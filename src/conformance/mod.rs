@@ -18,10 +18,11 @@
 //!
 //! The checks use public faces alone, as any other user would; those of the log stand beside it, on a disk
 //! that forgets, which no user has. Each opens a NET of its own, depends on no other, waits for what it
-//! awaits instead of sleeping, and reports what it expected and what came. One that panics has failed, and
-//! so has one that does not end in time. What a device lacks is *not supported*, which is no failure; what
-//! no caller of a Rust API could observe is *not shown*, with the reason; what needs a part that is not
-//! built yet is *waiting*, and says for which.
+//! awaits instead of sleeping, and reports what it expected and what came. One that panics has failed, and so
+//! has one that does not end in time. Where a device has no clock that can be set, time limits are waited for
+//! side by side, if the [`Pace`] is slow. What a device lacks is *not supported*, which is no failure; what
+//! no caller of a Rust API could observe is *not shown*, with the reason; what needs a part that is not built
+//! yet is *waiting*, and says for which.
 //!
 //! May come in: statements with numbers in the reference, and what several of their checks need. Not here:
 //! what a user of the suite asks for (`command`), and anything that must look behind a face.
@@ -38,11 +39,12 @@ mod run;
 mod statement;
 mod statements;
 mod task;
+mod time;
 mod world;
 
 pub use device::{Device, Host, Promises, device};
 pub use family::{family_groups, flush_family};
 pub use report::{Counts, Report, Row};
-pub use run::run;
+pub use run::{Pace, run};
 pub use statement::{Mark, Statement, Verdict};
 pub use statements::{groups, statements};

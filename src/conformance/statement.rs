@@ -182,6 +182,8 @@ pub(super) enum Finding {
     Wrong(String),
     /// The device lacks something.
     Lacks(String),
+    /// It takes more time than there is: what has to pass.
+    TakesTime(String),
 }
 
 impl Finding {
@@ -190,6 +192,7 @@ impl Finding {
         match self {
             Self::Wrong(reason) => Self::Wrong(format!("{what}: {reason}")),
             Self::Lacks(reason) => Self::Lacks(format!("{what}: {reason}")),
+            Self::TakesTime(reason) => Self::TakesTime(format!("{what}: {reason}")),
         }
     }
 }

@@ -57,6 +57,7 @@ impl Adapter {
     /// | `local/NET` | the NET of that name, with addresses and ports of its own |
     /// | `local/NET@ADDRESS` | the same, as the host with that address; without it, both loopback addresses |
     /// | `rxe0`, `mlx5_0`, ... | with the feature `rdma-core`, that device of the kernel and its first port |
+    /// | `rxe0@ADDRESS` | the same with that one of its addresses; without it, all but link-local ones |
     ///
     /// A device of the kernel has no faults on purpose, no clock that can be set, no fast
     /// registrations and no logical addresses: NOT_SUPPORTED, with the device and what it lacks. Requests

@@ -131,8 +131,9 @@ impl AdapterOptions {
     /// # Errors
     /// BAD_VERSION: a major or minor that is not spoken (ADP-3). ADAPTER_NOT_READY: NDK is not enabled on it.
     /// INVALID_PARAMETER: a malformed name, limits or flags that the engine does not have, or faults that
-    /// concern another adapter. NOT_SUPPORTED: the name of a device that is not built in. SHARING_VIOLATION:
-    /// the NET is open with another clock or other time limits.
+    /// concern another adapter. NOT_SUPPORTED: the name of a device that is not built in. INVALID_ADDRESS: a
+    /// device of the kernel does not have the address. SHARING_VIOLATION: the NET is open with another clock
+    /// or other time limits.
     pub fn open(self) -> Result<Adapter, Error> {
         #[cfg_attr(not(feature = "rdma-core"), expect(unused_mut, reason = "real devices can do less"))]
         let mut info = self.judge()?;
@@ -220,6 +221,9 @@ fn device_refused(error: &crate::backend::real::OpenError) -> (Status, &'static 
             Status::ADAPTER_NOT_READY,
             "give the network interface of the device an IP address, and set it up",
         ),
+        OpenError::Address { .. } => {
+            (Status::INVALID_ADDRESS, "open it with one of its addresses behind the @, or without one")
+        }
         OpenError::Clock { .. } => (Status::NOT_SUPPORTED, "open it with the system's clock"),
     }
 }
@@ -230,7 +234,8 @@ fn refused(name: &str, error: OpenError) -> Error {
         OpenError::Name(NameError::Unknown { .. }) => (
             Status::NOT_SUPPORTED,
             if cfg!(feature = "rdma-core") {
-                "open `local`, `local/NET`, `local/NET@ADDRESS`, or a device of the kernel by its name"
+                "open `local`, `local/NET`, `local/NET@ADDRESS`, or a device of the kernel as `DEVICE` or \
+                 `DEVICE@ADDRESS`"
             } else {
                 "open `local`, `local/NET` or `local/NET@ADDRESS`; devices of the kernel take the feature \
                  `rdma-core`: cargo build --features rdma-core"
@@ -240,7 +245,7 @@ fn refused(name: &str, error: OpenError) -> Error {
             (Status::INVALID_PARAMETER, "write local/NET with a NET that is not empty and has no `/` in it")
         }
         OpenError::Name(NameError::Address { .. }) => {
-            (Status::INVALID_PARAMETER, "write local/NET@ADDRESS with one IPv4 or IPv6 address")
+            (Status::INVALID_PARAMETER, "write one IPv4 or IPv6 address behind the @")
         }
         #[cfg(feature = "rdma-core")]
         OpenError::Device(device) => device_refused(device),

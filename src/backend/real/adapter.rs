@@ -34,6 +34,16 @@ pub(crate) enum OpenError {
         /// The device.
         name: String,
     },
+    /// It was asked for by an address that is not among its own.
+    #[error("the device `{name}` has no address {address}; it has {}", list(.has))]
+    Address {
+        /// The device.
+        name: String,
+        /// What was asked for.
+        address: IpAddr,
+        /// What it has.
+        has: Vec<IpAddr>,
+    },
     /// Real devices know no other time than the machine's.
     #[error("the device `{name}` has no clock that can be set")]
     Clock {
@@ -46,6 +56,10 @@ impl From<qpair_rdma_core::Error> for OpenError {
     fn from(error: qpair_rdma_core::Error) -> Self {
         Self::Device(error.to_string())
     }
+}
+
+fn list(addresses: &[IpAddr]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Something that is tried again until it says that it is done.
@@ -92,7 +106,12 @@ const TICK: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 
 impl Adapter {
-    pub(crate) fn open(name: &str, options: Options) -> Result<Arc<Self>, OpenError> {
+    /// Opens the device, with all its addresses or with `address` alone.
+    pub(crate) fn open(
+        name: &str,
+        address: Option<IpAddr>,
+        options: Options,
+    ) -> Result<Arc<Self>, OpenError> {
         if matches!(options.clock, Clock::Manual(_)) {
             return Err(OpenError::Clock { name: name.to_owned() });
         }
@@ -100,6 +119,13 @@ impl Adapter {
         let attributes = context.attributes()?;
         let capabilities = Capabilities::of(&context, &attributes, &context.port(1)?)?;
         let addresses = addresses(&context)?;
+        let addresses = match address {
+            Some(address) if !addresses.contains(&address) => {
+                return Err(OpenError::Address { name: name.to_owned(), address, has: addresses });
+            }
+            Some(address) => vec![address],
+            None => addresses,
+        };
         let first = *addresses.first().ok_or_else(|| OpenError::NoAddress { name: name.to_owned() })?;
         let events = EventChannel::new()?;
         let bound = bound(&events, first)?;

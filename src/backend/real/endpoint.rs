@@ -93,6 +93,10 @@ impl Endpoint {
         shared: bool,
         choose: impl Fn(&mut Endpoints) -> Result<Hold, EndpointError>,
     ) -> Result<(Self, Id), EndpointError> {
+        // The port space knows what other adapters of the device have.
+        if !adapter.addresses().contains(&local.ip()) {
+            return Err(EndpointError::InvalidAddress { address: local });
+        }
         // Held until one is found, so that each is tried once; when none is left the choice says so.
         let mut passed_over = Vec::new();
         loop {

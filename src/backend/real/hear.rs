@@ -48,6 +48,10 @@ impl Side {
                 EventKind::Unreachable => book.machine.handle_timeout(Time::from_nanos(u64::MAX), actions),
                 EventKind::ConnectError => told(book, now, Body::Gone, actions),
                 EventKind::Established => told(book, now, Body::Rtu, actions),
+                // Nobody has answered: its own limit is over, which says the same with a status.
+                EventKind::Disconnected if status != 0 && book.machine.state() == State::Disconnecting => {
+                    book.machine.handle_timeout(Time::from_nanos(u64::MAX), actions);
+                }
                 EventKind::Disconnected => {
                     let answer = book.machine.state() == State::Disconnecting;
                     told(book, now, if answer { Body::Drep } else { Body::Dreq }, actions);

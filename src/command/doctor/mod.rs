@@ -44,7 +44,7 @@ fn examine(machine: &Machine, device: Option<&str>, open: impl Fn(&str) -> Resul
         None => machine.devices(),
     };
     for name in &names {
-        let looked_at = machine.device(name);
+        let looked_at = machine.device(name.split('@').next().unwrap_or_default());
         let opened = match open(name) {
             Ok(()) => Finding::good("it can be opened"),
             Err(error) => Finding::bad("it cannot be opened", error),

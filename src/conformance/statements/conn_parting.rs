@@ -1,7 +1,7 @@
 //! CONN-29 to CONN-44: disconnecting, what the peer hears, and what holds afterwards.
 
 use super::prelude::*;
-use crate::ndk::{Clock, ManualClock, Mr, Timeouts};
+use crate::ndk::{Mr, Timeouts};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -92,18 +92,31 @@ fn conn_33(bench: &Bench) -> Outcome {
     let leaving = bench.pends(pair.connection.active.disconnect(), "a disconnect alone")?;
     pair.connection.passive.disconnect().done("the peer's disconnect")?;
     leaving.done("the disconnect when the peer has disconnected")?;
-    let (clock, limit) = (ManualClock::new(), Duration::from_secs(3));
+    alone(bench).map_err(|finding| finding.during("the peer never disconnects"))
+}
+
+/// A disconnect whose peer stays is IO_TIMEOUT when the clock says so.
+fn alone(bench: &Bench) -> Outcome {
+    let limit = Duration::from_secs(3);
     let timeouts = Timeouts { disconnect: limit, ..Timeouts::default() };
-    let own = Clock::Manual(clock.clone());
-    let adapter = bench.adapter_with(|options| options.clock(own).timeouts(timeouts))?;
+    let (adapter, time) = bench.timed(|options| options.timeouts(timeouts))?;
     let pair = Pair::on(adapter, |d| d, Plan::default())?;
     pair.a.receive(1)?;
     let leaving = bench.pends(pair.connection.active.disconnect(), "a disconnect alone")?;
-    clock.advance(limit - Duration::from_nanos(1));
+    time.nearly(bench, limit);
     let leaving = bench.pends(leaving, "a disconnect just before its limit")?;
-    clock.advance(Duration::from_nanos(1));
+    time.over();
     leaving.fails(Status::IO_TIMEOUT, "a disconnect at its limit")?;
-    pair.a.yields(&[(1, Status::CANCELLED)], "the connection is gone either way")
+    pair.a.yields(&[(1, Status::CANCELLED)], "the connection is gone either way")?;
+    if time.is_real() {
+        // The limits of what is below the device are its own, and no answer of the peer.
+        let pair = Pair::new(bench)?;
+        pair.a.receive(1)?;
+        let leaving = pair.connection.active.disconnect();
+        time.runs_out(bench, leaving, "a disconnect alone by the limits of the device")?;
+        pair.a.yields(&[(1, Status::CANCELLED)], "that connection is gone, too")?;
+    }
+    Ok(())
 }
 
 fn conn_34(bench: &Bench) -> Outcome {

@@ -1,6 +1,7 @@
 //! The checks of CQ-27 to CQ-30 and CQ-32 to CQ-35: resize and interrupt moderation.
 
 use super::prelude::*;
+use crate::conformance::time::Time;
 use std::sync::mpsc::{self, TryRecvError};
 use std::thread;
 use std::time::Duration;
@@ -134,13 +135,14 @@ pub(super) fn cq_30(bench: &Bench) -> Outcome {
     Ok(())
 }
 
-/// Adapters with moderation, or without it.
-fn moderating(bench: &Bench) -> Outcome<(Noted, crate::ndk::ManualClock)> {
-    let (adapter, clock) = bench.clocked()?;
-    if !adapter.info().adapter_flags.contains(AdapterFlags::CQ_INTERRUPT_MODERATION_SUPPORTED) {
+/// An adapter with moderation, and its time.
+fn moderating(bench: &Bench) -> Outcome<(Noted, Time)> {
+    let flags = bench.adapter()?.info().adapter_flags;
+    if !flags.contains(AdapterFlags::CQ_INTERRUPT_MODERATION_SUPPORTED) {
         return lacks("CQ_INTERRUPT_MODERATION_SUPPORTED");
     }
-    Ok((Noted::on(adapter, 8)?, clock))
+    let (adapter, time) = bench.timed(|options| options)?;
+    Ok((Noted::on(adapter, 8)?, time))
 }
 
 pub(super) fn cq_32(bench: &Bench) -> Outcome {
@@ -154,7 +156,7 @@ pub(super) fn cq_32(bench: &Bench) -> Outcome {
 }
 
 pub(super) fn cq_33(bench: &Bench) -> Outcome {
-    let (noted, _clock) = moderating(bench)?;
+    let (noted, _time) = moderating(bench)?;
     for count in [NO_BOUND, 9] {
         let call = noted.cq.control_interrupt_moderation(NO_BOUND, count);
         let what = format!("interval MAXULONG and count {count}, of a queue of 8");
@@ -165,7 +167,7 @@ pub(super) fn cq_33(bench: &Bench) -> Outcome {
 }
 
 pub(super) fn cq_34(bench: &Bench) -> Outcome {
-    let (noted, _clock) = moderating(bench)?;
+    let (noted, _time) = moderating(bench)?;
     noted.cq.control_interrupt_moderation(1000, 8)?;
     noted.cq.control_interrupt_moderation(0, 8)?;
     for context in 0..3 {
@@ -178,8 +180,9 @@ pub(super) fn cq_34(bench: &Bench) -> Outcome {
 }
 
 pub(super) fn cq_35(bench: &Bench) -> Outcome {
-    let (noted, clock) = moderating(bench)?;
-    noted.cq.control_interrupt_moderation(1000, 3)?;
+    let (noted, time) = moderating(bench)?;
+    let interval = Duration::from_secs(1);
+    noted.cq.control_interrupt_moderation(1_000_000, 3)?;
     noted.cq.arm(NotifyType::Any);
     (0..2).try_for_each(|context| noted.entry(context))?;
     noted.fills(2, "two entries")?;
@@ -190,9 +193,9 @@ pub(super) fn cq_35(bench: &Bench) -> Outcome {
     noted.cq.arm(NotifyType::Any);
     noted.entry(3)?;
     noted.fills(1, "the entry")?; // with which the interval begins
-    clock.advance(Duration::from_micros(999));
-    noted.calls.none(bench, "a microsecond before the interval is over")?;
-    clock.advance(Duration::from_micros(1));
+    time.nearly(bench, interval);
+    noted.calls.none(bench, "just before the interval is over")?;
+    time.over();
     noted.calls.exactly(1, bench, "the end of the interval")?;
     ensure_eq!(noted.poll(8), [3], "the entry");
     Ok(())
