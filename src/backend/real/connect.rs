@@ -16,17 +16,14 @@
 
 use super::endpoint::{bound, take, unfit};
 use super::hear::told;
-use super::qp::Phase;
 use super::{Adapter, Qp};
 use crate::cm::{
     Action, Body, CallName, EndpointError, Message, Notice, Outcome, ReadLimits, RejReason, State, Timeouts,
     Unreachable,
 };
-use crate::device::connect::messenger::{Connectable, Messenger, Opened, Taken};
+use crate::device::connect::messenger::{Messenger, Opened, Taken};
 use crate::device::connect::{self, side};
-use crate::device::lifetime::Life;
 use crate::time::Time;
-use crate::work::Qpn;
 use qpair_rdma_core as rdma;
 use qpair_rdma_core::cm::{Connection, Id};
 use std::net::SocketAddr;
@@ -200,43 +197,5 @@ pub(super) fn connection<'d>(qp: &Qp, limits: ReadLimits, private_data: &'d [u8]
         responder_resources: byte(limits.inbound),
         initiator_depth: byte(limits.outbound),
         ..Connection::new(qp.number())
-    }
-}
-
-impl Connectable for Qp {
-    fn life(&self) -> &Arc<Life> {
-        &self.life
-    }
-
-    fn qpn(&self) -> Qpn {
-        self.qpn()
-    }
-
-    fn tie(&self) -> bool {
-        self.tie()
-    }
-
-    fn release(self: &Arc<Self>) {
-        Self::release(self);
-    }
-
-    fn on_fatal(&self, hook: Option<Box<dyn Fn() + Send + Sync>>) {
-        self.on_fatal(hook);
-    }
-
-    fn is_broken(&self) -> bool {
-        self.phase() == Phase::Error
-    }
-
-    fn ready_to_send(&self) {
-        self.open();
-    }
-
-    fn error(self: &Arc<Self>) {
-        Self::error(self);
-    }
-
-    fn disconnect(self: &Arc<Self>, done: impl FnOnce() + Send + 'static) {
-        Self::disconnect(self, done);
     }
 }

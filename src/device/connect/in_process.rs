@@ -2,15 +2,11 @@
 
 use super::exchange::Exchange;
 use super::listener::Listener;
-use super::messenger::{Connectable, Messenger, Opened, Taken};
+use super::messenger::{Messenger, Opened, Taken};
 use super::side;
 use crate::cm::{Action, Body, EndpointError, Message, ReadLimits, State, Timeouts};
-use crate::device::lifetime::Life;
 use crate::device::qp::{Qp, QpId};
-use crate::device::state::QpState;
-use crate::planted::planted;
 use crate::time::Time;
-use crate::work::Qpn;
 use std::mem::replace;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Weak};
@@ -169,46 +165,5 @@ impl Side {
     /// Sets whom the messages of this side go to.
     pub(super) fn set_peer(&self, peer: Weak<Self>) {
         self.book().notes.peer = peer;
-    }
-}
-
-impl Connectable for Qp {
-    fn life(&self) -> &Arc<Life> {
-        &self.life
-    }
-
-    fn qpn(&self) -> Qpn {
-        self.qpn()
-    }
-
-    fn tie(&self) -> bool {
-        self.tie()
-    }
-
-    fn release(self: &Arc<Self>) {
-        Self::release(self);
-        if planted!(RefusalFlushes, "a connect that fails cancels the receives") {
-            self.flush();
-        }
-    }
-
-    fn on_fatal(&self, hook: Option<Box<dyn Fn() + Send + Sync>>) {
-        self.on_fatal(hook);
-    }
-
-    fn is_broken(&self) -> bool {
-        self.state() == QpState::Error
-    }
-
-    fn ready_to_send(&self) {
-        self.ready_to_send();
-    }
-
-    fn error(self: &Arc<Self>) {
-        Self::error(self);
-    }
-
-    fn disconnect(self: &Arc<Self>, done: impl FnOnce() + Send + 'static) {
-        Self::disconnect(self, done);
     }
 }

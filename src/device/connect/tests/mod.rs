@@ -10,6 +10,7 @@ mod parting;
 mod races;
 
 use super::listener::OnConnect;
+use super::messenger::Connectable;
 use super::*;
 use crate::cm::{ReadLimits, State, Timeouts};
 use crate::device::callbacks;
