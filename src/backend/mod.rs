@@ -235,8 +235,7 @@ impl Backend {
     pub(crate) fn create_connector(&self, adapter: Hold, maximum: ReadLimits) -> Connector {
         match self {
             Self::Local(local) => {
-                let messenger = emulated::InProcess::new(local.exchange(), self.addresses());
-                Connector::Emulated(emulated::Connector::over(messenger, adapter, maximum))
+                Connector::Emulated(emulated::Connector::over(local.messenger(), adapter, maximum))
             }
             #[cfg(feature = "rdma-core")]
             Self::Real(it) => Connector::Real(real::Connector::over(real::RdmaCm::new(it), adapter, maximum)),
@@ -251,11 +250,14 @@ impl Backend {
     ) -> Result<SharedEndpoint, EndpointError> {
         match self {
             Self::Local(net) => {
-                let made = emulated::SharedEndpoint::new(net.exchange(), adapter, &self.addresses(), local);
+                let made = emulated::SharedEndpoint::new(net.messenger(), adapter, local);
                 Ok(SharedEndpoint::Emulated(made?))
             }
             #[cfg(feature = "rdma-core")]
-            Self::Real(real) => Ok(SharedEndpoint::Real(real::SharedEndpoint::new(real, adapter, local)?)),
+            Self::Real(it) => {
+                let made = real::SharedEndpoint::new(real::RdmaCm::new(it), adapter, local);
+                Ok(SharedEndpoint::Real(made?))
+            }
         }
     }
 
@@ -269,17 +271,19 @@ impl Backend {
     ) -> Listener {
         match self {
             Self::Local(local) => {
-                let on_connect: emulated::OnConnect =
-                    Box::new(move |connector| on_connect(Connector::Emulated(connector)));
-                let (exchange, addresses) = (local.exchange(), self.addresses());
-                let listener = emulated::Listener::new(exchange, adapter, addresses, maximum, on_connect);
+                let on_connect = Box::new(move |connector| on_connect(Connector::Emulated(connector)));
+                let listener = emulated::Listener::new(local.messenger(), adapter, maximum, on_connect);
                 if let Some(faults) = faults {
                     faults.adopt_listener(&listener);
                 }
                 Listener::Emulated(listener)
             }
             #[cfg(feature = "rdma-core")]
-            Self::Real(real) => Listener::Real(real::Listener::new(real, adapter, maximum, on_connect)),
+            Self::Real(it) => {
+                let on_connect = Box::new(move |connector| on_connect(Connector::Real(connector)));
+                let messenger = real::RdmaCm::new(it);
+                Listener::Real(real::Listener::new(messenger, adapter, maximum, on_connect))
+            }
         }
     }
 }
@@ -293,5 +297,10 @@ impl Local {
     /// Where connectors and listeners meet.
     pub(crate) fn exchange(&self) -> &Arc<Exchange> {
         self.net.exchange()
+    }
+
+    /// For what is to be found there.
+    fn messenger(&self) -> emulated::InProcess {
+        emulated::InProcess::new(self.exchange(), Arc::clone(&self.addresses))
     }
 }

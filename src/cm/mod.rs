@@ -41,9 +41,10 @@ pub use endpoints::PORTS_CHOSEN;
 pub use endpoints::{EndpointError, Endpoints, Hold};
 pub use limits::ReadLimits;
 pub use listener::{Arrival, Listener, ListenerError};
-pub use message::{
-    ANSWER_DATA_MAX, Body, CONNECT_DATA_MAX, Message, PrivateData, QpAddress, RejReason, Route, TooLong,
-};
 #[cfg(feature = "rdma-core")]
-pub use message::{Attempt, Reply, Request};
+pub use message::Reply;
+pub use message::{
+    ANSWER_DATA_MAX, Attempt, Body, CONNECT_DATA_MAX, Message, PrivateData, QpAddress, RejReason, Request,
+    Route, TooLong,
+};
 pub use state::{CallName, Outcome, Refusal, State, Unreachable};

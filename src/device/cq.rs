@@ -5,17 +5,16 @@ use super::callbacks::{Deliver, Outbox};
 use super::faults::{Delays, Faults};
 use super::lifetime::Life;
 use super::moderation::Moderation;
+use super::notifier::{self, Notifier};
 use super::qp::Qp;
 use super::users::Users;
 use crate::observe;
 use crate::planted::planted;
-use crate::ring::{
-    Announcement, ArmLevel, Class, CompletionRing, Crowded, EventCounter, Notice, Payload, Pushed,
-};
+use crate::ring::{Announcement, ArmLevel, Class, CompletionRing, Crowded, Notice, Payload, Pushed};
 use crate::sync::{AtomicU64, Ordering};
 use crate::time::Time;
 use crate::work::Completion;
-use event_listener::{Event, EventListener};
+use event_listener::EventListener;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -29,38 +28,23 @@ pub(crate) enum CqState {
     Fatal,
 }
 
-/// Who hears when the armed queue has something to say.
-pub(crate) enum Notify {
-    /// Nobody: the queue is polled only. Saves each completion a full fence; arms do nothing.
-    Nobody,
-    /// Who waits for it.
-    Waiters,
-    /// Who waits for it, and a callback; calls for one queue never overlap.
-    Callback(Callback),
-}
-
+/// Who hears of a fired arm.
+pub(crate) type Notify = notifier::Notify<CqState>;
 /// Hears of a fired arm.
-pub(crate) type Callback = Box<dyn Fn(CqState) + Send + Sync>;
+pub(crate) type Callback = notifier::Callback<CqState>;
 
 /// A completion queue.
 pub(crate) struct Cq {
     pub(crate) life: Arc<Life>,
     device: Arc<Device>,
     ring: CompletionRing,
-    /// Fired arms and overruns that the user has not been told yet.
-    events: EventCounter,
-    /// Arms among them: an overrun that met no arm tells the queue pairs, not the user.
-    fired: AtomicU64,
-    /// An arm can fire: somebody may hear of it.
-    notifies: bool,
-    callback: Mutex<Option<Arc<Callback>>>,
-    waiters: Event,
+    /// Fires for arms: an overrun that met none tells the queue pairs, not the user.
+    notifier: Notifier<CqState>,
     users: Users,
     /// What delays its completions on purpose; mostly nothing.
     delays: OnceLock<Delays>,
     /// The queue pairs know that the queue is dead.
     users_told: AtomicU64,
-    notifications: AtomicU64,
     moderation: Mutex<Moderation>,
     /// Nanoseconds of the device's clock at which an arm was held last.
     held_since: AtomicU64,
@@ -81,24 +65,14 @@ pub(crate) struct CqCounters {
 
 impl Cq {
     pub(crate) fn new(device: Arc<Device>, life: Arc<Life>, depth: u32, notify: Notify) -> Arc<Self> {
-        let notifies = !matches!(notify, Notify::Nobody);
-        let callback = match notify {
-            Notify::Nobody | Notify::Waiters => None,
-            Notify::Callback(callback) => Some(Arc::new(callback)),
-        };
         Arc::new(Self {
             life,
             device,
             ring: CompletionRing::new(depth),
-            events: EventCounter::new(),
-            fired: AtomicU64::new(0),
-            notifies,
-            callback: Mutex::new(callback),
-            waiters: Event::new(),
+            notifier: Notifier::new(notify),
             users: Users::default(),
             delays: OnceLock::new(),
             users_told: AtomicU64::new(0),
-            notifications: AtomicU64::new(0),
             moderation: Mutex::new(Moderation::OFF),
             held_since: AtomicU64::new(0),
             held: AtomicU64::new(0),
@@ -119,11 +93,11 @@ impl Cq {
     pub(super) fn push_late(self: &Arc<Self>, entry: &(Class, Payload), outbox: &mut Outbox) {
         let mut note = Announcement::default();
         let fits = self.ring.push(std::slice::from_ref(entry), &mut note) == Pushed::All;
-        if self.notifies {
+        if self.notifier.is_heard {
             self.heed(self.ring.announce(note), outbox);
         }
         if !fits {
-            self.raise(outbox);
+            self.notifier.raise(self, outbox);
         }
     }
 
@@ -151,7 +125,7 @@ impl Cq {
     /// Figures of the queue, read without stopping it.
     pub(crate) fn counters(&self) -> CqCounters {
         let (polled, entries) = (self.ring.polled(), self.ring.len());
-        CqCounters { polled, entries, notifications: self.notifications.load(Ordering::Relaxed) } // a figure
+        CqCounters { polled, entries, notifications: self.notifier.told() }
     }
 
     pub(crate) fn state(&self) -> CqState {
@@ -170,7 +144,7 @@ impl Cq {
 
     /// Arms, or strengthens the arm; new completions that satisfy it notify at once.
     pub(crate) fn arm(self: &Arc<Self>, level: ArmLevel) {
-        if self.notifies {
+        if self.notifier.is_heard {
             let notice = self.ring.arm(level);
             if !planted!(ArmLost, "an arm that finds a new entry is forgotten") {
                 self.heed_alone(notice);
@@ -207,16 +181,16 @@ impl Cq {
             return;
         }
         let mut outbox = Outbox::new();
-        if self.notifies {
+        if self.notifier.is_heard {
             self.heed(self.ring.announce(note), &mut outbox);
         }
-        self.raise(&mut outbox);
+        self.notifier.raise(self, &mut outbox);
         outbox.emit();
     }
 
     /// A wait for the next notification; listen first, then arm, then poll again, then wait.
     pub(crate) fn listen(&self) -> EventListener {
-        self.waiters.listen()
+        self.notifier.listen()
     }
 
     pub(super) fn attach(&self, qp: &Arc<Qp>) {
@@ -225,9 +199,7 @@ impl Cq {
 
     /// Drops the user's closure as soon as it is not running, and tells who still waits.
     pub(crate) fn silence(&self) {
-        let closure = self.callback.lock().unwrap_or_else(PoisonError::into_inner).take();
-        drop(closure);
-        self.waiters.notify(usize::MAX);
+        self.notifier.silence();
     }
 
     fn rule(&self) -> MutexGuard<'_, Moderation> {
@@ -247,15 +219,9 @@ impl Cq {
     fn heed(self: &Arc<Self>, notice: Notice, outbox: &mut Outbox) {
         match notice {
             Notice::None => {}
-            Notice::Now => self.fire(outbox),
+            Notice::Now => self.notifier.fire(self, outbox),
             Notice::Later => self.note_held(outbox),
         }
-    }
-
-    /// One more fired arm for the user to hear of.
-    fn fire(self: &Arc<Self>, outbox: &mut Outbox) {
-        self.fired.fetch_add(1, Ordering::Relaxed); // the counter's read-modify-writes order it
-        self.raise(outbox);
     }
 
     /// One more arm held, for a delivery to see to.
@@ -264,7 +230,7 @@ impl Cq {
         // Relaxed: the counter's read-modify-writes order both.
         self.held_since.store(self.device.now().as_nanos(), Ordering::Relaxed);
         self.held.fetch_add(1, Ordering::Relaxed); // as above
-        self.raise(outbox);
+        self.notifier.raise(self, outbox);
     }
 
     /// Has the arm that is held released in time, or at once where nothing else would do so.
@@ -289,12 +255,6 @@ impl Cq {
         self.heed_alone(notice);
     }
 
-    fn raise(self: &Arc<Self>, outbox: &mut Outbox) {
-        if self.events.raise() {
-            outbox.push(Arc::clone(self) as Arc<dyn Deliver>);
-        }
-    }
-
     fn tell_queue_pairs(&self) {
         // Relaxed: only which delivery is the first counts.
         if self.users_told.swap(1, Ordering::Relaxed) != 0 {
@@ -308,13 +268,8 @@ impl Cq {
     }
 
     fn tell_user(&self) {
-        self.notifications.fetch_add(1, Ordering::Relaxed); // a figure
         self.ring.note_notified();
-        self.waiters.notify(usize::MAX);
-        let callback = self.callback.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(callback) = callback {
-            callback(self.state());
-        }
+        self.notifier.tell(self.state());
         if planted!(ArmStays, "an arm is not used up by its notification") {
             let _met = self.ring.arm(ArmLevel::Any);
         }
@@ -323,26 +278,18 @@ impl Cq {
 
 impl Deliver for Cq {
     fn deliver(self: Arc<Self>) {
-        // Closing waits for this call: the close callback is the last one.
-        let Some(hold) = self.life.try_hold() else {
-            self.events.deliver(|| ());
-            return;
-        };
         let early = planted!(NotificationNotAwaited, "a CQ's close does not wait for its notification");
-        let _hold = (!early).then_some(hold);
-        self.events.deliver(|| {
+        let life = if early { &Life::new([]) } else { &self.life };
+        let see_to = || {
             if self.state() != CqState::Working {
                 self.tell_queue_pairs();
             }
-            // Relaxed: the event counter's read-modify-writes order both.
+            // Relaxed: the event counter's read-modify-writes order it.
             if self.held.swap(0, Ordering::Relaxed) != 0 && !self.life.is_closing() {
                 self.see_to_held();
             }
-            // Relaxed: as above.
-            if self.fired.swap(0, Ordering::Relaxed) != 0 && !self.life.is_closing() {
-                self.tell_user();
-            }
-        });
+        };
+        self.notifier.deliver(life, see_to, || self.tell_user());
     }
 }
 
@@ -408,11 +355,11 @@ impl<'q> Batch<'q> {
         if self.overrun && planted!(OverrunSilent, "an overrun is not told") {
             return;
         }
-        if self.cq.notifies {
+        if self.cq.notifier.is_heard {
             self.cq.heed(self.cq.ring.announce(self.note), outbox);
         }
         if self.overrun {
-            self.cq.raise(outbox);
+            self.cq.notifier.raise(self.cq, outbox);
         }
     }
 }

@@ -21,6 +21,7 @@ mod engine;
 pub(crate) mod faults;
 pub(crate) mod lifetime;
 pub(crate) mod moderation;
+pub(crate) mod notifier;
 mod pinned;
 pub(crate) mod qp;
 mod rnr;

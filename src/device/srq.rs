@@ -3,17 +3,18 @@
 use super::agenda::{Frame, Task};
 use super::callbacks::{Deliver, Outbox};
 use super::lifetime::{self, Hold, Life};
+use super::notifier::{self, Notifier, Notify};
 use super::pinned::with_pin;
 use super::qp::{PostRefused, Qp, put_entries, receive_request};
 use super::users::Users;
 use super::{Device, agenda::framed};
 use crate::observe;
 use crate::planted::planted;
-use crate::ring::{Crowded, EventCounter, Pin, Retired, SharedRing, TableFull};
+use crate::ring::{Crowded, Pin, Retired, SharedRing, TableFull};
 use crate::sync::{AtomicU64, Ordering};
 use crate::work::SendRequest;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// What a notification says of its shared receive queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +26,7 @@ pub(crate) enum SrqState {
 }
 
 /// Hears of a threshold that was crossed, and of the queue's failure; calls for one queue never overlap.
-pub(crate) type SrqCallback = Box<dyn Fn(SrqState) + Send + Sync>;
+pub(crate) type SrqCallback = notifier::Callback<SrqState>;
 
 /// What a shared receive queue is made of; limits are judged by the face.
 pub(crate) struct SrqDescription {
@@ -44,13 +45,7 @@ pub(crate) struct Srq {
     pub(super) index: u32,
     sge: u32,
     pub(super) ring: SharedRing,
-    /// Notices that the user has not been told yet, and a failure.
-    events: EventCounter,
-    /// Notices among them.
-    fired: AtomicU64,
-    callback: Mutex<Option<Arc<SrqCallback>>>,
-    /// Somebody hears of the threshold.
-    notifies: bool,
+    notifier: Notifier<SrqState>,
     users: Users,
     /// Not 0: it has failed.
     failed: AtomicU64,
@@ -106,19 +101,16 @@ impl Device {
 
 impl Srq {
     fn new(device: Arc<Device>, index: u32, of: SrqDescription, life: Arc<Life>) -> Self {
-        let notifies = of.callback.is_some();
+        let notifier = Notifier::new(of.callback.map_or(Notify::Nobody, Notify::Callback));
         let deaf = planted!(ThresholdNeverFires, "the threshold of a shared receive queue is ignored");
-        let threshold = if notifies && !deaf { of.threshold } else { 0 };
+        let threshold = if notifier.is_heard && !deaf { of.threshold } else { 0 };
         Self {
             life,
             device,
             index,
             sge: of.sge,
             ring: SharedRing::with_limit(of.depth, SendRequest::side_words(of.sge, 0), threshold),
-            events: EventCounter::new(),
-            fired: AtomicU64::new(0),
-            callback: Mutex::new(of.callback.map(Arc::new)),
-            notifies,
+            notifier,
             users: Users::default(),
             failed: AtomicU64::new(0),
             users_told: AtomicU64::new(0),
@@ -132,7 +124,7 @@ impl Srq {
     /// # Errors
     /// [`Crowded`]: more receives than the depth are queued; nothing has changed.
     pub(crate) fn modify(self: &Arc<Self>, depth: u32, threshold: u32) -> Result<(), Crowded> {
-        let threshold = if self.notifies { threshold } else { 0 };
+        let threshold = if self.notifier.is_heard { threshold } else { 0 };
         let below = self.ring.modify(depth, threshold)?;
         let below = below && !planted!(ModifyTellsNobody, "a threshold set above the count calls nobody");
         if below || threshold != 0 && self.state() == SrqState::Fatal {
@@ -166,26 +158,14 @@ impl Srq {
 
     /// One more thing for the user to hear of.
     pub(super) fn fire(self: &Arc<Self>, outbox: &mut Outbox) {
-        self.fired.fetch_add(1, Ordering::Relaxed); // the counter's read-modify-writes order it
-        if self.events.raise() {
-            outbox.push(Arc::clone(self) as Arc<dyn Deliver>);
-        }
+        self.notifier.fire(self, outbox);
     }
 
-    fn tell(&self) {
-        let state = self.state();
+    fn tell_queue_pairs(&self) {
         // Relaxed: only which delivery is the first counts.
-        if state == SrqState::Fatal && self.users_told.swap(1, Ordering::Relaxed) == 0 {
+        if self.state() == SrqState::Fatal && self.users_told.swap(1, Ordering::Relaxed) == 0 {
             observe::emit(observe::Event::SrqFailed);
             self.users.fail(&self.device);
-        }
-        // Relaxed: the event counter's read-modify-writes order it.
-        if self.fired.swap(0, Ordering::Relaxed) == 0 || self.life.is_closing() {
-            return;
-        }
-        let callback = self.callback.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(callback) = callback {
-            callback(state);
         }
     }
 
@@ -236,9 +216,7 @@ impl Srq {
         let srq = Arc::clone(self);
         self.life.set_teardown(move || srq.leave());
         framed(&self.device, |frame| self.life.begin_close(callback, &mut frame.outbox));
-        // The user's closure goes as soon as it is not running.
-        let closure = self.callback.lock().unwrap_or_else(PoisonError::into_inner).take();
-        drop(closure);
+        self.notifier.silence();
     }
 
     /// Takes the queue out of the table: the queue pairs that used it are gone, so no sender lists itself any
@@ -258,12 +236,7 @@ impl Srq {
 
 impl Deliver for Srq {
     fn deliver(self: Arc<Self>) {
-        // Closing waits for this call: the close callback is the last one.
-        let Some(_hold) = self.life.try_hold() else {
-            self.events.deliver(|| ());
-            return;
-        };
-        self.events.deliver(|| self.tell());
+        self.notifier.deliver(&self.life, || self.tell_queue_pairs(), || self.notifier.tell(self.state()));
     }
 }
 

@@ -10,6 +10,7 @@ mod oracle;
 mod stress;
 mod world;
 
+use super::connect::messenger::Connectable;
 use super::qp::{Data, Operation, PostRefused};
 use super::state::QpState;
 use crate::ring::ArmLevel;

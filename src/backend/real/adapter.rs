@@ -3,10 +3,11 @@
 #![forbid(unsafe_code)]
 
 use super::connect::Side;
-use super::endpoint::Ports;
+use super::endpoint::ports_of;
 use super::memory::Grant;
 use super::{Capabilities, Cq, Listener, Qp, Srq, lock};
 use crate::backend::{Options, Refused};
+use crate::device::connect::endpoint::Ports;
 use crate::fabric::clock::Clock;
 use crate::sync::{AtomicU64, Ordering};
 use crate::time::Time;
@@ -135,7 +136,7 @@ impl Adapter {
             events,
             context,
             capabilities,
-            ports: Ports::of(name, &addresses),
+            ports: ports_of(name, &addresses),
             addresses: addresses.into(),
             registry: Mutex::default(),
             chores: Mutex::default(),

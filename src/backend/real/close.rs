@@ -16,10 +16,13 @@
 use super::lock;
 use super::qp::Qp;
 use crate::device::callbacks::{self, Outbox};
-use crate::device::lifetime::Task;
+use crate::device::connect::messenger::Connectable;
+use crate::device::lifetime::{Life, Task};
 use crate::ring::{Phase, Turn};
 use crate::sync::Ordering;
 use crate::time::Span;
+use crate::work::Qpn;
+use std::mem::replace;
 use std::sync::Arc;
 
 /// A connector has the queue pair.
@@ -30,15 +33,21 @@ const USED_UP: u64 = 2;
 /// So long a device may take to cancel what is pending; it does so at once, or is gone.
 const PATIENCE: Span = Span::from_secs(10);
 
-impl Qp {
-    /// Takes the queue pair for a connector; false: another has it, or it is used up.
-    pub(super) fn tie(&self) -> bool {
+impl Connectable for Qp {
+    fn life(&self) -> &Arc<Life> {
+        &self.life
+    }
+
+    fn qpn(&self) -> Qpn {
+        self.qpn()
+    }
+
+    fn tie(&self) -> bool {
         // AcqRel: who gets it sees what the last connector left.
         self.tied.compare_exchange(0, TIED, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
-    /// Gives it back as it was before the attempt that failed, receives kept; an error stays.
-    pub(super) fn release(self: &Arc<Self>) {
+    fn release(self: &Arc<Self>) {
         if let Err(error) = self.back_to_init() {
             tracing::error!(qp = self.number(), %error, "not brought back to Init");
             self.break_down();
@@ -48,23 +57,27 @@ impl Qp {
         let _used_up = self.tied.compare_exchange(TIED, 0, Ordering::AcqRel, Ordering::Relaxed);
     }
 
-    /// The connection is dead, and its connector knows.
-    pub(super) fn error(self: &Arc<Self>) {
+    fn on_fatal(&self, hook: Option<Box<dyn Fn() + Send + Sync>>) {
+        let before = replace(&mut *lock(&self.fatal_hook), hook.map(Arc::from));
+        drop(before);
+    }
+
+    fn is_broken(&self) -> bool {
+        self.phase() == Phase::Error
+    }
+
+    fn ready_to_send(&self) {
+        self.open();
+    }
+
+    fn error(self: &Arc<Self>) {
         self.on_fatal(None);
         if self.phases.end(Phase::Error) {
             self.cancel();
         }
     }
 
-    /// Has the device cancel everything, for good.
-    fn cancel(self: &Arc<Self>) {
-        let mut outbox = Outbox::new();
-        self.end_in_error(&mut outbox);
-        outbox.emit();
-    }
-
-    /// Ends the connection; `done` is called, as a callback, when everything pending has been cancelled.
-    pub(super) fn disconnect(self: &Arc<Self>, done: impl FnOnce() + Send + 'static) {
+    fn disconnect(self: &Arc<Self>, done: impl FnOnce() + Send + 'static) {
         self.tied.swap(USED_UP, Ordering::AcqRel); // as in `tie`
         self.on_fatal(None);
         self.phases.end(Phase::Closed);
@@ -75,6 +88,15 @@ impl Qp {
                 callbacks::call(done);
             }
         });
+    }
+}
+
+impl Qp {
+    /// Has the device cancel everything, for good.
+    fn cancel(self: &Arc<Self>) {
+        let mut outbox = Outbox::new();
+        self.end_in_error(&mut outbox);
+        outbox.emit();
     }
 
     /// The device was brought back while all was over already: it is moved to error again, and what it has

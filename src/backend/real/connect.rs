@@ -14,20 +14,16 @@
 
 #![forbid(unsafe_code)]
 
-use super::endpoint::{Endpoint, SharedEndpoint};
+use super::endpoint::{bound, take, unfit};
 use super::hear::told;
 use super::{Adapter, Qp};
 use crate::cm::{
     Action, Body, CallName, EndpointError, Message, Notice, Outcome, ReadLimits, RejReason, State, Timeouts,
     Unreachable,
 };
-use crate::device::connect;
-use crate::device::connect::messenger::{Connectable, Messenger, Sharing, Taken};
-use crate::device::connect::side;
-use crate::device::lifetime::Life;
-use crate::ring::Phase;
+use crate::device::connect::messenger::{Messenger, Opened, Taken};
+use crate::device::connect::{self, side};
 use crate::time::Time;
-use crate::work::Qpn;
 use qpair_rdma_core as rdma;
 use qpair_rdma_core::cm::{Connection, Id};
 use std::net::SocketAddr;
@@ -36,15 +32,22 @@ use std::time::Duration;
 
 /// One end of a connection; dropped, it is closed without a callback.
 pub(crate) type Connector = connect::Connector<RdmaCm>;
+/// A local endpoint over which several connectors connect.
+pub(crate) type SharedEndpoint = connect::SharedEndpoint<RdmaCm>;
+/// Hands over the requests that come to one local endpoint.
+pub(crate) type Listener = connect::Listener<RdmaCm>;
 pub(super) type Side = side::Side<RdmaCm>;
 pub(super) type Book = side::Book<RdmaCm>;
 
 /// How long rdma_cm may look for an address, and for the way there.
 pub(super) const RESOLVE: Duration = Duration::from_secs(2);
 
+/// Requests that may wait in the kernel for this thread to take them.
+const BACKLOG: u32 = 1024;
+
 /// Brings messages to peers by the connection manager of the kernel.
 pub(crate) struct RdmaCm {
-    adapter: Arc<Adapter>,
+    pub(super) adapter: Arc<Adapter>,
 }
 
 /// What is kept of a side.
@@ -66,10 +69,14 @@ impl RdmaCm {
 
 impl Messenger for RdmaCm {
     type Qp = Qp;
-    type Endpoint = Endpoint;
-    type SharedEndpoint = SharedEndpoint;
+    /// An id that is bound to it.
+    type Bound = Id;
     type Way = Arc<Id>;
     type Notes = Notes;
+
+    fn another(&self) -> Self {
+        Self::new(&self.adapter)
+    }
 
     fn timeouts(&self) -> Timeouts {
         self.adapter.timeouts
@@ -80,12 +87,29 @@ impl Messenger for RdmaCm {
     }
 
     fn endpoint(&self, local: SocketAddr, remote: SocketAddr) -> Result<Taken<Self>, EndpointError> {
-        let (endpoint, id) = Endpoint::connect(&self.adapter, local, remote)?;
+        let (endpoint, id) = take(&self.adapter, local, false, |ports| ports.connect(local, remote))?;
         Ok((endpoint, Some(Arc::new(id))))
     }
 
-    fn address(endpoint: &Endpoint) -> SocketAddr {
-        endpoint.local()
+    fn open(&self, local: SocketAddr, shared: bool) -> Result<Opened<Self>, EndpointError> {
+        take(&self.adapter, local, shared, |ports| ports.open(local))
+    }
+
+    fn way_from(&self, local: SocketAddr) -> Result<Option<Arc<Id>>, EndpointError> {
+        Ok(Some(Arc::new(bound(&self.adapter, local, true)?)))
+    }
+
+    fn listen(listener: &Arc<Listener>, local: SocketAddr, id: &Id) -> Result<(), EndpointError> {
+        let adapter = &listener.messenger.adapter;
+        adapter.know_listener(id, listener);
+        id.listen(BACKLOG).map_err(|error| {
+            adapter.forget_listener(id);
+            unfit(local, &error)
+        })
+    }
+
+    fn withdraw(&self, id: Id) {
+        self.adapter.forget_listener(&id);
     }
 
     /// An id serves one attempt, and says farewell once.
@@ -173,58 +197,5 @@ pub(super) fn connection<'d>(qp: &Qp, limits: ReadLimits, private_data: &'d [u8]
         responder_resources: byte(limits.inbound),
         initiator_depth: byte(limits.outbound),
         ..Connection::new(qp.number())
-    }
-}
-
-impl Sharing<RdmaCm> for SharedEndpoint {
-    fn life(&self) -> &Arc<Life> {
-        &self.life
-    }
-
-    fn local_address(&self) -> SocketAddr {
-        self.local_address()
-    }
-
-    fn share(&self, remote: SocketAddr) -> Result<Taken<RdmaCm>, EndpointError> {
-        let (endpoint, id) = self.share(remote)?;
-        Ok((endpoint, Some(Arc::new(id))))
-    }
-}
-
-impl Connectable for Qp {
-    fn life(&self) -> &Arc<Life> {
-        &self.life
-    }
-
-    fn qpn(&self) -> Qpn {
-        self.qpn()
-    }
-
-    fn tie(&self) -> bool {
-        self.tie()
-    }
-
-    fn release(self: &Arc<Self>) {
-        Self::release(self);
-    }
-
-    fn on_fatal(&self, hook: Option<Box<dyn Fn() + Send + Sync>>) {
-        self.on_fatal(hook);
-    }
-
-    fn is_broken(&self) -> bool {
-        self.phase() == Phase::Error
-    }
-
-    fn ready_to_send(&self) {
-        self.open();
-    }
-
-    fn error(self: &Arc<Self>) {
-        Self::error(self);
-    }
-
-    fn disconnect(self: &Arc<Self>, done: impl FnOnce() + Send + 'static) {
-        Self::disconnect(self, done);
     }
 }

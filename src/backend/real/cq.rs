@@ -4,19 +4,20 @@
 
 use super::dispatch::Ended;
 use super::push::Pushes;
-use super::{Adapter, Qp, lock};
+use super::{Adapter, Qp};
 use crate::backend::Refused;
 use crate::device::callbacks::{Deliver, Outbox};
-use crate::device::cq::{Callback, CqCounters, CqState, Notify};
+use crate::device::cq::{CqCounters, CqState, Notify};
 use crate::device::lifetime::Life;
-use crate::ring::{Announcement, ArmLevel, Class, CompletionRing, EventCounter, Gather, Gathering, Notice};
+use crate::device::notifier::Notifier;
+use crate::ring::{Announcement, ArmLevel, Class, CompletionRing, Gather, Gathering, Notice};
 use crate::sync::{AtomicU64, Ordering};
 use crate::work::{Completion, Status};
-use event_listener::{Event, EventListener};
+use event_listener::EventListener;
 use qpair_rdma_core as rdma;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 
 /// A completion queue.
 pub(crate) struct Cq {
@@ -24,15 +25,10 @@ pub(crate) struct Cq {
     adapter: Arc<Adapter>,
     pub(super) cq: rdma::Cq,
     key: u64,
-    pub(super) notifies: bool,
+    pub(super) notifier: Notifier<CqState>,
     /// Taken from the device, and not by the user yet.
     pub(super) ring: CompletionRing,
     pub(super) gather: Gather<Users>,
-    callback: Mutex<Option<Arc<Callback>>>,
-    waiters: Event,
-    events: EventCounter,
-    fired: AtomicU64,
-    notifications: AtomicU64,
     /// The device says: 1, it has overrun; 2, it has failed.
     ended: AtomicU64,
     /// Not 0: its queue pairs are told, or are going to be, that it is dead.
@@ -85,26 +81,17 @@ impl Cq {
         notify: Notify,
     ) -> Result<Arc<Self>, Refused> {
         let key = adapter.new_key();
-        let notifies = !matches!(notify, Notify::Nobody);
-        let channel = notifies.then_some(&adapter.channel);
+        let notifier = Notifier::new(notify);
+        let channel = notifier.is_heard.then_some(&adapter.channel);
         let cq = adapter.context.create_cq(depth, channel, key)?;
-        let callback = match notify {
-            Notify::Nobody | Notify::Waiters => None,
-            Notify::Callback(callback) => Some(Arc::new(callback)),
-        };
         let cq = Arc::new(Self {
             life,
             adapter: Arc::clone(adapter),
             cq,
             key,
-            notifies,
+            notifier,
             ring: CompletionRing::new(depth),
             gather: Gather::new(Users { qps: BTreeMap::new(), last: 0 }),
-            callback: Mutex::new(callback),
-            waiters: Event::new(),
-            events: EventCounter::new(),
-            fired: AtomicU64::new(0),
-            notifications: AtomicU64::new(0),
             ended: AtomicU64::new(0),
             users_told: AtomicU64::new(0),
             watched: AtomicU64::new(0),
@@ -232,7 +219,7 @@ impl Cq {
 
     /// Arms, or strengthens the arm; what is new since the last notification notifies at once.
     pub(crate) fn arm(self: &Arc<Self>, level: ArmLevel) {
-        if !self.notifies {
+        if !self.notifier.is_heard {
             return;
         }
         let mut outbox = Outbox::new();
@@ -310,10 +297,7 @@ impl Cq {
     }
 
     pub(super) fn fire(self: &Arc<Self>, outbox: &mut Outbox) {
-        self.fired.fetch_add(1, Ordering::Relaxed); // the counter's read-modify-writes order it
-        if self.events.raise() {
-            outbox.push(Arc::clone(self) as Arc<dyn Deliver>);
-        }
+        self.notifier.fire(self, outbox);
     }
 
     /// The queue is dead, and its queue pairs with it.
@@ -373,18 +357,16 @@ impl Cq {
     }
 
     pub(crate) fn counters(&self) -> CqCounters {
-        let notifications = self.notifications.load(Ordering::Relaxed); // a figure
-        CqCounters { polled: self.ring.polled(), entries: self.ring.len(), notifications }
+        let (polled, entries) = (self.ring.polled(), self.ring.len());
+        CqCounters { polled, entries, notifications: self.notifier.told() }
     }
 
     pub(crate) fn listen(&self) -> EventListener {
-        self.waiters.listen()
+        self.notifier.listen()
     }
 
     pub(crate) fn silence(&self) {
-        let closure = lock(&self.callback).take();
-        drop(closure);
-        self.waiters.notify(usize::MAX);
+        self.notifier.silence();
     }
 
     pub(crate) fn resize(self: &Arc<Self>, depth: u32) -> Result<(), Refused> {
@@ -397,16 +379,6 @@ impl Cq {
         }
         Ok(())
     }
-
-    fn tell(&self) {
-        self.notifications.fetch_add(1, Ordering::Relaxed); // a figure
-        self.ring.note_notified();
-        self.waiters.notify(usize::MAX);
-        let callback = lock(&self.callback).clone();
-        if let Some(callback) = callback {
-            callback(self.state());
-        }
-    }
 }
 
 /// The thread looks after a queue that is armed so: the device does not tell of all that satisfies it.
@@ -416,17 +388,11 @@ fn is_watched(level: ArmLevel) -> bool {
 
 impl Deliver for Cq {
     fn deliver(self: Arc<Self>) {
-        // Closing waits for this call: the close callback is the last one.
-        let Some(_hold) = self.life.try_hold() else {
-            self.events.deliver(|| ());
-            return;
+        let tell = || {
+            self.ring.note_notified();
+            self.notifier.tell(self.state());
         };
-        self.events.deliver(|| {
-            // Relaxed: the event counter's read-modify-writes order it.
-            if self.fired.swap(0, Ordering::Relaxed) != 0 && !self.life.is_closing() {
-                self.tell();
-            }
-        });
+        self.notifier.deliver(&self.life, || (), tell);
     }
 }
 

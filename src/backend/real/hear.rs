@@ -1,11 +1,12 @@
-//! What the connection manager tells a side, as messages and notices of the machine.
+//! What the connection manager tells a side, as messages and notices of its machine, and a listener, as
+//! requests.
 
 #![forbid(unsafe_code)]
 
-use super::connect::{Book, RESOLVE, Side, connection, not_sent};
+use super::connect::{Book, Listener, RESOLVE, Side, connection, not_sent};
 use crate::cm::{
-    self, Action, Body, Message, Notice, PrivateData, QpAddress, ReadLimits, RejReason, Reply, State,
-    Unreachable,
+    self, Action, Attempt, Body, Message, Notice, PrivateData, QpAddress, ReadLimits, RejReason, Reply,
+    Request, Route, State, Unreachable,
 };
 use crate::device::connect::messenger::Messenger;
 use crate::time::Time;
@@ -84,6 +85,28 @@ impl Side {
     }
 }
 
+impl Listener {
+    /// An event of the listening id.
+    pub(super) fn hear(self: &Arc<Self>, event: Event) {
+        if event.kind == EventKind::DeviceRemoval {
+            return self.withdraw();
+        }
+        let Some(id) = event.incoming else { return };
+        let (Some(local), Some(peer)) = (id.local_address(), id.peer_address()) else { return };
+        let (qp, limits, data) = words(event.parameters.as_ref());
+        let kept = data.as_bytes().len().min(cm::CONNECT_DATA_MAX);
+        let private_data = PrivateData::for_connect(&data.as_bytes()[..kept]).unwrap_or_default();
+        let request = Request { route: Route { local: peer, peer: local }, qp, limits, private_data };
+        let id = Arc::new(id);
+        let arrived = self.arrive(Attempt::default(), request, Arc::clone(&id), |side| {
+            self.messenger.adapter.know_side(&id, side);
+        });
+        if let Err(reason) = arrived {
+            tracing::debug!(?reason, "a request is rejected, by dropping its id");
+        }
+    }
+}
+
 fn unreachable(book: &mut Book, now: Time, how: Unreachable, actions: &mut Vec<Action>) {
     book.machine.handle_notice(now, Notice::Unreachable(how), actions);
 }
@@ -102,7 +125,7 @@ fn ask_peer(book: &mut Book) -> Result<(), rdma::Error> {
 }
 
 /// What the peer said: the event names what this end may do, the machine wants what the peer asked for.
-pub(super) fn words(said: Option<&Parameters>) -> (QpAddress, ReadLimits, PrivateData) {
+fn words(said: Option<&Parameters>) -> (QpAddress, ReadLimits, PrivateData) {
     let Some(said) = said else { return (QpAddress::default(), ReadLimits::default(), PrivateData::none()) };
     let limits =
         ReadLimits { inbound: said.initiator_depth.into(), outbound: said.responder_resources.into() };

@@ -51,7 +51,7 @@ impl<'q> Pushes<'q> {
 
     /// Looks at the arm for everything pushed so far.
     pub(super) fn announce(self, outbox: &mut Outbox) {
-        if self.cq.notifies {
+        if self.cq.notifier.is_heard {
             let mut fires = self.cq.satisfied(self.cq.ring.announce(self.note));
             if self.unsure.is_some_and(|number| self.cq.gather.heard_meanwhile(number)) {
                 fires |= self.cq.satisfied(self.cq.ring.revisit());

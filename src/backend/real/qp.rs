@@ -54,7 +54,7 @@ pub(crate) struct Qp {
     pub(super) tied: AtomicU64,
     pub(super) probe: Probe,
     fatal: EventCounter,
-    fatal_hook: Mutex<Option<Hook>>,
+    pub(super) fatal_hook: Mutex<Option<Hook>>,
     /// Held until the queue pair has come to rest.
     pub(super) quiet: Mutex<Option<Hold>>,
 }
@@ -231,12 +231,6 @@ impl Qp {
         if let Some(held) = exposed.or_else(|| self.sends.ring.kick()) {
             self.run_sends(held, outbox);
         }
-    }
-
-    /// What is called, once, when the queue pair has gone to error by itself; as a callback, no lock held.
-    pub(super) fn on_fatal(&self, hook: Option<Box<dyn Fn() + Send + Sync>>) {
-        let before = std::mem::replace(&mut *lock(&self.fatal_hook), hook.map(Arc::from));
-        drop(before);
     }
 
     /// The connection is dead, for a reason of the device: its connector hears of it.

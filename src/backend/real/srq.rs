@@ -10,9 +10,10 @@ use super::{Adapter, Pd, capabilities, lock};
 use crate::backend::Refused;
 use crate::device::callbacks::{Deliver, Outbox};
 use crate::device::lifetime::{Hold, Life, Task};
+use crate::device::notifier::{Notifier, Notify};
 use crate::device::qp::PostRefused;
-use crate::device::srq::{SrqCallback, SrqDescription, SrqState};
-use crate::ring::{EventCounter, Places, Words};
+use crate::device::srq::{SrqDescription, SrqState};
+use crate::ring::{Places, Words};
 use crate::sync::{AtomicU64, Ordering};
 use crate::work::Sge;
 use qpair_rdma_core as rdma;
@@ -30,11 +31,8 @@ pub(crate) struct Srq {
     places: Places,
     /// One change of depth and threshold at a time.
     control: Mutex<()>,
-    events: EventCounter,
-    fired: AtomicU64,
+    notifier: Notifier<SrqState>,
     failed: AtomicU64,
-    callback: Mutex<Option<Arc<SrqCallback>>>,
-    notifies: bool,
     /// The threshold from the start, until so many receives have been queued; 0: none waits.
     unarmed: AtomicU64,
 }
@@ -65,7 +63,8 @@ impl Srq {
         let key = adapter.new_key();
         let description = rdma::SrqDescription { requests: of.depth, sge: of.sge.max(1), key };
         let srq = pd.pd.create_srq(&description)?;
-        let notifies = of.callback.is_some();
+        let notifier = Notifier::new(of.callback.map_or(Notify::Nobody, Notify::Callback));
+        let unarmed = if notifier.is_heard { of.threshold.into() } else { 0 };
         let srq = Arc::new(Self {
             life: Life::new(holds),
             adapter,
@@ -74,12 +73,9 @@ impl Srq {
             sge: of.sge,
             places: Places::new(of.depth, ENTRIES + 2 * of.sge as usize),
             control: Mutex::new(()),
-            events: EventCounter::new(),
-            fired: AtomicU64::new(0),
+            notifier,
             failed: AtomicU64::new(0),
-            callback: Mutex::new(of.callback.map(Arc::new)),
-            notifies,
-            unarmed: AtomicU64::new(if notifies { of.threshold.into() } else { 0 }),
+            unarmed: AtomicU64::new(unarmed),
         });
         srq.adapter.know_srq(key, &srq);
         Ok(srq)
@@ -139,7 +135,7 @@ impl Srq {
 
     /// Changes the depth, and arms the threshold, each unless it is 0.
     pub(crate) fn modify(self: &Arc<Self>, depth: u32, threshold: u32) -> Result<(), Refused> {
-        let threshold = if self.notifies { threshold } else { 0 };
+        let threshold = if self.notifier.is_heard { threshold } else { 0 };
         let tells = {
             let _one_at_a_time = lock(&self.control);
             if depth != 0 {
@@ -188,12 +184,9 @@ impl Srq {
     }
 
     fn fire(self: &Arc<Self>) {
-        self.fired.fetch_add(1, Ordering::Relaxed); // the counter's read-modify-writes order it
-        if self.events.raise() {
-            let mut outbox = Outbox::new();
-            outbox.push(Arc::clone(self) as Arc<dyn Deliver>);
-            outbox.emit();
-        }
+        let mut outbox = Outbox::new();
+        self.notifier.fire(self, &mut outbox);
+        outbox.emit();
     }
 
     pub(crate) fn state(&self) -> SrqState {
@@ -217,27 +210,13 @@ impl Srq {
         let mut outbox = Outbox::new();
         self.life.begin_close(callback, &mut outbox);
         outbox.emit();
-        let closure = lock(&self.callback).take();
-        drop(closure);
+        self.notifier.silence();
     }
 }
 
 impl Deliver for Srq {
     fn deliver(self: Arc<Self>) {
-        // Closing waits for this call: the close callback is the last one.
-        let Some(_hold) = self.life.try_hold() else {
-            self.events.deliver(|| ());
-            return;
-        };
-        self.events.deliver(|| {
-            // Relaxed: the event counter's read-modify-writes order it.
-            if self.fired.swap(0, Ordering::Relaxed) != 0 && !self.life.is_closing() {
-                let callback = lock(&self.callback).clone();
-                if let Some(callback) = callback {
-                    callback(self.state());
-                }
-            }
-        });
+        self.notifier.deliver(&self.life, || (), || self.notifier.tell(self.state()));
     }
 }
 

@@ -1,8 +1,9 @@
 //! The calls of a connector.
 
+use super::endpoint::SharedEndpoint;
 use super::error::ConnectError;
 use super::in_process::InProcess;
-use super::messenger::{Connectable, Messenger, Sharing, Taken};
+use super::messenger::{Connectable, Messenger, Taken};
 use super::side::{Book, Done, Side, result};
 use crate::cm::{
     self, Accept, Action, Call, CallName, Connect, EndpointError, Outcome, PrivateData, QpAddress,
@@ -27,7 +28,7 @@ pub(crate) struct Connector<M: Messenger = InProcess> {
 /// Where a connection starts from.
 enum Start<'a, M: Messenger> {
     Address(SocketAddr),
-    Shared(&'a M::SharedEndpoint),
+    Shared(&'a SharedEndpoint<M>),
 }
 
 impl<M: Messenger> Connector<M> {
@@ -63,7 +64,7 @@ impl<M: Messenger> Connector<M> {
     pub(crate) fn connect_shared(
         &self,
         qp: &Arc<M::Qp>,
-        endpoint: &M::SharedEndpoint,
+        endpoint: &SharedEndpoint<M>,
         remote: SocketAddr,
         limits: ReadLimits,
         private_data: &[u8],
@@ -91,7 +92,7 @@ impl<M: Messenger> Connector<M> {
             }
             let hold = side.tie(qp)?;
             let ((endpoint, way), shared) = self.endpoint(&from, remote).inspect_err(|_| qp.release())?;
-            connect.route.local = M::address(&endpoint);
+            connect.route.local = endpoint.local();
             book.machine.call(now, Call::Connect(connect), actions).inspect_err(|_| qp.release())?;
             book.set_endpoint(endpoint, way, shared);
             side.adopt(book, qp, hold, now, actions);
@@ -108,12 +109,12 @@ impl<M: Messenger> Connector<M> {
         match from {
             Start::Address(local) => Ok((self.side.messenger.endpoint(*local, remote)?, None)),
             Start::Shared(shared) => {
-                let hold = shared.life().try_hold().ok_or_else(|| shared.gone())?;
+                let hold = shared.life.try_hold().ok_or_else(|| shared.gone())?;
                 let taken = shared.share(remote)?;
                 if !planted!(EndpointNotHeld, "a shared endpoint's close does not wait for connectors") {
                     self.life.tie(hold);
                 }
-                Ok((taken, Some(Arc::clone(shared.life()))))
+                Ok((taken, Some(Arc::clone(&shared.life))))
             }
         }
     }

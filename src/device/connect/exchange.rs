@@ -1,9 +1,9 @@
 //! What all connectors of one NET share: addresses, listeners, waits.
 
-use super::endpoint::Endpoint;
+use super::endpoint::Ports;
 use super::in_process::Side;
 use super::listener::Listener;
-use crate::cm::{Body, EndpointError, Endpoints, Hold, Message, Notice, RejReason, Timeouts, Unreachable};
+use crate::cm::{Body, Message, Notice, RejReason, Timeouts, Unreachable};
 use crate::device::Device;
 use crate::device::qp::QpId;
 use crate::time::Time;
@@ -15,13 +15,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 /// The place where requests to connect find their listeners; one for each NET.
 pub(crate) struct Exchange {
     device: Arc<Device>,
+    ports: Arc<Ports>,
     net: Mutex<Net>,
 }
 
 /// Under a lock that is always taken last.
 struct Net {
     timeouts: Timeouts,
-    endpoints: Endpoints,
     /// How many adapters have each address.
     addresses: BTreeMap<IpAddr, usize>,
     listeners: BTreeMap<(IpAddr, u16), Arc<Listener>>,
@@ -35,18 +35,22 @@ impl Exchange {
     pub(crate) fn new(device: Arc<Device>, timeouts: Timeouts) -> Arc<Self> {
         let net = Net {
             timeouts,
-            endpoints: Endpoints::new([]),
             addresses: BTreeMap::new(),
             listeners: BTreeMap::new(),
             waits: BTreeMap::new(),
             last_side: 0,
         };
-        Arc::new(Self { device, net: Mutex::new(net) })
+        Arc::new(Self { device, ports: Arc::default(), net: Mutex::new(net) })
     }
 
     /// The device whose queue pairs are connected here.
     pub(crate) fn device(&self) -> &Arc<Device> {
         &self.device
+    }
+
+    /// Its local addresses and ports.
+    pub(super) fn ports(&self) -> &Arc<Ports> {
+        &self.ports
     }
 
     /// How long connectors wait for their peers; of a new connector, not of those that exist.
@@ -62,9 +66,8 @@ impl Exchange {
 
     /// An adapter with this address has been opened; several may have the same.
     pub(crate) fn add_address(&self, address: IpAddr) {
-        let mut net = self.net();
-        *net.addresses.entry(address).or_insert(0) += 1;
-        net.endpoints.add_address(address);
+        *self.net().addresses.entry(address).or_insert(0) += 1;
+        self.ports.add_address(address);
     }
 
     /// An adapter with this address has been closed; with the last one, nobody is reached there any more.
@@ -103,36 +106,6 @@ impl Exchange {
         net.last_side
     }
 
-    /// Takes an endpoint for a listener or to be shared.
-    pub(super) fn open(self: &Arc<Self>, local: SocketAddr) -> Result<Endpoint, EndpointError> {
-        let hold = self.net().endpoints.open(local)?;
-        Ok(Endpoint::new(Arc::clone(self), hold))
-    }
-
-    /// Takes an endpoint for a connection.
-    pub(super) fn connect(
-        self: &Arc<Self>,
-        local: SocketAddr,
-        remote: SocketAddr,
-    ) -> Result<Endpoint, EndpointError> {
-        let hold = self.net().endpoints.connect(local, remote)?;
-        Ok(Endpoint::new(Arc::clone(self), hold))
-    }
-
-    /// Adds a connection to `endpoint`.
-    pub(super) fn share(
-        self: &Arc<Self>,
-        endpoint: &Hold,
-        remote: SocketAddr,
-    ) -> Result<Endpoint, EndpointError> {
-        let hold = self.net().endpoints.share(endpoint, remote)?;
-        Ok(Endpoint::new(Arc::clone(self), hold))
-    }
-
-    pub(super) fn release(&self, hold: Hold) {
-        self.net().endpoints.release(hold);
-    }
-
     /// From now on requests to `local` come to `listener`, whose endpoint it is.
     pub(super) fn announce(&self, local: SocketAddr, listener: &Arc<Listener>) {
         self.net().listeners.insert((local.ip(), local.port()), Arc::clone(listener));
@@ -160,7 +133,10 @@ impl Exchange {
         let refused = match found {
             Err(how) => return active.notice(Notice::Unreachable(how)),
             Ok(None) => Err(RejReason::NoListener),
-            Ok(Some(listener)) => listener.arrive(active, &message, qp),
+            Ok(Some(listener)) => listener.arrive(message.attempt, request.clone(), qp, |side| {
+                side.answers(active);
+                active.set_peer(Arc::downgrade(side));
+            }),
         };
         if let Err(reason) = refused {
             active.hear(message.refusal(reason), None);

@@ -1,16 +1,12 @@
 //! Messages within one process: straight into the machine of the peer.
 
-use super::endpoint::{Endpoint, SharedEndpoint, check_address};
 use super::exchange::Exchange;
-use super::messenger::{Connectable, Messenger, Sharing, Taken};
+use super::listener::Listener;
+use super::messenger::{Messenger, Opened, Taken};
 use super::side;
 use crate::cm::{Action, Body, EndpointError, Message, ReadLimits, State, Timeouts};
-use crate::device::lifetime::Life;
 use crate::device::qp::{Qp, QpId};
-use crate::device::state::QpState;
-use crate::planted::planted;
 use crate::time::Time;
-use crate::work::Qpn;
 use std::mem::replace;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Weak};
@@ -41,15 +37,28 @@ impl InProcess {
     pub(crate) fn new(exchange: &Arc<Exchange>, addresses: Arc<[IpAddr]>) -> Self {
         Self { exchange: Arc::clone(exchange), addresses, number: exchange.number() }
     }
+
+    /// Refuses an address that is none of the adapter's.
+    fn check_address(&self, local: SocketAddr) -> Result<(), EndpointError> {
+        if self.addresses.contains(&local.ip()) {
+            Ok(())
+        } else {
+            Err(EndpointError::InvalidAddress { address: local })
+        }
+    }
 }
 
 impl Messenger for InProcess {
     type Qp = Qp;
-    type Endpoint = Endpoint;
-    type SharedEndpoint = SharedEndpoint;
+    /// Where it is.
+    type Bound = SocketAddr;
     /// The peer's queue pair, known with its request or reply.
     type Way = QpId;
     type Notes = Notes;
+
+    fn another(&self) -> Self {
+        Self::new(&self.exchange, Arc::clone(&self.addresses))
+    }
 
     fn timeouts(&self) -> Timeouts {
         self.exchange.timeouts()
@@ -60,12 +69,28 @@ impl Messenger for InProcess {
     }
 
     fn endpoint(&self, local: SocketAddr, remote: SocketAddr) -> Result<Taken<Self>, EndpointError> {
-        check_address(&self.addresses, local)?;
-        Ok((self.exchange.connect(local, remote)?, None))
+        self.check_address(local)?;
+        Ok((self.exchange.ports().connect(local, remote)?, None))
     }
 
-    fn address(endpoint: &Endpoint) -> SocketAddr {
-        endpoint.local()
+    fn open(&self, local: SocketAddr, _shared: bool) -> Result<Opened<Self>, EndpointError> {
+        self.check_address(local)?;
+        let endpoint = self.exchange.ports().open(local)?;
+        let local = endpoint.local();
+        Ok((endpoint, local))
+    }
+
+    fn way_from(&self, _local: SocketAddr) -> Result<Option<QpId>, EndpointError> {
+        Ok(None)
+    }
+
+    fn listen(listener: &Arc<Listener>, local: SocketAddr, _bound: &SocketAddr) -> Result<(), EndpointError> {
+        listener.messenger.exchange.announce(local, listener);
+        Ok(())
+    }
+
+    fn withdraw(&self, local: SocketAddr) {
+        self.exchange.withdraw(local);
     }
 
     fn look(side: &Arc<Side>, book: &mut Book, _actions: &[Action]) -> Option<Time> {
@@ -140,60 +165,5 @@ impl Side {
     /// Sets whom the messages of this side go to.
     pub(super) fn set_peer(&self, peer: Weak<Self>) {
         self.book().notes.peer = peer;
-    }
-}
-
-impl Sharing<InProcess> for SharedEndpoint {
-    fn life(&self) -> &Arc<Life> {
-        &self.life
-    }
-
-    fn local_address(&self) -> SocketAddr {
-        self.local_address()
-    }
-
-    fn share(&self, remote: SocketAddr) -> Result<Taken<InProcess>, EndpointError> {
-        Ok((self.share(remote).ok_or_else(|| self.gone())??, None))
-    }
-}
-
-impl Connectable for Qp {
-    fn life(&self) -> &Arc<Life> {
-        &self.life
-    }
-
-    fn qpn(&self) -> Qpn {
-        self.qpn()
-    }
-
-    fn tie(&self) -> bool {
-        self.tie()
-    }
-
-    fn release(self: &Arc<Self>) {
-        Self::release(self);
-        if planted!(RefusalFlushes, "a connect that fails cancels the receives") {
-            self.flush();
-        }
-    }
-
-    fn on_fatal(&self, hook: Option<Box<dyn Fn() + Send + Sync>>) {
-        self.on_fatal(hook);
-    }
-
-    fn is_broken(&self) -> bool {
-        self.state() == QpState::Error
-    }
-
-    fn ready_to_send(&self) {
-        self.ready_to_send();
-    }
-
-    fn error(self: &Arc<Self>) {
-        Self::error(self);
-    }
-
-    fn disconnect(self: &Arc<Self>, done: impl FnOnce() + Send + 'static) {
-        Self::disconnect(self, done);
     }
 }

@@ -1,61 +1,56 @@
 //! Listeners: where requests arrive, and who is told.
 
 use super::connector::Connector;
-use super::endpoint::{Endpoint, check_address};
+use super::endpoint::Endpoint;
 use super::error::ListenError;
-use super::exchange::Exchange;
-use super::in_process::{InProcess, Side};
-use crate::cm::{self, Arrival, Body, Message, ReadLimits, RejReason};
+use super::in_process::InProcess;
+use super::messenger::Messenger;
+use super::side::Side;
+use crate::cm::{self, Arrival, Attempt, ReadLimits, RejReason, Request};
 use crate::device::callbacks::{self, Outbox};
 use crate::device::lifetime::{Hold, Life, Task};
-use crate::device::qp::QpId;
 use crate::planted::planted;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The connect event: gets a connector of its own for each request, and owns it.
 ///
 /// Dropped unanswered, the connector refuses its peer. Events may run at the same time on several threads.
-pub(crate) type OnConnect = Box<dyn Fn(Arc<Connector>) + Send + Sync>;
+pub(crate) type OnConnect<M = InProcess> = Box<dyn Fn(Arc<Connector<M>>) + Send + Sync>;
 
 /// Hands over the requests that come to one local endpoint.
 ///
-/// It listens until it is closed; whoever drops it unclosed leaves it listening.
-pub(crate) struct Listener {
+/// It listens until it is closed; within a process, whoever drops it unclosed leaves it listening.
+pub(crate) struct Listener<M: Messenger = InProcess> {
     pub(crate) life: Arc<Life>,
-    exchange: Arc<Exchange>,
-    addresses: Arc<[IpAddr]>,
+    pub(crate) messenger: M,
     maximum: ReadLimits,
-    desk: Mutex<Desk>,
+    desk: Mutex<Desk<M>>,
 }
 
 /// What the lock is around.
-struct Desk {
+struct Desk<M: Messenger> {
     gate: cm::Listener,
+    /// Until the close is called, or the device is gone.
+    bound: Option<M::Bound>,
+    /// Until the close is complete.
     endpoint: Option<Endpoint>,
     /// Until the close; an event that runs keeps its own.
-    on_connect: Option<Arc<OnConnect>>,
+    on_connect: Option<Arc<OnConnect<M>>>,
 }
 
-impl Listener {
-    /// A listener of the adapter held by `adapter`, which has `addresses` and can do `maximum`.
+impl<M: Messenger> Listener<M> {
+    /// A listener of the adapter held by `adapter`, which can do `maximum`.
     pub(crate) fn new(
-        exchange: &Arc<Exchange>,
+        messenger: M,
         adapter: Hold,
-        addresses: Arc<[IpAddr]>,
         maximum: ReadLimits,
-        on_connect: OnConnect,
+        on_connect: OnConnect<M>,
     ) -> Arc<Self> {
         let on_connect = Some(Arc::new(on_connect));
-        let desk = Desk { gate: cm::Listener::new(), endpoint: None, on_connect };
-        Arc::new(Self {
-            life: Life::new([adapter]),
-            exchange: Arc::clone(exchange),
-            addresses,
-            maximum,
-            desk: Mutex::new(desk),
-        })
+        let desk = Desk { gate: cm::Listener::new(), bound: None, endpoint: None, on_connect };
+        Arc::new(Self { life: Life::new([adapter]), messenger, maximum, desk: Mutex::new(desk) })
     }
 
     /// Begins to listen at `local`; port 0 chooses one from 49152-65535.
@@ -65,11 +60,10 @@ impl Listener {
     pub(crate) fn listen(self: &Arc<Self>, local: SocketAddr) -> Result<(), ListenError> {
         let mut desk = self.desk();
         desk.gate.check_listen()?;
-        check_address(&self.addresses, local)?;
-        let endpoint = self.exchange.open(local)?;
+        let (endpoint, bound) = self.messenger.open(local, false)?;
+        M::listen(self, endpoint.local(), &bound)?;
         desk.gate.listen()?;
-        self.exchange.announce(endpoint.local(), self);
-        desk.endpoint = Some(endpoint);
+        (desk.bound, desk.endpoint) = (Some(bound), Some(endpoint));
         Ok(())
     }
 
@@ -84,23 +78,29 @@ impl Listener {
         self.desk().gate.pause(pause);
     }
 
+    /// Nothing arrives from now on; its address stays taken until the close is complete.
+    pub(crate) fn withdraw(&self) {
+        let bound = self.desk().bound.take();
+        if let Some(bound) = bound {
+            self.messenger.withdraw(bound);
+        }
+    }
+
     /// Begins the close: refuses from now on; complete when all its connectors are closed (LSN-6).
     ///
     /// A later close does nothing, and its `callback` is dropped unused.
     pub(crate) fn close(self: &Arc<Self>, callback: Option<Task>) {
         let _after = callbacks::guard();
-        let (local, on_connect) = {
+        let on_connect = {
             let mut desk = self.desk();
             desk.gate.close();
-            (desk.endpoint.as_ref().map(Endpoint::local), desk.on_connect.take())
+            desk.on_connect.take()
         };
         if on_connect.is_none() {
             return; // only a close takes it
         }
         drop(on_connect);
-        if let Some(local) = local {
-            self.exchange.withdraw(local);
-        }
+        self.withdraw();
         let listener = Arc::clone(self);
         self.life.set_teardown(move || {
             let endpoint = listener.desk().endpoint.take();
@@ -111,14 +111,15 @@ impl Listener {
         outbox.emit();
     }
 
-    /// A request of `active`, whose queue pair is `qp`: hands it over, or says why not.
-    pub(super) fn arrive(
+    /// A request has come, with a way back: hands over a connector whose side `known` has been shown, or says
+    /// why not.
+    pub(crate) fn arrive(
         self: &Arc<Self>,
-        active: &Arc<Side>,
-        message: &Message,
-        qp: QpId,
+        attempt: Attempt,
+        request: Request,
+        way: M::Way,
+        known: impl FnOnce(&Arc<Side<M>>),
     ) -> Result<(), RejReason> {
-        let Body::Req(request) = &message.body else { unreachable!("only requests arrive at a listener") };
         let (endpoint, hold) = {
             let desk = self.desk();
             match (desk.gate.arrival(), &desk.endpoint) {
@@ -132,12 +133,9 @@ impl Listener {
                 (Arrival::HandOver, None) => return Err(RejReason::NoListener),
             }
         };
-        let machine =
-            cm::Connector::incoming(message.attempt, request.clone(), self.exchange.timeouts(), self.maximum);
-        let messenger = InProcess::new(&self.exchange, Arc::clone(&self.addresses));
-        let side = Side::new(messenger, hold.clone(), machine, Some((endpoint, qp)));
-        side.answers(active);
-        active.set_peer(Arc::downgrade(&side));
+        let machine = cm::Connector::incoming(attempt, request, self.messenger.timeouts(), self.maximum);
+        let side = Side::new(self.messenger.another(), hold.clone(), machine, Some((endpoint, way)));
+        known(&side);
         let connector = Connector::of(side);
         let listener = Arc::clone(self);
         callbacks::call(move || {
@@ -151,12 +149,12 @@ impl Listener {
     }
 
     /// A poisoned lock is sound: below it only whole values move in and out.
-    fn desk(&self) -> MutexGuard<'_, Desk> {
+    fn desk(&self) -> MutexGuard<'_, Desk<M>> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl fmt::Debug for Listener {
+impl<M: Messenger> fmt::Debug for Listener<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let desk = self.desk();
         f.debug_struct("Listener")

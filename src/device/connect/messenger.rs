@@ -1,6 +1,8 @@
 //! What differs between sides within one process and those of a real device: who brings their messages.
 
+use super::endpoint::Endpoint;
 use super::error::ConnectError;
+use super::listener::Listener;
 use super::side::{Book, Side};
 use crate::cm::{Action, CallName, EndpointError, Message, Notice, Outcome, ReadLimits, Timeouts};
 use crate::device::lifetime::Life;
@@ -10,15 +12,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Carries what a side's machine says to the machine of its peer; each side has one.
+///
+/// Listeners and shared endpoints have one too, for the addresses that are taken by it.
 pub(crate) trait Messenger: Send + Sync + Sized + 'static {
     type Qp: Connectable;
-    /// A local address, given back when it is dropped.
-    type Endpoint: Send;
-    type SharedEndpoint: Sharing<Self>;
+    /// Beside an endpoint that was opened, what keeps it from others.
+    type Bound: Send;
     /// How the peer is reached, as far as that is known.
     type Way: Clone + Send;
     /// What it keeps of one side, below the side's lock.
     type Notes: Default + Send;
+
+    /// That of another side of the same adapter.
+    fn another(&self) -> Self;
 
     /// For connectors made from now on.
     fn timeouts(&self) -> Timeouts;
@@ -28,7 +34,21 @@ pub(crate) trait Messenger: Send + Sync + Sized + 'static {
     /// Takes `local` for a connection to `remote`; port 0 chooses one.
     fn endpoint(&self, local: SocketAddr, remote: SocketAddr) -> Result<Taken<Self>, EndpointError>;
 
-    fn address(endpoint: &Self::Endpoint) -> SocketAddr;
+    /// Takes `local` for a listener, or to be `shared` by connections; port 0 chooses one.
+    fn open(&self, local: SocketAddr, shared: bool) -> Result<Opened<Self>, EndpointError>;
+
+    /// The way of one more connection from `local`, a shared endpoint, where it is known from there on.
+    fn way_from(&self, local: SocketAddr) -> Result<Option<Self::Way>, EndpointError>;
+
+    /// Requests to `local` come to `listener` from now on. Below its lock; nothing has changed if it fails.
+    fn listen(
+        listener: &Arc<Listener<Self>>,
+        local: SocketAddr,
+        bound: &Self::Bound,
+    ) -> Result<(), EndpointError>;
+
+    /// No more requests come to the listener that had this; its endpoint is still held.
+    fn withdraw(&self, bound: Self::Bound);
 
     /// Looks, below the lock, at what the machine has asked for, of which nothing is done yet; when to call
     /// [`wake_at`](Self::wake_at).
@@ -64,21 +84,11 @@ pub(crate) trait Messenger: Send + Sync + Sized + 'static {
     }
 }
 
-/// An endpoint that was taken, and the way to the peer, where it is known from there on.
-pub(crate) type Taken<M> = (<M as Messenger>::Endpoint, Option<<M as Messenger>::Way>);
+/// An endpoint that was opened, and what keeps it from others.
+pub(crate) type Opened<M> = (Endpoint, <M as Messenger>::Bound);
 
-/// A local endpoint over which several connectors connect.
-pub(crate) trait Sharing<M: Messenger> {
-    fn life(&self) -> &Arc<Life>;
-    fn local_address(&self) -> SocketAddr;
-    /// An endpoint for a connection to `remote`.
-    fn share(&self, remote: SocketAddr) -> Result<Taken<M>, EndpointError>;
-
-    /// Why it cannot be had: closed, it is nobody's address any more.
-    fn gone(&self) -> EndpointError {
-        EndpointError::InvalidAddress { address: self.local_address() }
-    }
-}
+/// An endpoint that was taken for a connection, and the way to the peer, where it is known from there on.
+pub(crate) type Taken<M> = (Endpoint, Option<<M as Messenger>::Way>);
 
 /// A queue pair, as the side that has it sees it.
 pub(crate) trait Connectable: Send + Sync + 'static {

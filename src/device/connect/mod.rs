@@ -13,7 +13,8 @@
 //! - **Words** to the consumer (the end of a call, the disconnect event) are said one after another as
 //!   callbacks, when the thread holds nothing any more. Each holds the connector's life until it is said.
 //!
-//! Locks: a side's, a listener's or a shared endpoint's, and below it the exchange's; never two sides'. Below
+//! Locks: a side's, a listener's or a shared endpoint's, and below it the exchange's or that of its ports, of
+//! which none is held below the other; never two sides'. Below
 //! a side's lock its queue pair is tied, given back and made ready to send, which calls nobody: a queue pair
 //! tells its connector by way of an outbox. Closures of the consumer are neither called nor dropped there.
 //!
@@ -23,7 +24,7 @@
 //! statuses (the faces), when time is over (the driver asks [`Exchange::handle_timeouts`]).
 
 mod connector;
-mod endpoint;
+pub(crate) mod endpoint;
 mod error;
 mod exchange;
 mod in_process;
@@ -39,5 +40,5 @@ pub(crate) use endpoint::SharedEndpoint;
 pub(crate) use error::{ConnectError, ListenError};
 pub(crate) use exchange::Exchange;
 pub(crate) use in_process::InProcess;
-pub(crate) use listener::{Listener, OnConnect};
+pub(crate) use listener::Listener;
 pub(crate) use side::Done;

@@ -1,5 +1,6 @@
 //! One end of a connection: the machine, what it was given, and the two lines of what follows from it.
 
+use super::endpoint::Endpoint;
 use super::error::ConnectError;
 use super::line::Line;
 use super::messenger::{Connectable, Messenger};
@@ -36,7 +37,7 @@ enum Deed<M: Messenger> {
     Error(Arc<M::Qp>),
     Disconnect(Arc<M::Qp>),
     /// Gives the way and the address of an attempt back, so that the address can be used for another one.
-    LetGo(Option<M::Way>, Option<M::Endpoint>, Option<Arc<Life>>),
+    LetGo(Option<M::Way>, Option<Endpoint>, Option<Arc<Life>>),
     Say(Word),
     /// The machine is through; what it held the connector by goes.
     Ended(Option<Hold>),
@@ -57,7 +58,7 @@ pub(crate) struct Book<M: Messenger> {
     pub(crate) way: Option<M::Way>,
     /// Its messenger's.
     pub(crate) notes: M::Notes,
-    pub(super) endpoint: Option<M::Endpoint>,
+    pub(super) endpoint: Option<Endpoint>,
     /// The shared endpoint that this side is tied to.
     shared: Option<Arc<Life>>,
     on_disconnect: Option<Task>,
@@ -81,7 +82,7 @@ impl<M: Messenger> Side<M> {
         messenger: M,
         antecedent: Hold,
         machine: cm::Connector,
-        incoming: Option<(M::Endpoint, M::Way)>,
+        incoming: Option<(Endpoint, M::Way)>,
     ) -> Arc<Self> {
         let (endpoint, way) = incoming.unzip();
         let book = Book {
@@ -291,7 +292,7 @@ impl<M: Messenger> Side<M> {
 impl<M: Messenger> Book<M> {
     pub(super) fn set_endpoint(
         &mut self,
-        endpoint: M::Endpoint,
+        endpoint: Endpoint,
         way: Option<M::Way>,
         shared: Option<Arc<Life>>,
     ) {

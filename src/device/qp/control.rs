@@ -2,7 +2,8 @@
 
 use super::{Qp, QpId};
 use crate::device::agenda::{Task, framed};
-use crate::device::lifetime;
+use crate::device::connect::messenger::Connectable;
+use crate::device::lifetime::{self, Life};
 use crate::device::pinned::{pins, with_pin};
 use crate::device::state::QpState;
 use crate::device::{Device, Frame};
@@ -10,6 +11,7 @@ use crate::observe::{self, Event};
 use crate::planted::planted;
 use crate::ring::{Grace, HeldQueue, Link, Retired};
 use crate::sync::Ordering;
+use crate::work::Qpn;
 use std::sync::{Arc, PoisonError};
 
 /// A connector has the queue pair.
@@ -17,9 +19,16 @@ const TIED: u64 = 1;
 /// It was disconnected or broken: no connector gets it again.
 const USED_UP: u64 = 2;
 
-impl Qp {
-    /// Takes the queue pair for a connector; false: another has it, or it is used up.
-    pub(crate) fn tie(&self) -> bool {
+impl Connectable for Qp {
+    fn life(&self) -> &Arc<Life> {
+        &self.life
+    }
+
+    fn qpn(&self) -> Qpn {
+        self.qpn()
+    }
+
+    fn tie(&self) -> bool {
         if planted!(ConnectsTwice, "a queue pair is taken for a second connection") {
             return true;
         }
@@ -27,16 +36,65 @@ impl Qp {
         self.tied.compare_exchange(0, TIED, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
-    /// Gives it back as it was before the connect that failed, receives kept; an error stays.
-    pub(crate) fn release(&self) {
+    fn release(self: &Arc<Self>) {
         // A failure says that the queue pair never got that far, or is in error: nothing to take back.
         let _ = self.exchange(QpState::ReadyToReceive, QpState::Init);
         // Release: the peer's engine looks at it before each delivery.
         self.peer.store(QpId::NONE.0, Ordering::Release);
         // AcqRel: as in `tie`; a failure says that it is used up.
         let _used_up = self.tied.compare_exchange(TIED, 0, Ordering::AcqRel, Ordering::Relaxed);
+        if planted!(RefusalFlushes, "a connect that fails cancels the receives") {
+            self.flush();
+        }
     }
 
+    fn on_fatal(&self, hook: Option<Box<dyn Fn() + Send + Sync>>) {
+        *self.fatal_hook.lock().unwrap_or_else(PoisonError::into_inner) = hook.map(Arc::from);
+    }
+
+    fn is_broken(&self) -> bool {
+        self.state() == QpState::Error
+    }
+
+    fn ready_to_send(&self) {
+        if self.exchange(QpState::ReadyToReceive, QpState::ReadyToSend) {
+            self.sq.open();
+            let peer = Qpn(self.peer().index());
+            observe::emit(Event::QpConnected { qpn: self.qpn(), peer });
+        }
+    }
+
+    /// It and its peer go to error.
+    fn error(self: &Arc<Self>) {
+        self.on_fatal(None);
+        framed(&self.device, |frame| self.device.enter_error(self, frame));
+    }
+
+    /// Everything pending is flushed; `done` is called once no byte of a buffer changes any more.
+    fn disconnect(self: &Arc<Self>, done: impl FnOnce() + Send + 'static) {
+        observe::emit(Event::QpDisconnected { qpn: self.qpn() });
+        self.tied.swap(USED_UP, Ordering::AcqRel); // as in `tie`
+        self.on_fatal(None);
+        self.state.swap(QpState::Error as u64, Ordering::AcqRel); // as in `exchange`
+        framed(&self.device, |frame| {
+            self.sq.mark_closed();
+            self.rq.mark_for_ever();
+            frame.push(Task::Send(self.id));
+            frame.push(Task::Receive(self.id));
+        });
+        let mut done = Some(done);
+        if planted!(DisconnectEarly, "a disconnect does not wait for copies that are going on") {
+            done.take().into_iter().for_each(crate::device::callbacks::call);
+        }
+        self.when_untouched(move || {
+            if let Some(done) = done.take() {
+                crate::device::callbacks::call(done);
+            }
+        });
+    }
+}
+
+impl Qp {
     /// A connector has it, or had it until the connection ended.
     pub(in crate::device) fn has_connector(&self) -> bool {
         self.tied.load(Ordering::Relaxed) != 0 // written before the state that lets requests be posted
@@ -56,20 +114,6 @@ impl Qp {
         self.outbound_reads.store(u64::from(outbound), Ordering::Relaxed);
         self.peer.store(peer.0, Ordering::Release); // pairs with `peer`
         self.exchange(QpState::Init, QpState::ReadyToReceive);
-    }
-
-    /// Connected: initiator requests are taken from now on.
-    pub(crate) fn ready_to_send(&self) {
-        if self.exchange(QpState::ReadyToReceive, QpState::ReadyToSend) {
-            self.sq.open();
-            let peer = crate::work::Qpn(self.peer().index());
-            observe::emit(Event::QpConnected { qpn: self.qpn(), peer });
-        }
-    }
-
-    /// What is called, once, when the queue pair has gone to error by itself; as a callback, no lock held.
-    pub(crate) fn on_fatal(&self, hook: Option<Box<dyn Fn() + Send + Sync>>) {
-        *self.fatal_hook.lock().unwrap_or_else(PoisonError::into_inner) = hook.map(Arc::from);
     }
 
     /// Cancels every request that is pending on either queue; later ones live (NdkFlush).
@@ -98,38 +142,6 @@ impl Qp {
             frame.push(Task::Send(self.peer()));
         }
         self.device.settle(frame);
-    }
-
-    /// The connection is dead: the queue pair and its peer go to error, without a word to the connector's
-    /// hook.
-    pub(crate) fn error(self: &Arc<Self>) {
-        self.on_fatal(None);
-        framed(&self.device, |frame| self.device.enter_error(self, frame));
-    }
-
-    /// Ends the connection: everything pending is flushed and no initiator request is taken any more.
-    ///
-    /// `done` is called once no byte of a buffer of this queue pair changes any more, as a callback.
-    pub(crate) fn disconnect(self: &Arc<Self>, done: impl FnOnce() + Send + 'static) {
-        observe::emit(Event::QpDisconnected { qpn: self.qpn() });
-        self.tied.swap(USED_UP, Ordering::AcqRel); // as in `tie`
-        self.on_fatal(None);
-        self.state.swap(QpState::Error as u64, Ordering::AcqRel); // as in `exchange`
-        framed(&self.device, |frame| {
-            self.sq.mark_closed();
-            self.rq.mark_for_ever();
-            frame.push(Task::Send(self.id));
-            frame.push(Task::Receive(self.id));
-        });
-        let mut done = Some(done);
-        if planted!(DisconnectEarly, "a disconnect does not wait for copies that are going on") {
-            done.take().into_iter().for_each(crate::device::callbacks::call);
-        }
-        self.when_untouched(move || {
-            if let Some(done) = done.take() {
-                crate::device::callbacks::call(done);
-            }
-        });
     }
 
     /// Calls `then` when both queues have been quiet and every pass that may have seen them alive is over.

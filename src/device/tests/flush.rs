@@ -10,6 +10,7 @@ mod disk;
 
 use super::world::{BASE, End, World, connect, pair, pair_beside, pair_with};
 use super::{send, statuses};
+use crate::device::connect::messenger::Connectable;
 use crate::device::qp::{Data, Operation, PostRefused};
 use crate::device::state::QpState;
 use crate::memory::{Deregistering, Durable, Flight, Memory, RegisterError, Registration, Rights};

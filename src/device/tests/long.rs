@@ -2,6 +2,7 @@
 //! there.
 
 use super::world::{BASE, End, Hand, World, pair_by_hand};
+use crate::device::connect::messenger::Connectable;
 use crate::device::cq::CqState;
 use crate::device::qp::{Data, Operation};
 use crate::device::state::QpState;

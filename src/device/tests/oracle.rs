@@ -9,6 +9,7 @@ mod model;
 mod program;
 
 use super::world::{BASE, End, World, connect, pair_with};
+use crate::device::connect::messenger::Connectable;
 use crate::device::cq::{Cq, CqState};
 use crate::device::qp::{Bind, Data, How, Operation, PostRefused};
 use crate::memory::{Binding, Mapping, PAGE_SIZE, PageList, Rights};

@@ -1,6 +1,7 @@
 //! Two connected queue pairs with all they need.
 
 use crate::cm::Timeouts;
+use crate::device::connect::messenger::Connectable;
 use crate::device::cq::{Cq, CqState, Notify};
 use crate::device::faults::Faults;
 use crate::device::lifetime::Life;

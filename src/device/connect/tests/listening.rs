@@ -129,7 +129,7 @@ fn sep_1_2_3_4_5_a_shared_endpoint() {
         let _listener = net.listener();
         let second = net.new_listener(Box::new(std::mem::forget));
         second.listen(net.at(8)).unwrap();
-        let open = |local| SharedEndpoint::new(&net.exchange, net.adapter.hold(), &net.addresses, local);
+        let open = |local| SharedEndpoint::new(net.messenger(), net.adapter.hold(), local);
         let shared = open(net.at(0)).unwrap();
         let local = shared.local_address();
         assert!(PORTS_CHOSEN.contains(&local.port()));
@@ -157,7 +157,7 @@ fn sep_1_2_3_4_5_a_shared_endpoint() {
 #[test]
 fn a_shared_endpoint_is_let_go_by_a_connect_that_failed() {
     let net = Net::new();
-    let shared = SharedEndpoint::new(&net.exchange, net.adapter.hold(), &net.addresses, net.at(0)).unwrap();
+    let shared = SharedEndpoint::new(net.messenger(), net.adapter.hold(), net.at(0)).unwrap();
     let connector = net.connector();
     connector.connect_shared(&net.qp(), &shared, net.at(9), LIMITS, b"", net.diary.done("connect"));
     shared.close(net.diary.callback("closed"));

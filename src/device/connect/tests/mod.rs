@@ -9,6 +9,8 @@ mod listening;
 mod parting;
 mod races;
 
+use super::listener::OnConnect;
+use super::messenger::Connectable;
 use super::*;
 use crate::cm::{ReadLimits, State, Timeouts};
 use crate::device::callbacks;
@@ -118,14 +120,16 @@ impl Net {
         self.device.create_qp(description, vec![]).unwrap()
     }
 
+    fn messenger(&self) -> InProcess {
+        InProcess::new(&self.exchange, Arc::clone(&self.addresses))
+    }
+
     fn connector(&self) -> Arc<Connector> {
-        let messenger = InProcess::new(&self.exchange, Arc::clone(&self.addresses));
-        Connector::over(messenger, self.adapter.hold(), MAXIMUM)
+        Connector::over(self.messenger(), self.adapter.hold(), MAXIMUM)
     }
 
     fn new_listener(&self, on_connect: OnConnect) -> Arc<Listener> {
-        let addresses = Arc::clone(&self.addresses);
-        Listener::new(&self.exchange, self.adapter.hold(), addresses, MAXIMUM, on_connect)
+        Listener::new(self.messenger(), self.adapter.hold(), MAXIMUM, on_connect)
     }
 
     /// A listener at [`PORT`] that keeps what comes for [`Net::arrived`].

@@ -2,6 +2,7 @@
 
 use super::super::world::{End, World, pair_with};
 use super::times;
+use crate::device::connect::messenger::Connectable;
 use crate::device::qp::{Data, Operation, PostRefused};
 use crate::sync::Ordering;
 use crate::work::{Completion, CompletionKind, RequestFlags, Status};
