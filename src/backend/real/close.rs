@@ -5,7 +5,7 @@
 //! | queue pair | flush, emulated | flush here |
 //! |---|---|---|
 //! | not connected | receives cancelled | the same; receives posted meanwhile wait, and stay |
-//! | being connected, with receives | receives cancelled, goes on | receives cancelled, the attempt fails |
+//! | accepting, with receives | receives cancelled, goes on | receives cancelled, the connection ends |
 //! | connected | both queues cancelled, stays connected | both queues cancelled, the connection ends |
 //! | in error or disconnected | all is cancelled already | the same |
 //!
