@@ -20,6 +20,8 @@ mod flush;
 mod loss;
 #[path = "real_device/programs.rs"]
 mod programs;
+#[path = "real_device/protection.rs"]
+mod protection;
 #[path = "real_device/queues.rs"]
 mod queues;
 #[path = "real_device/rig.rs"]
@@ -93,6 +95,14 @@ fn the_statements_about_flush_hold() {
     let report = document(&["conformance", "--json", "--device", &device(), "--filter", "FLUSH"]);
     assert_eq!(report["counts"]["failed"], 0);
     assert!(report["counts"]["passed"].as_u64().is_some_and(|passed| passed >= 25), "{}", report["counts"]);
+}
+
+#[test]
+fn the_statements_about_own_memory_hold() {
+    let _alone = rig::alone();
+    let which = ["MR-16", "MR-18", "MR-19", "MR-24"].map(|statement| ["--filter", statement]).concat();
+    let report = document(&[&["conformance", "--json", "--device", &device()], &which[..]].concat());
+    assert_eq!(report["counts"]["passed"], 4, "{report}");
 }
 
 /// Every port that can be chosen is taken here, so nothing else of this process may hold one.

@@ -278,11 +278,15 @@ impl WorkQueue {
         self.ring.finish(ticket, write)
     }
 
+    /// The same; `write` also sees the words beside the request.
+    pub fn finish_beside(&self, ticket: u64, write: impl FnOnce(&mut Payload, &[u64])) -> bool {
+        self.ring.finish_beside(ticket, write)
+    }
+
     /// Everything posted before the call is retired, and whoever retired it has left the role: on a closed
     /// queue for good, but for kicks yet to come.
     pub fn is_quiet(&self) -> bool {
-        // In this order: the role may be taken, everything retired and the slots freed after a look at the
-        // gate.
+        // In this order: the role may be taken, all retired and the slots freed after a look at the gate.
         self.pending() == 0 && self.ring.is_idle()
     }
 

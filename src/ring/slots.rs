@@ -286,7 +286,29 @@ impl SlotRing {
 
     /// Ends a ticket in flight with a result written into its payload; false if it was cancelled first.
     pub(super) fn finish(&self, ticket: u64, write: impl FnOnce(&mut Payload)) -> bool {
+        self.take_in_flight(ticket, |slot| {
+            // SAFETY: `take_in_flight` calls this while the payload is its caller's alone.
+            slot.payload.with_mut(|payload| write(unsafe { &mut *payload }));
+        })
+    }
+
+    /// The same, by who also reads the words beside it.
+    pub(super) fn finish_beside(&self, ticket: u64, write: impl FnOnce(&mut Payload, &[u64])) -> bool {
+        self.take_in_flight(ticket, |slot| {
+            slot.payload.with_mut(|payload| {
+                // SAFETY: as in `finish`; the words beside a slot belong to whoever its payload does.
+                unsafe { write(&mut *payload, self.side.words(self.index(ticket))) }
+            });
+        })
+    }
+
+    /// Calls `write` for a ticket in flight, whose payload, and the words beside it, are this caller's alone
+    /// until it returns; false if it was cancelled first.
+    fn take_in_flight(&self, ticket: u64, write: impl FnOnce(&Slot)) -> bool {
         let slot = self.slot(ticket);
+        // Once the exchange from INFLIGHT to BUSY has succeeded for this ticket, this call owns the payload:
+        // the holder touches it only in other states (`owned`), other completers find another state, and no
+        // poster gets the slot before the holder has retired the ticket.
         let taken = slot.word.compare_exchange(
             word(ticket, State::InFlight),
             word(ticket, State::Busy),
@@ -296,10 +318,7 @@ impl SlotRing {
         if taken.is_err() {
             return false;
         }
-        // SAFETY: the compare-and-swap from INFLIGHT to BUSY succeeded for this ticket, so this call owns the
-        // payload: the holder touches it only in other states (`owned`), and no poster gets the slot before
-        // the holder has retired the ticket.
-        slot.payload.with_mut(|payload| write(unsafe { &mut *payload }));
+        write(slot);
         slot.word.swap(word(ticket, State::Done), ord!(WordDone: Release, "the result before DONE"));
         true
     }
@@ -386,5 +405,61 @@ impl Claimed<'_> {
             #[cfg(qpair_loom)]
             self.ring.slot(ticket).word.swap(word(ticket, state), order);
         }
+    }
+}
+
+#[cfg(all(test, not(qpair_loom)))]
+mod tests {
+    use super::super::queue::{End, Engine, Pass, Post, Step, WorkQueue};
+    use super::Payload;
+    use std::convert::Infallible;
+
+    /// Has every request in flight, and notes what it was ended with.
+    #[derive(Default)]
+    struct Flight(Vec<Payload>);
+
+    impl Engine for Flight {
+        type Outcome = Infallible;
+
+        fn execute(&mut self, _: &Payload, _: &[u64], _: u64) -> Step<Infallible> {
+            Step::InFlight
+        }
+
+        fn launched(&mut self, _: u64) {}
+
+        fn stash(&mut self, outcome: Infallible, _: &mut Payload) {
+            match outcome {}
+        }
+
+        fn retire(&mut self, payload: &Payload, end: End<Infallible>) -> bool {
+            assert!(matches!(end, End::Finished), "{end:?}");
+            self.0.push(*payload);
+            false
+        }
+
+        fn publish(&mut self) {}
+    }
+
+    #[test]
+    fn who_ends_a_request_sees_what_was_posted_beside_it() {
+        let queue = WorkQueue::new(2, 3, false);
+        let mut flight = Flight::default();
+        for ticket in 0..5 {
+            let posted = queue.post(1, Post::Plain, |_, payload, side| {
+                payload[0] = ticket;
+                side.copy_from_slice(&[ticket, 7, 9]);
+            });
+            let ran = queue.run(posted.held.expect("nobody else has the role"), &mut flight);
+            assert_eq!(ran.pass, Pass::Idle);
+            assert!(
+                queue.finish_beside(ticket, |payload, side| payload[1] =
+                    payload[0] + side.iter().sum::<u64>())
+            );
+            assert!(!queue.finish_beside(ticket, |_, _| unreachable!("it has ended")));
+            let ran = queue.run(queue.kick().expect("nobody else has the role"), &mut flight);
+            assert_eq!(ran.pass, Pass::Idle);
+        }
+        let ended: Vec<_> = flight.0.iter().map(|payload| (payload[0], payload[1])).collect();
+        assert_eq!(ended, [(0, 16), (1, 18), (2, 20), (3, 22), (4, 24)]);
     }
 }

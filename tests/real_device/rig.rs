@@ -76,7 +76,11 @@ impl Door {
 
     /// Two new queue pairs, connected.
     pub fn connect(&self) -> Pair {
-        let (a, b) = (End::new(&self.adapter), End::new(&self.adapter));
+        self.connect_ends(End::new(&self.adapter), End::new(&self.adapter))
+    }
+
+    /// These two, connected.
+    pub fn connect_ends(&self, a: End, b: End) -> Pair {
         let (limits, from) = (ReadLimits { inbound: 4, outbound: 4 }, self.adapter.addresses()[0]);
         let active = self.adapter.create_connector().wait().expect("a connector");
         let connecting = active.connect(&a.qp, from, self.address(), limits, b"");
@@ -96,11 +100,19 @@ impl Door {
 }
 
 impl End {
+    /// A queue pair that waits for receives of its peer for ever.
     pub fn new(adapter: &Adapter) -> Self {
+        Self::with(adapter, None, None)
+    }
+
+    /// One that waits for receives of its peer so long; its own complete into that queue, if one is given.
+    pub fn with(adapter: &Adapter, limit: Option<Duration>, receives: Option<&Cq>) -> Self {
         let pd = adapter.create_pd().wait().expect("a domain");
         let cq = adapter.create_cq(ENTRIES, CqNotify::Waiters).wait().expect("a completion queue");
-        let description = QpDescription::new(&cq).receive_depth(DEPTH).initiator_depth(DEPTH);
-        let qp = pd.create_qp(description.receiver_not_ready(None)).wait().expect("a queue pair");
+        let description = QpDescription::new(receives.unwrap_or(&cq)).initiator_cq(&cq);
+        let description = description.receive_depth(DEPTH).initiator_depth(DEPTH);
+        let description = description.initiator_sge(4).inline_size(64).receiver_not_ready(limit);
+        let qp = pd.create_qp(description).wait().expect("a queue pair");
         let memory = Memory::zeroed(4096).expect("a page");
         let mr = pd.register(memory, MrFlags::ALLOW_LOCAL_WRITE).wait().expect("a region");
         Self { qp, cq, mr, pd }

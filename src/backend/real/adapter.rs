@@ -4,14 +4,14 @@
 
 use super::connect::Side;
 use super::endpoint::ports_of;
-use super::memory::Grant;
+use super::grants::Grants;
 use super::{Capabilities, Cq, Listener, Qp, Srq, lock};
 use crate::backend::{Options, Refused};
 use crate::device::connect::endpoint::Ports;
 use crate::fabric::clock::Clock;
 use crate::sync::{AtomicU64, Ordering};
 use crate::time::Time;
-use crate::work::{Feature, Key};
+use crate::work::Feature;
 use crate::{cm, device};
 use qpair_rdma_core::cm::{Event, EventChannel, EventKind, Id};
 use qpair_rdma_core::{AsyncEvent, AsyncEventKind, CompletionChannel, Context, Source, Waker, wait_readable};
@@ -68,14 +68,13 @@ type Chore = Box<dyn FnMut() -> bool + Send>;
 
 /// Whom events concern, by the keys that they name.
 #[derive(Default)]
-struct Registry {
+pub(super) struct Registry {
     cqs: BTreeMap<u64, Weak<Cq>>,
     srqs: BTreeMap<u64, Weak<Srq>>,
-    qps: BTreeMap<u64, Weak<Qp>>,
+    pub(super) qps: BTreeMap<u64, Weak<Qp>>,
     sides: BTreeMap<u64, Weak<Side>>,
     listeners: BTreeMap<u64, Weak<Listener>>,
-    /// By the key of local requests.
-    regions: BTreeMap<u32, Grant>,
+    pub(super) regions: Grants,
 }
 
 /// An opened device.
@@ -87,7 +86,7 @@ pub(crate) struct Adapter {
     capabilities: Capabilities,
     addresses: Arc<[IpAddr]>,
     pub(super) ports: Arc<Ports>,
-    registry: Mutex<Registry>,
+    pub(super) registry: Mutex<Registry>,
     chores: Mutex<Vec<Chore>>,
     /// Bound to the device, so that its removal is told; dropped then.
     bound: Mutex<Option<Id>>,
@@ -262,19 +261,6 @@ impl Adapter {
 
     pub(super) fn forget_listener(&self, id: &Id) {
         lock(&self.registry).listeners.remove(&id.key());
-    }
-
-    pub(super) fn know_region(&self, key: Key, grant: Grant) {
-        lock(&self.registry).regions.insert(key.0, grant);
-    }
-
-    pub(super) fn forget_region(&self, key: Key) {
-        lock(&self.registry).regions.remove(&key.0);
-    }
-
-    /// A receive of that domain may put its bytes there.
-    pub(super) fn takes(&self, pd: u32, entry: &qpair_rdma_core::Sge) -> bool {
-        lock(&self.registry).regions.get(&entry.lkey).is_some_and(|grant| grant.takes(pd, entry))
     }
 
     /// The life of the thread.

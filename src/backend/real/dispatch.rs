@@ -4,12 +4,13 @@
 
 use super::probe;
 use super::qp::{END, Qp, RECEIVE, SHARED};
+use super::request::{entries, entries_of};
 use super::status::{self, Arrival};
-use super::window;
+use super::{grants, window};
 use crate::device::callbacks::Outbox;
 use crate::direct::Outcome;
-use crate::ring::Phase;
-use crate::work::{Completion, CompletionKind, Detail, SendRequest, Status};
+use crate::ring::{Payload, Phase};
+use crate::work::{Completion, CompletionKind, Detail, RequestFlags, SendRequest, Status};
 use qpair_rdma_core as rdma;
 use std::sync::Arc;
 
@@ -25,6 +26,17 @@ pub(super) enum Ended {
     Nothing,
 }
 
+/// Writes into the payload of an initiator request how it ended.
+fn stash_sent(payload: &mut Payload, entry: &rdma::Completion, refusal: Option<(Status, Detail)>) {
+    let outcome = match (refusal, SendRequest::decode(payload)) {
+        (Some((status, detail)), _) => Outcome::failure(status, detail),
+        (None, Some(request)) => status::outcome(request.opcode.into(), request.length, entry),
+        (None, None) => Outcome::failure(Status::General, Detail::None),
+    };
+    outcome.stash(payload);
+    status::stash_code(entry.vendor_error, payload);
+}
+
 impl Qp {
     /// Ends the request that an entry tells of; `number` is that of the entry. Called by who takes entries.
     pub(super) fn completed(
@@ -35,6 +47,7 @@ impl Qp {
     ) -> Ended {
         if entry.id == probe::ID {
             if self.probe.ended(entry.status) {
+                self.culprit.is_told();
                 self.broken(outbox);
             }
             return Ended::Nothing;
@@ -45,6 +58,9 @@ impl Qp {
         if received && entry.status == rdma::Status::Success {
             // Who has received a message may answer it, before its accept is done (Q-12, CONN-43).
             self.open();
+        }
+        if received && connected && entry.status == rdma::Status::Flushed {
+            self.culprit.is_among(self.sends.given.get());
         }
         let ended = if entry.id & SHARED != 0 {
             self.shared(ticket, entry)
@@ -68,28 +84,44 @@ impl Qp {
         if !self.sends.told(ticket) {
             return Ended::Nothing;
         }
-        // The first to be flushed of a queue pair that nobody has broken is what has broken it: soft-RoCE
-        // says no more of a bind or an invalidation that it refuses.
-        let refuses = connected
-            && matches!(
-                entry.status,
-                rdma::Status::Flushed | rdma::Status::LocalOperationError | rdma::Status::BindError
-            );
-        let ended = self.sends.ring.finish(ticket, |payload| {
-            let outcome = SendRequest::decode(payload).map_or(
-                Outcome::failure(Status::General, Detail::None),
-                |request| {
-                    let why = if refuses { window::refusal(&request) } else { None };
-                    match why {
-                        Some((status, detail)) => Outcome::failure(status, detail),
-                        None => status::outcome(request.opcode.into(), request.length, entry),
-                    }
-                },
-            );
-            outcome.stash(payload);
-            status::stash_code(entry.vendor_error, payload);
-        });
+        use rdma::Status::{BindError, Flushed, LocalOperationError, Success};
+        let refuses = match entry.status {
+            Success => false,
+            Flushed => self.culprit.is(ticket, connected),
+            failed => {
+                self.culprit.is_told();
+                connected && matches!(failed, LocalOperationError | BindError)
+            }
+        };
+        let ended = if refuses {
+            let flushed = entry.status == Flushed;
+            self.sends.ring.finish_beside(ticket, |payload, side| {
+                let request = SendRequest::decode(payload);
+                let refusal = request.and_then(|request| self.refusal(ticket, &request, side, flushed));
+                stash_sent(payload, entry, refusal);
+            })
+        } else {
+            self.sends.ring.finish(ticket, |payload| stash_sent(payload, entry, None))
+        };
         if ended { Ended::Send } else { Ended::Nothing }
+    }
+
+    /// Why a request is refused of which the device says less, or only that it was flushed.
+    fn refusal(
+        &self,
+        ticket: u64,
+        request: &SendRequest,
+        side: &[u64],
+        flushed: bool,
+    ) -> Option<(Status, Detail)> {
+        if let Some(refusal) = window::refusal(request) {
+            return Some(refusal);
+        }
+        let reads = grants::reads_entries(request.opcode) && !request.flags.contains(RequestFlags::INLINE);
+        let mut list = entries(&[]);
+        let count = entries_of(request.first, request.entries, side, &mut list);
+        (flushed && reads && self.adapter.refuses(self, ticket, &list[..count]))
+            .then_some((Status::LocalProtection, Detail::None))
     }
 
     fn received(&self, ticket: u64, entry: &rdma::Completion, number: u64) -> Ended {

@@ -131,33 +131,33 @@ impl Engine for Ender<'_> {
     }
 }
 
-/// Gives initiator requests to the device, in one batch.
-struct Giver<'e, 'p, 'b, 'q> {
+/// A pass that gives the device what it finds, and ends what has ended.
+struct Giving<'e, 'p, G> {
     ender: &'e mut Ender<'p>,
-    batch: &'b mut rdma::Batch<'q>,
-    next: Given,
-    given: usize,
-    refused: Result<(), rdma::Error>,
+    giver: G,
 }
 
-impl Engine for Giver<'_, '_, '_, '_> {
+/// How the requests of a queue are given to the device; each is in flight in between.
+trait Giver {
+    /// Reads a request; false: no more of them for now.
+    fn read(&mut self, qp: &Qp, payload: &Payload, side: &[u64], ticket: u64) -> bool;
+
+    /// Gives the device what was read last.
+    fn give(&mut self, qp: &Qp, ticket: u64);
+}
+
+impl<G: Giver> Engine for Giving<'_, '_, G> {
     type Outcome = Infallible;
 
     fn execute(&mut self, payload: &Payload, side: &[u64], ticket: u64) -> Step<Infallible> {
-        if self.given == BATCH {
-            return Step::Blocked;
+        match self.giver.read(self.ender.qp, payload, side, ticket) {
+            true => Step::InFlight,
+            false => Step::Blocked,
         }
-        self.given += 1;
-        self.next.read(self.ender.qp, payload, side, ticket);
-        Step::InFlight
     }
 
     fn launched(&mut self, ticket: u64) {
-        let qp = self.ender.qp;
-        qp.sends.given.set(ticket + 1);
-        if self.refused.is_ok() {
-            self.refused = self.next.give(ticket, |request| self.batch.push(request));
-        }
+        self.giver.give(self.ender.qp, ticket);
     }
 
     fn stash(&mut self, outcome: Infallible, _: &mut Payload) {
@@ -173,28 +173,50 @@ impl Engine for Giver<'_, '_, '_, '_> {
     }
 }
 
+/// Gives initiator requests to the device, in one batch.
+struct SendGiver<'b, 'q> {
+    batch: &'b mut rdma::Batch<'q>,
+    next: Given,
+    given: usize,
+    refused: Result<(), rdma::Error>,
+}
+
+impl Giver for SendGiver<'_, '_> {
+    fn read(&mut self, qp: &Qp, payload: &Payload, side: &[u64], ticket: u64) -> bool {
+        let room = self.given < BATCH;
+        if room {
+            self.given += 1;
+            self.next.read(qp, payload, side, ticket);
+        }
+        room
+    }
+
+    fn give(&mut self, qp: &Qp, ticket: u64) {
+        qp.sends.given.set(ticket + 1);
+        if self.refused.is_ok() {
+            self.refused = self.next.give(ticket, |request| self.batch.push(request));
+        }
+    }
+}
+
 /// Gives receives to the device.
-struct ReceiveGiver<'e, 'p> {
-    ender: &'e mut Ender<'p>,
+struct ReceiveGiver {
     list: [rdma::Sge; capabilities::SGE as usize],
     entries: usize,
     given: bool,
     refused: Result<(), rdma::Error>,
 }
 
-impl Engine for ReceiveGiver<'_, '_> {
-    type Outcome = Infallible;
-
-    fn execute(&mut self, payload: &Payload, side: &[u64], ticket: u64) -> Step<Infallible> {
+impl Giver for ReceiveGiver {
+    fn read(&mut self, qp: &Qp, payload: &Payload, side: &[u64], ticket: u64) -> bool {
         let request = ReceiveRequest::decode(payload);
         self.entries = entries_of(request.first, request.entries, side, &mut self.list);
         self.given = true;
-        self.ender.qp.kept.keep(ticket, &self.list[..self.entries]);
-        Step::InFlight
+        qp.kept.keep(ticket, &self.list[..self.entries]);
+        true
     }
 
-    fn launched(&mut self, ticket: u64) {
-        let qp = self.ender.qp;
+    fn give(&mut self, qp: &Qp, ticket: u64) {
         qp.receives.given.set(ticket + 1);
         if let Err(error) = qp.qp.post_receive(ticket | RECEIVE, &self.list[..self.entries]) {
             qp.receives.ring.finish(ticket, |payload| {
@@ -203,18 +225,6 @@ impl Engine for ReceiveGiver<'_, '_> {
             });
             self.refused = Err(error);
         }
-    }
-
-    fn stash(&mut self, outcome: Infallible, _: &mut Payload) {
-        match outcome {}
-    }
-
-    fn retire(&mut self, payload: &Payload, end: End<Infallible>) -> bool {
-        self.ender.retire(payload, end)
-    }
-
-    fn publish(&mut self) {
-        self.ender.publish();
     }
 }
 
@@ -266,9 +276,10 @@ impl Qp {
         let from = self.sends.given.get();
         let mut more = false;
         let posted = self.qp.post(|batch| {
-            let mut giver = Giver { ender, batch, next: Given::new(), given: 0, refused: Ok(()) };
-            more = held.pass(&self.sends.ring, &mut giver) != Pass::Idle;
-            giver.refused
+            let giver = SendGiver { batch, next: Given::new(), given: 0, refused: Ok(()) };
+            let mut giving = Giving { ender, giver };
+            more = held.pass(&self.sends.ring, &mut giving) != Pass::Idle;
+            giving.giver.refused
         });
         if let Err(failed) = posted {
             for ticket in from + failed.posted as u64..self.sends.given.get() {
@@ -325,9 +336,10 @@ impl Qp {
             return;
         }
         let list = [rdma::Sge { address: 0, length: 0, lkey: 0 }; capabilities::SGE as usize];
-        let mut giver = ReceiveGiver { ender, list, entries: 0, given: false, refused: Ok(()) };
-        held.pass(&self.receives.ring, &mut giver);
-        let ReceiveGiver { given, refused, .. } = giver;
+        let giver = ReceiveGiver { list, entries: 0, given: false, refused: Ok(()) };
+        let mut giving = Giving { ender, giver };
+        held.pass(&self.receives.ring, &mut giving);
+        let ReceiveGiver { given, refused, .. } = giving.giver;
         if let Err(error) = refused {
             self.given_in_vain(&error);
             held.pass(&self.receives.ring, ender);

@@ -4,6 +4,7 @@
 
 #![expect(unsafe_code, reason = "regions are registered by pointer")]
 
+use super::grants::Grant;
 use super::{Adapter, lock};
 use crate::backend::Refused;
 use crate::memory::{Memory, Registration, Rights};
@@ -23,24 +24,6 @@ impl Pd {
     pub(crate) fn new(adapter: &Arc<Adapter>) -> Result<Arc<Self>, Refused> {
         let pd = adapter.context.create_pd()?;
         Ok(Arc::new(Self { number: adapter.new_key() as u32, adapter: Arc::clone(adapter), pd }))
-    }
-}
-
-/// What a region lets this side do, for whoever has to explain a failure.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Grant {
-    pd: u32,
-    address: u64,
-    length: u64,
-    writable: bool,
-}
-
-impl Grant {
-    /// A receive of that domain may put its bytes there.
-    pub(super) fn takes(&self, pd: u32, entry: &rdma::Sge) -> bool {
-        let inside =
-            entry.address.checked_sub(self.address).and_then(|at| at.checked_add(entry.length.into()));
-        self.writable && self.pd == pd && inside.is_some_and(|end| end <= self.length)
     }
 }
 
@@ -89,10 +72,13 @@ impl Region {
         // Before the key can be another region's.
         self.adapter.forget_region(self.local);
         match mr.close() {
-            Ok(()) => Some(memory),
+            Ok(()) => {
+                self.adapter.region_is_gone(self.grant.pd);
+                Some(memory)
+            }
             Err(refused) => {
                 tracing::debug!(error = %refused.error, "a region is not deregistered yet");
-                self.adapter.know_region(self.local, self.grant);
+                self.adapter.region_stays(self.local, self.grant);
                 *held = Some((refused.object, memory));
                 None
             }

@@ -10,13 +10,15 @@
 //! - **Completion queues** ([`cq`]) find the queue pair of an entry and the request that it ends
 //!   ([`dispatch`]). Completions go into a ring, out of which results come first; who takes entries from the
 //!   device is a role too, and pollers that do not get it go on.
+//! - **The culprit** ([`culprit`]). A device may flush the request that has broken its queue pair like the
+//!   others; it is found out, and whether for its memory ([`grants`]).
 //! - **One thread** for each adapter ([`adapter`]) waits for what the device and the connection manager tell.
 //! - **Connectors** ([`connect`]) run the machine of `cm`, as those of a NET do: here its messages are calls
 //!   of rdma_cm, and the events of rdma_cm its messages. Whether a peer that took its leave is there still,
 //!   the device is asked ([`probe`]).
 //!
 //! Posts, polls and deliveries take no lock here but the provider's own, and on bad ways: when a connection
-//! breaks, and to explain a receive that failed; a bind takes that of its window. Control calls wait for a
+//! breaks, and to explain what has failed; a bind takes that of its window. Control calls wait for a
 //! role. May come in: moderated notifications. Not here: names, statuses and limits of the face, calls of
 //! the C libraries. Without unsafe code but for the registration of memory ([`memory`]).
 
@@ -25,10 +27,12 @@ mod capabilities;
 mod close;
 mod connect;
 mod cq;
+mod culprit;
 mod dispatch;
 mod endpoint;
 mod engine;
 mod features;
+mod grants;
 mod hear;
 mod memory;
 mod post;

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::culprit::Culprit;
 use super::probe::Probe;
 use super::receive::Kept;
 use super::shadow::{Figure, Shadow};
@@ -38,6 +39,10 @@ pub(crate) struct Qp {
     pub(super) receive_cq: Arc<Cq>,
     pub(super) srq: Option<Arc<Srq>>,
     pub(super) sends: Shadow,
+    /// Ticket of the first send that the device got since it let go of a region of the domain.
+    pub(super) judged_from: AtomicU64,
+    /// What is known of the first send to be flushed.
+    pub(super) culprit: Culprit,
     /// Ticket after the last send that the device will tell of; written in the role of the send queue.
     pub(super) signalled: Figure,
     pub(super) bindings: Mutex<Bindings>,
@@ -118,6 +123,8 @@ impl Qp {
             receive_cq,
             srq,
             sends: Shadow::new(of.send_depth, side_words),
+            judged_from: AtomicU64::new(0),
+            culprit: Culprit::new(),
             signalled: Figure::default(),
             bindings: Mutex::default(),
             receives: Shadow::new(receive_depth, SendRequest::side_words(max.receive_sge, 0)),
