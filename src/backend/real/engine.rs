@@ -220,7 +220,7 @@ impl Giver for ReceiveGiver {
         qp.receives.given.set(ticket + 1);
         if let Err(error) = qp.qp.post_receive(ticket | RECEIVE, &self.list[..self.entries]) {
             qp.receives.ring.finish(ticket, |payload| {
-                Outcome::failure(Status::General, Detail::None).stash(payload);
+                qp.not_given().stash(payload);
                 Arrival::NOTHING.stash(0, payload);
             });
             self.refused = Err(error);
@@ -229,6 +229,12 @@ impl Giver for ReceiveGiver {
 }
 
 impl Qp {
+    /// How a request ends that the device has refused: a queue pair that is over may be on its way to Error.
+    fn not_given(&self) -> Outcome {
+        let status = if self.phase().is_over() { Status::Flushed } else { Status::General };
+        Outcome::failure(status, Detail::None)
+    }
+
     /// Runs the send queue, whose role the caller holds.
     pub(super) fn run_sends(self: &Arc<Self>, held: HeldQueue<'_>, outbox: &mut Outbox) {
         let mut ender = Ender::new(self, &self.send_cq, false);
@@ -285,7 +291,7 @@ impl Qp {
             for ticket in from + failed.posted as u64..self.sends.given.get() {
                 // False if it was flushed meanwhile, without the device.
                 let _ended = self.sends.ring.finish(ticket, |payload| {
-                    Outcome::failure(Status::General, Detail::None).stash(payload);
+                    self.not_given().stash(payload);
                     status::stash_code(0, payload);
                 });
             }
@@ -371,6 +377,9 @@ impl Qp {
 
     #[cold]
     fn given_in_vain(self: &Arc<Self>, error: &rdma::Error) {
+        if self.phase().is_over() {
+            return;
+        }
         tracing::error!(qp = self.number(), %error, "the device has refused requests");
         let qp = Arc::clone(self);
         // With no role held.
