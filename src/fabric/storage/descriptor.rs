@@ -1,6 +1,7 @@
 //! One descriptor of one file, kept from before the first write: a later one may miss a write-back error.
 
 use super::{Cause, Done, Open, StorageError};
+use rustix::fs::FlockOperation;
 use std::fs;
 use std::io::Read;
 use std::ops::Range;
@@ -147,23 +148,57 @@ pub(crate) fn identity() -> Result<u128, StorageError> {
     Ok(u128::from_ne_bytes(bytes))
 }
 
-/// A lock on a file, which a process that dies gives back.
+/// A lock on a file (`flock`), which a process that dies gives back.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: Option<fs::File>,
+    file: Option<fs::File>,
 }
 
 impl Lock {
     pub(super) fn take(path: &Path) -> Result<Self, StorageError> {
         let failed = |cause| StorageError::name("lock", path, cause);
         let file = fs::File::open(path).map_err(|error| failed(Cause::of(&error)))?;
-        let locked = rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive);
+        let locked = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
         locked.map_err(|error| failed(Cause::System(error.raw_os_error())))?;
-        Ok(Self { _file: Some(file) })
+        Ok(Self::held(file))
+    }
+
+    /// The lock on a file that has been locked.
+    pub(super) fn held(file: fs::File) -> Self {
+        Self { file: Some(file) }
     }
 
     /// No lock, where nobody else could take one.
     pub(crate) fn none() -> Self {
-        Self { _file: None }
+        Self { file: None }
+    }
+}
+
+impl Drop for Lock {
+    /// Unlocks by a word of its own: the close alone would leave the lock to a child of this process that is
+    /// just being started, which has a copy of the descriptor until it runs its program.
+    fn drop(&mut self) {
+        let unlocked = self.file.as_ref().map(|file| rustix::fs::flock(file, FlockOperation::Unlock));
+        if let Some(Err(error)) = unlocked {
+            tracing::warn!(%error, "a file is unlocked by its close only");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_given_back_although_a_child_has_its_descriptor() {
+        let path = std::env::temp_dir().join(format!("qpair-lock-{}", std::process::id()));
+        fs::write(&path, b"").unwrap();
+        let lock = Lock::take(&path).unwrap();
+        let of_a_child = lock.file.as_ref().unwrap().try_clone().unwrap(); // as fork makes it
+        assert!(Lock::take(&path).is_err(), "it is taken");
+        drop(lock);
+        assert!(Lock::take(&path).is_ok());
+        drop(of_a_child);
+        fs::remove_file(&path).unwrap();
     }
 }

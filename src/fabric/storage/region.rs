@@ -20,7 +20,7 @@
 
 #![cfg_attr(target_os = "linux", expect(unsafe_code, reason = "others can make a mapping invalid"))]
 
-use super::{Cause, File, Io, Open, Storage, StorageError, StorageMake, wait};
+use super::{Cause, File, Io, Lock, Open, Storage, StorageError, StorageMake, wait};
 use crate::memory::{Durable, Flight, Memory, MemoryError};
 use crate::planted::planted;
 use crate::sync::{AtomicU64, Ordering};
@@ -128,7 +128,7 @@ struct FileDurable {
     /// Flushes of private memory that wait for the one that writes; `None`: none writes.
     writing: Mutex<Option<VecDeque<Running>>>,
     /// What was mapped, with a shared lock on it.
-    _mapped: Option<std::fs::File>,
+    _mapped: Option<Lock>,
 }
 
 /// Private memory with the content of a place of a file, which is made if need be. Blocks on the disk.
@@ -168,7 +168,7 @@ pub(crate) unsafe fn mapped(storage: &Arc<dyn Storage>, place: Place) -> Result<
     // so is the caller's promise.
     let mapping = unsafe { FileMapping::new(&opened, place.offset, place.length) }.map_err(map)?;
     let volatile = volatile(storage, &place)?;
-    let durable = FileDurable::tied(file, storage, place, Access::Mapped, volatile, Some(opened));
+    let durable = FileDurable::tied(file, storage, place, Access::Mapped, volatile, Some(Lock::held(opened)));
     Ok(Memory::mapped(mapping).durable(durable))
 }
 
@@ -247,7 +247,7 @@ impl FileDurable {
         place: Place,
         access: Access,
         volatile: Option<&'static str>,
-        mapped: Option<std::fs::File>,
+        mapped: Option<Lock>,
     ) -> Arc<dyn Durable> {
         let (storage, failures) = (Arc::clone(storage), AtomicU64::new(0));
         let writing = Mutex::default();
